@@ -253,7 +253,7 @@ fn unknown_name_and_refused_api_key_errors_are_one_line() {
     assert_eq!((run.code, run.stdout.as_str()), (3, ""));
     assert_eq!(
         run.stderr,
-        "error: right.demo.example: the API says: The API key, or the user name or password, is not correct (HTTP 401, bad_credentials); check the API key\n"
+        "error: right.demo.example: the API reports: The API key, or the user name or password, is not correct (HTTP 401, bad_credentials); check the API key\n"
     );
 }
 
@@ -509,12 +509,12 @@ fn api_fault_error_is_one_line_with_advice() {
     let cases: Vec<(&str, Vec<u8>, &str)> = vec![
         ("HTML", canned::response(200, "text/html; charset=utf-8", "<html>hello</html>"), "the answer is an HTML page, not JSON; check the endpoint"),
         ("HTML error", canned::response(403, "text/html", "<html>no</html>"), "HTTP status 403 with an HTML page, not an answer of the API; check the endpoint"),
-        ("forbidden", canned::json(403, &json!({"reason": "forbidden", "message": "Not yours"})), "the API says: Not yours (HTTP 403, forbidden); check the API key"),
-        ("parameter", canned::json(400, &json!({"reason": "bad", "message": "No\x1b[2Jgood", "param": "cn"})), "the API says: No\u{fffd}[2Jgood (HTTP 400, bad, parameter cn)"),
-        ("too many", canned::json(429, &json!({"reason": "rate", "message": "Slow down"})), "the API says: Slow down (HTTP 429, rate)"),
+        ("forbidden", canned::json(403, &json!({"reason": "forbidden", "message": "Not yours"})), "the API reports: Not yours (HTTP 403, forbidden); check the API key"),
+        ("parameter", canned::json(400, &json!({"reason": "bad", "message": "No\x1b[2Jgood", "param": "cn"})), "the API reports: No\u{fffd}[2Jgood (HTTP 400, bad, parameter cn)"),
+        ("too many", canned::json(429, &json!({"reason": "rate", "message": "Slow down"})), "the API reports: Slow down (HTTP 429, rate)"),
         ("too many, and hours to wait", canned::json(429, &json!({"reason": "rate", "message": "Slow down", "retry_after": 7200})), "try again in 7200 s"),
         ("truncated", b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 999\r\n\r\n{\"cn\":".to_vec(), "check the endpoint and the network"),
-        ("not an object", canned::json(200, &json!([1, 2])), "the API's answer is not what its reference says"),
+        ("not an object", canned::json(200, &json!([1, 2])), "the API's response does not match its reference"),
         ("garbage", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(), "check the endpoint and the network"),
     ];
     for (case, answer, wanted) in cases {

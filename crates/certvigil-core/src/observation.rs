@@ -229,8 +229,9 @@ pub struct ProbeError {
     pub seems: Option<Protocol>,
     /// The TLS alert that the server sent.
     pub alert: Option<Alert>,
-    /// The connection options that may be the cause of a failed handshake.
-    pub sent: Sent,
+    /// The connection options that may be the cause of a failed handshake. `None` means none, and
+    /// keeps waiting probes small.
+    pub sent: Option<Box<Sent>>,
     /// True if the remote vantage failed regardless of the request: it does not respond, or refuses
     /// every request.
     pub is_of_vantage: bool,
@@ -245,7 +246,7 @@ impl ProbeError {
             message: crate::certificate::printable(message.as_ref()),
             seems: None,
             alert: None,
-            sent: Sent::default(),
+            sent: None,
             is_of_vantage: false,
         }
     }

@@ -9,7 +9,7 @@ use super::*;
 use crate::certificate::Unusable;
 use crate::finding::{Client, ClientRefusal, Detail, Finding, Refused, Severity, TlsaMismatch};
 use crate::judge::Verdict;
-use crate::observation::{Sent, Status};
+use crate::observation::Status;
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, labels};
 use crate::report::{github, github_summary, jsonl, junit, nagios, nagios_error, prometheus};
 use crate::tlsa::TlsaRecord;
@@ -101,7 +101,7 @@ fn results(text: &str) -> Vec<Judged> {
     unknown.verdict = Verdict::Inconclusive(ProbeError {
         seems: None,
         alert: None,
-        sent: Sent::default(),
+        sent: None,
         is_of_vantage: false,
         kind: ErrorKind::DnsNxdomain,
         message: text.to_owned(),

@@ -15,7 +15,7 @@ use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge};
 use crate::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use crate::observation::{
-    ErrorKind, KeyProof, Observation, Outcome, ProbeError, Revocation, Sent, Served, TlsVersion,
+    ErrorKind, KeyProof, Observation, Outcome, ProbeError, Revocation, Served, TlsVersion,
 };
 use crate::source::Loaded;
 use crate::testbed::authority::{Authority, Key, Validity};
@@ -327,7 +327,7 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     let error = ProbeError {
         seems: None,
         alert: None,
-        sent: Sent::default(),
+        sent: None,
         is_of_vantage: false,
         kind: ErrorKind::TlsProtocol,
         message: text.to_owned(),

@@ -94,9 +94,9 @@ fn error_explains_an_invalid_allow_entry() {
         ("example.com/24", "not a network"),
         ("https://example.com", "not a network"),
         ("*.192.0.2.1", "no names below"),
-        ("www.*.com", "a star stands alone"),
-        ("*example.com", "a star stands alone"),
-        ("*.*.com", "a star stands alone"),
+        ("www.*.com", "a star must be alone"),
+        ("*example.com", "a star must be alone"),
+        ("*.*.com", "a star must be alone"),
         ("*.", "empty"),
         ("10.0.0", "neither"),
     ] {

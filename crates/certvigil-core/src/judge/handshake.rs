@@ -228,7 +228,10 @@ mod tests {
     }
 
     fn hint_of(error: ProbeError, sent: Sent, hostname: &str) -> String {
-        let error = ProbeError { sent, ..error };
+        let error = ProbeError {
+            sent: Some(Box::new(sent)),
+            ..error
+        };
         failure(&error, &target(hostname)).unwrap().text().hint
     }
 

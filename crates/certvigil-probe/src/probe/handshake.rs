@@ -147,7 +147,9 @@ impl Connection {
     /// Waits for data, and processes it.
     async fn receive(&mut self) -> Result<(), HandshakeEnd> {
         // The buffer exists only while there is data to read, because thousands of probes wait.
-        self.stream.readable().await.map_err(HandshakeEnd::Io)?;
+        if !self.stream.has_unread() {
+            self.stream.tcp.readable().await.map_err(HandshakeEnd::Io)?;
+        }
         match self.read_some() {
             Err(HandshakeEnd::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             received_bytes => received_bytes,

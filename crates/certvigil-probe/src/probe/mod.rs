@@ -122,7 +122,7 @@ impl Prober {
         let outcome = match self.take(request, deadline, &mut timings).await {
             Ok(served) => Outcome::Served(Box::new(served)),
             Err(error) => Outcome::Failed(ProbeError {
-                sent: request.sent(),
+                sent: Some(Box::new(request.sent())),
                 ..error
             }),
         };
@@ -152,7 +152,8 @@ impl Prober {
         let start = Instant::now();
         let mut connection =
             handshake::Connection::new(&self.config, request, Schemes::Checked, stream)?;
-        let result = connection.handshake(deadline).await;
+        // Boxed, because the result is large while the connection is being closed.
+        let result = connection.handshake(deadline).await.map(Box::new);
         timings.handshake = Some(start.elapsed());
         match result {
             Ok(mut served) => {
@@ -162,7 +163,7 @@ impl Prober {
                     let refused = Box::pin(self.refuses_common_offer(request, deadline)).await;
                     served.parameters.refused_common_offer = refused;
                 }
-                Ok(served)
+                Ok(*served)
             }
             Err(failure) if failure.shares_nothing => {
                 // Closed first, because an address never gets two concurrent connections.

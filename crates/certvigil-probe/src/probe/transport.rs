@@ -53,17 +53,16 @@ impl Transport {
     pub(super) async fn write_all(&mut self, data: &[u8]) -> io::Result<()> {
         match self.tds {
             Some(_) if data.is_empty() => Ok(()),
-            Some(_) => self.tcp.write_all(&tds::wrap(data)).await,
+            // Boxed, because few probes need it.
+            Some(_) => Box::pin(async { self.tcp.write_all(&tds::wrap(data)).await }).await,
             None => self.tcp.write_all(data).await,
         }
     }
 
-    /// Waits until there is data to read.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        match &self.tds {
-            Some(packets) if !packets.unread.is_empty() => Ok(()),
-            _ => self.tcp.readable().await,
-        }
+    /// Returns true if received data has not been read yet.
+    pub(super) fn has_unread(&self) -> bool {
+        let packets = self.tds.as_ref();
+        packets.is_some_and(|packets| !packets.unread.is_empty())
     }
 
     /// Reads data of TLS that is available. Returns its length, which is 0 at the end of the

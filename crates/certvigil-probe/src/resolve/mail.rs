@@ -144,7 +144,7 @@ mod tests {
         assert_eq!(hosts(&two).unwrap(), "a.example b.example");
         assert_eq!(hosts(&[]).unwrap(), "example.com");
         let none = hosts(&[(0, ".")]).unwrap_err();
-        assert!(none.message.contains("takes no mail"), "{none}");
+        assert!(none.message.contains("accepts no mail"), "{none}");
         let many: Vec<String> = (0..100).map(|n| format!("mx{n}.example.")).collect();
         let many: Vec<(u16, &str)> = many.iter().map(|host| (1, host.as_str())).collect();
         assert_eq!(hosts(&many).unwrap().split(' ').count(), MAX_MAIL_HOSTS);

@@ -122,7 +122,7 @@ fn invalid_value_error_has_its_location_and_no_secret() {
     for (text, expected) in [
         (
             "tls_config: {}\n".to_owned(),
-            "web.yml:1: tls_config: unknown key; did you mean `tls_server_config`?".to_owned(),
+            "web.yml:1: tls_config: unknown key; known keys: basic_auth_users, http_server_config, rate_limit, tls_server_config".to_owned(),
         ),
         (
             Folder::tls("cert_fil: x"),

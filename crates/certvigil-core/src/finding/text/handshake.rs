@@ -50,7 +50,11 @@ pub(super) fn failed(
     let hint = proxy_hint(error).map(str::to_owned);
     let hint = hint.or_else(|| starttls_hint(error, port, protocol));
     let hint = hint.unwrap_or_else(|| match error.alert {
-        Some(alert) => alert_hint(alert, hostname, &error.sent),
+        Some(alert) => alert_hint(
+            alert,
+            hostname,
+            &error.sent.as_deref().cloned().unwrap_or_default(),
+        ),
         None => hint_of_kind(error.kind, protocol).to_owned(),
     });
     Text::new(error.message.clone(), hint)
@@ -79,7 +83,7 @@ fn proxy_hint(error: &ProbeError) -> Option<&'static str> {
                 | ErrorKind::TlsProtocol
         ),
     };
-    (error.sent.proxy_header && is_rejected).then_some(
+    (error.sent.as_deref().is_some_and(|sent| sent.proxy_header) && is_rejected).then_some(
         "the server may not expect the PROXY protocol header that was sent: remove --proxy-protocol (`proxy_protocol` \
          in the configuration), or enable it on the server (nginx: `listen … proxy_protocol`, HAProxy: `accept-proxy`)",
     )

@@ -73,13 +73,13 @@ fn previous_instance_is_named_with_its_state() {
             State::Expired,
             None,
             &["previous_instance"],
-            "served (expired, it ends",
+            "served (expired, it expires",
         ),
         (
             State::Revoked,
             Some(true),
             &["previous_instance", "revoked"],
-            "served (revoked, it ends",
+            "served (revoked, it expires",
         ),
     ] {
         let previous = Instance {

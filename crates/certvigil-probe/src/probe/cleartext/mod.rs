@@ -193,7 +193,9 @@ async fn listen(stream: &mut Transport, hello: &[u8], reader: &mut Reader) -> Re
     stream.write_all(hello).await.map_err(End::Io)?;
     let mut received = 0;
     loop {
-        stream.readable().await.map_err(End::Io)?;
+        if !stream.has_unread() {
+            stream.tcp.readable().await.map_err(End::Io)?;
+        }
         // The buffer exists only while there is data to read, because thousands of probes wait.
         let mut buffer = [0; READ_SIZE];
         let count = match stream.try_read(&mut buffer) {
