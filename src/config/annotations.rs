@@ -56,7 +56,7 @@ pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeM
             continue;
         }
         if let Some(text) = value.parse(problems, non_empty) {
-            labels.insert(name, text);
+            labels.insert(name.to_owned(), text);
         }
     }
     if labels.len() > MAX_LABELS {
@@ -105,14 +105,14 @@ pub(super) fn accept(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Ac
 
 fn acceptance(item: &Item<'_>, problems: &mut Problems) -> Option<Acceptance> {
     let mut fields = item.fields(problems);
-    let (line, key) = (fields.line, fields.key.clone());
+    let mapping = fields.item();
     let finding = fields.take("finding");
     let reason = fields.take("reason");
     let until = fields.read("until", problems, parse_date);
     fields.finish(problems);
     for (name, field) in [("finding", &finding), ("reason", &reason)] {
         if field.is_none() {
-            problems.add(line, &key, format!("`{name}` is missing"));
+            problems.at(&mapping, format!("`{name}` is missing"));
         }
     }
     Some(Acceptance {

@@ -137,9 +137,9 @@ fn add_labels(
             ));
         } else if value.is_null() || value.text() == Some("") {
             // An empty label is the same as none (Prometheus' data model).
-            notes.labels.remove(&name);
+            notes.labels.remove(name);
         } else if let Some(text) = value.parse(problems, |text| Ok::<_, String>(text.to_owned())) {
-            notes.labels.insert(name, text);
+            notes.labels.insert(name.to_owned(), text);
         }
     }
     if notes.labels.len() > MAX_LABELS {
