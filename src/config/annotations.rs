@@ -51,7 +51,7 @@ pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeM
         return labels;
     };
     for (name, value) in item.fields(problems).rest() {
-        if let Err(what) = label_name(&name) {
+        if let Err(what) = label_name(name) {
             problems.at(&value, what);
             continue;
         }

@@ -128,10 +128,10 @@ fn add_labels(
             ignore(format!(
                 "the label `{name}` is ignored: labels that begin with __ are settings of Prometheus"
             ));
-        } else if !is_label_name(&name) {
+        } else if !is_label_name(name) {
             let what = format!("`{name}` is not a label name of Prometheus; rename it");
             problems.at(&value, what);
-        } else if is_reserved(&name) {
+        } else if is_reserved(name) {
             ignore(format!(
                 "the label `{name}` is ignored: certvigil or Prometheus sets it"
             ));

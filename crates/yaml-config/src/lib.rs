@@ -18,6 +18,8 @@ const MAX_ALIASED_NODES: usize = 100_000;
 const MAX_DEPTH: usize = 64;
 /// Number of known keys of a mapping for which space is reserved: most kinds have fewer.
 const USUAL_KEYS: usize = 48;
+/// Maximum errors to print. One mistake may be repeated in thousands of entries.
+const MAX_SHOWN: usize = 50;
 /// Share of the letters, as a divisor, in which a misspelling may differ from the known name.
 const EDITED_SHARE: usize = 3;
 /// Minimum length of a key for this comparison. Shorter names are similar to too many keys.
@@ -60,9 +62,13 @@ impl ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl fmt::Display for ConfigErrors {
-    /// Writes one line for each error.
+    /// Writes one line for each error, up to a limit, and the number of the others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, error) in self.errors.iter().enumerate() {
+            if at == MAX_SHOWN {
+                let more = self.errors.len() - at;
+                return write!(f, "\n{}: {more} more errors", self.file.display());
+            }
             if at > 0 {
                 f.write_str("\n")?;
             }
@@ -416,4 +422,31 @@ pub fn printable(text: &str) -> String {
         c => c,
     };
     text.chars().map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_beyond_the_limit_are_counted() {
+        let errors = |count: usize| ConfigErrors {
+            file: "f.yml".into(),
+            errors: (1..=count)
+                .map(|line| ConfigError {
+                    line,
+                    key: "k".into(),
+                    message: "wrong".into(),
+                })
+                .collect(),
+        };
+        assert_eq!(
+            errors(2).to_string(),
+            "f.yml:1: k: wrong\nf.yml:2: k: wrong"
+        );
+        let printed = errors(MAX_SHOWN + 7).to_string();
+        assert_eq!(printed.lines().count(), MAX_SHOWN + 1);
+        assert_eq!(printed.lines().last(), Some("f.yml: 7 more errors"));
+        assert!(!errors(MAX_SHOWN).to_string().contains("more"));
+    }
 }
