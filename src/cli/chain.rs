@@ -16,9 +16,8 @@ use crate::source::{Requests, SourceError, Sources};
 use crate::trust;
 use certvigil_probe::io::{read_certificate_file, read_password};
 
-use super::check::environment;
 use super::flags::{parse_positive, parse_url};
-use super::{Code, now, output, plan, runtime};
+use super::{Code, block_on, now, output, plan};
 
 /// Maximum issuers fetched for one file. Chains have one to three intermediates.
 const MAX_FETCHED: usize = 8;
@@ -66,16 +65,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Code {
-    let written = runtime().and_then(|runtime| {
-        let destination = output::file(args.output.as_deref()).map(output::Destination::new);
-        let destination = destination.transpose()?;
-        let pem = runtime.block_on(chain(args));
-        runtime.shutdown_background();
-        let pem = pem?;
-        match destination {
-            Some(destination) => destination.write(&pem).map(|()| Code::Ok),
-            None => Ok(output::print(&pem, Code::Ok)),
-        }
+    let written = block_on(async {
+        let destination = output::Destination::of(output::file(args.output.as_deref()))?;
+        let pem = chain(args).await?;
+        destination.finish(&pem, Code::Ok)
     });
     written.unwrap_or_else(|error| output::fail(&error))
 }
@@ -95,7 +88,7 @@ async fn chain(args: &Args) -> Result<String, String> {
         .ca_files
         .extend(args.ca_file.iter().cloned());
     let trust = trust::load(&inventory.trust)?;
-    let sources = Sources::new(&inventory, &environment(), Requests::default())?;
+    let sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
 
     let given = match (&args.cert, &args.sslmate, &args.download) {
         (Some(file), _, _) => {

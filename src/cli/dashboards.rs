@@ -155,5 +155,5 @@ fn write(path: &Path, text: &str) -> Result<(), String> {
     let folder = path.parent().unwrap_or(path);
     std::fs::create_dir_all(folder)
         .map_err(|e| format!("cannot create directory {}: {e}", folder.display()))?;
-    output::Destination::new(path)?.write(text)
+    output::write_file(path, text)
 }

@@ -19,7 +19,7 @@ use crate::web::Web;
 use super::limits::{self, Share};
 use super::log::LogArgs;
 use super::serve::{Sockets, WebArgs, run_until_signal};
-use super::{Code, now, output, runtime};
+use super::{Code, block_on, now, output};
 
 /// Maximum duration of one probe. It is enough for loopback and bounds the cost of the server that
 /// stalls.
@@ -59,12 +59,11 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args) -> Code {
-    match args.web.passed_sockets().and_then(|sockets| {
-        let runtime = runtime()?;
-        let ended = runtime.block_on(demo(args, sockets));
-        runtime.shutdown_background();
-        ended
-    }) {
+    match args
+        .web
+        .passed_sockets()
+        .and_then(|sockets| block_on(demo(args, sockets)))
+    {
         Ok(code) => code,
         Err(error) => output::fail(&error),
     }

@@ -14,6 +14,7 @@ mod log;
 mod output;
 mod plan;
 mod progress;
+mod rendering;
 mod sandbox;
 mod serve;
 mod targets;
@@ -189,6 +190,15 @@ fn now() -> Timestamp {
     let since_epoch = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let seconds = since_epoch.map(|d| d.as_secs()).unwrap_or_default();
     Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
+}
+
+/// Runs a command to its end on a new async runtime.
+fn block_on<T>(command: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = runtime()?;
+    let ended = runtime.block_on(command);
+    // Open lookups and connections that are closing are not worth waiting for.
+    runtime.shutdown_background();
+    ended
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, String> {

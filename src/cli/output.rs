@@ -231,18 +231,45 @@ pub(super) fn file(output: Option<&Path>) -> Option<&Path> {
     output.filter(|path| *path != Path::new("-"))
 }
 
-/// Destination of a result: a file that is replaced as a whole, or a stream such as a device or
-/// pipe.
+/// Destination of a result: stdout or a file.
 #[derive(Debug)]
-pub(super) struct Destination {
+pub(super) struct Destination(Option<OutputFile>);
+
+impl Destination {
+    /// Checks the file, if there is one, before the command runs, so that the user does not wait
+    /// for a result that cannot be written.
+    pub(super) fn of(file: Option<&Path>) -> Result<Self, String> {
+        file.map(OutputFile::new).transpose().map(Self)
+    }
+
+    /// Returns true if the result goes to stdout.
+    pub(super) fn is_stdout(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Writes the result. Returns the exit code.
+    pub(super) fn finish(&self, text: &str, code: Code) -> Result<Code, String> {
+        match &self.0 {
+            Some(file) => file.write(text).map(|()| code),
+            None => Ok(print(text, code)),
+        }
+    }
+}
+
+/// Replaces a file as a whole. Its directory must exist.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), String> {
+    OutputFile::new(path)?.write(text)
+}
+
+/// File for a result that is replaced as a whole, or a stream such as a device or pipe.
+#[derive(Debug)]
+struct OutputFile {
     path: PathBuf,
     is_stream: bool,
 }
 
-impl Destination {
-    /// Checks the destination before the command runs, so that the user does not wait for a result
-    /// that cannot be written.
-    pub(super) fn new(path: &Path) -> Result<Self, String> {
+impl OutputFile {
+    fn new(path: &Path) -> Result<Self, String> {
         let shown = path.display();
         if let Ok(found) = std::fs::metadata(path) {
             if found.is_dir() {
@@ -270,7 +297,7 @@ impl Destination {
     }
 
     /// Writes the result. A reader of the file sees the old or the new content, never a part.
-    pub(super) fn write(&self, text: &str) -> Result<(), String> {
+    fn write(&self, text: &str) -> Result<(), String> {
         let wrong = |e: &dyn std::fmt::Display| {
             format!("cannot write the result to {}: {e}", self.path.display())
         };

@@ -17,7 +17,7 @@ use crate::testbed::sandbox::{AccountScenario, Sandbox, Settings};
 use crate::testbed::{self, BASE_PATH, Credentials};
 
 use super::serve::{Listen, signals};
-use super::{Code, now, output, runtime};
+use super::{Code, block_on, now, output};
 
 /// Name of the file with the root certificate in the state directory.
 const ROOT_FILE: &str = "ca.pem";
@@ -131,11 +131,7 @@ fn secret(text: &str) -> Result<String, String> {
 }
 
 pub(super) fn run(args: Args) -> Code {
-    match runtime().and_then(|runtime| {
-        let ended = runtime.block_on(serve(args));
-        runtime.shutdown_background();
-        ended
-    }) {
+    match block_on(serve(args)) {
         Ok(code) => code,
         Err(error) => output::fail(&error),
     }

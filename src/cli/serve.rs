@@ -14,11 +14,10 @@ use crate::model::Hostname;
 use crate::serve::{Routes, Server, Setup};
 use crate::web::Web;
 
-use super::check::environment;
 use super::flags::{FamilyArgs, parse_count};
 use super::limits::{self, Share};
 use super::log::LogArgs;
-use super::{Code, now, output, plan, runtime, targets};
+use super::{Code, block_on, now, output, plan, targets};
 
 /// Default listen address.
 const DEFAULT_PORT: &str = ":10843";
@@ -153,12 +152,11 @@ impl Listen {
 }
 
 pub(super) fn run(args: Args) -> Code {
-    match args.web.passed_sockets().and_then(|sockets| {
-        let runtime = runtime()?;
-        let ended = runtime.block_on(serve(args, sockets));
-        runtime.shutdown_background();
-        ended
-    }) {
+    match args
+        .web
+        .passed_sockets()
+        .and_then(|sockets| block_on(serve(args, sockets)))
+    {
         Ok(()) => Code::Ok,
         Err(error) => output::fail(&error),
     }
@@ -183,7 +181,7 @@ async fn serve(args: Args, sockets: Sockets) -> Result<(), String> {
             families.apply(&mut inventory);
             Ok(inventory)
         }),
-        environment,
+        environment: plan::environment,
         overrides: Vec::new(),
         concurrency: share.probes,
         clock: now,

@@ -10,15 +10,14 @@ use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_key
 use crate::config::{FoundPlace, Inventory, SslmateSettings};
 use crate::model::{Hostname, RevocationCheck, Threshold};
 use crate::report;
-use crate::scan::prepare;
 use crate::source::{Requests, Sources};
 
-use super::check::{Format, Rendering, environment};
 use super::exit::FailOn;
 use super::flags::{RootArgs, parse_positive};
 use super::plan::{self, Wanted};
+use super::rendering::{Format, Rendering};
 use super::time::At;
-use super::{Code, now, output, runtime};
+use super::{Code, block_on, now, output};
 
 /// Maximum files that are read concurrently.
 const CONCURRENCY: usize = 32;
@@ -123,12 +122,7 @@ pub(super) fn run(args: Args) -> Code {
     let fail_on = args.fail_on;
     let tells_on_stdout =
         matches!(args.format, Format::Nagios) && output::file(args.output.as_deref()).is_none();
-    let ended = runtime().and_then(|runtime| {
-        let ended = runtime.block_on(verify(args));
-        runtime.shutdown_background();
-        ended
-    });
-    ended.unwrap_or_else(|error| {
+    block_on(verify(args)).unwrap_or_else(|error| {
         output::fail(&error);
         let code = fail_on.error();
         match tells_on_stdout {
@@ -139,11 +133,10 @@ pub(super) fn run(args: Args) -> Code {
 }
 
 async fn verify(args: Args) -> Result<Code, String> {
-    let destination = output::file(args.output.as_deref()).map(output::Destination::new);
-    let destination = destination.transpose()?;
+    let destination = output::Destination::of(output::file(args.output.as_deref()))?;
     let mut inventory = inventory(&args);
     args.roots.apply(&mut inventory);
-    let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
+    let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
         sources = sources.opening_files_with(read_secret(file)?);
     }
@@ -152,26 +145,7 @@ async fn verify(args: Args) -> Result<Code, String> {
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let options = plan::options(&inventory)?;
     let now = args.at.map_or_else(now, |at| at.from(now()));
-    let jobs = prepare(
-        &scanner.sources,
-        &scanner.resolver,
-        &inventory.certificates,
-        &options,
-        args.timeout,
-    );
-    let stop = plan::stop();
-    tokio::pin!(stop);
-    let jobs = tokio::select! {
-        jobs = jobs => jobs,
-        () = &mut stop => return Err("interrupted before any result".into()),
-    };
-    if let Some(error) = jobs.iter().find_map(|job| job.expectation.as_ref().err()) {
-        return Err(error.clone());
-    }
-    let scan = scanner.scan(jobs, now, &mut stop, |_| {}).await;
-    if !scan.complete {
-        output::note("interrupted: the result is incomplete");
-    }
+    let scan = plan::probe_once(&scanner, &inventory, &options, now).await?;
     let code = args.fail_on.code(&scan.results, scan.complete);
     let rendering = Rendering {
         format: args.format,
@@ -187,25 +161,17 @@ async fn verify(args: Args) -> Result<Code, String> {
         now,
     };
     let text = rendering.text(&scan.results);
-    match destination {
-        Some(destination) => destination.write(&text).map(|()| code),
-        None => Ok(output::print(&text, code)),
-    }
+    destination.finish(&text, code)
 }
 
 /// Returns the files with the expected certificate as an inventory.
 fn inventory(args: &Args) -> Inventory {
-    let wanted = if !args.cert.is_empty() {
-        Wanted::Pem(args.cert.clone())
-    } else if !args.fingerprint.is_empty() {
-        Wanted::Fingerprints(args.fingerprint.clone())
-    } else if let Some(key) = args.pubkey_hash {
-        Wanted::PublicKey(key)
-    } else if let Some(name) = &args.sslmate {
-        Wanted::Sslmate(name.to_ascii_lowercase())
-    } else {
-        Wanted::TrustOnly
-    };
+    let wanted = Wanted::from_flags(
+        &args.cert,
+        &args.fingerprint,
+        args.pubkey_hash,
+        args.sslmate.as_deref(),
+    );
     let mut files: Vec<FoundPlace> = Vec::new();
     for path in &args.files {
         let file = FoundPlace::file(path.clone(), &args.hostname);
