@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;

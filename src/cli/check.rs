@@ -15,6 +15,7 @@ use crate::model::{RevocationCheck, Threshold, parse_duration};
 use crate::report;
 use crate::tlsa::DaneCheck;
 
+use super::error::Error;
 use super::exit::FailOn;
 use super::flags::{
     HowArgs, RootArgs, WhereArgs, parse_count, parse_positive, parse_url, revocation_word,
@@ -240,14 +241,14 @@ pub(super) fn run(args: Args, verbose: u8) -> Code {
     match block_on(async move {
         // As a task of the runtime, so that finished probes wake it without waking another thread.
         let ended = tokio::spawn(check(args, verbose)).await;
-        ended.unwrap_or_else(|e| Err(format!("the check task failed: {e}")))
+        ended.unwrap_or_else(|e| Err(Error::Task(e)))
     }) {
         Ok(code) => code,
         Err(error) => {
             output::fail(&error);
             let code = fail_on.error();
             if tells_on_stdout {
-                let error = output::without_secrets(&error);
+                let error = output::without_secrets(&error.to_string());
                 return output::print(&report::nagios_error(&error, code.severity()), code);
             }
             code
@@ -255,7 +256,7 @@ pub(super) fn run(args: Args, verbose: u8) -> Code {
     }
 }
 
-async fn check(args: Args, verbose: u8) -> Result<Code, String> {
+async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
     let destination = output::Destination::of(args.file())?;
     let plan = Plan::new(&args)?;
     let begun = Instant::now();
@@ -285,7 +286,7 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
     let text = rendering.text(&scan.results);
     match args.quiet && destination.is_stdout() {
         true => Ok(code),
-        false => destination.finish(&text, code),
+        false => Ok(destination.finish(&text, code)?),
     }
 }
 

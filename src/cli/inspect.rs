@@ -14,6 +14,7 @@ use crate::report;
 use crate::report::inspect::{addresses, by_chain};
 use crate::source::{Requests, Sources};
 
+use super::error::Error;
 use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word};
 use super::plan::{self, Wanted};
 use super::time::At;
@@ -85,7 +86,7 @@ pub(super) fn run(args: &Args) -> Code {
     block_on(inspect(args)).unwrap_or_else(|error| output::fail(&error))
 }
 
-async fn inspect(args: &Args) -> Result<Code, String> {
+async fn inspect(args: &Args) -> Result<Code, Error> {
     let destination = output::Destination::of(output::file(args.output.as_deref()))?;
     let mut inventory = Inventory {
         certificates: entries(args)?,
@@ -112,11 +113,11 @@ async fn inspect(args: &Args) -> Result<Code, String> {
         Format::Human => human(args, results, &options.trust, now),
         Format::Json => report::json_of_run(results, scan.complete),
     };
-    destination.finish(&text, code)
+    Ok(destination.finish(&text, code)?)
 }
 
 /// Returns the entry for the target, without an expected certificate.
-fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
+fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, Error> {
     let target = targets::all(std::slice::from_ref(&args.target), None)?;
     let targets = args.options.parse_targets(&target)?;
     let protocol = args.options.starttls.unwrap_or_default();

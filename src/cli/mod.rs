@@ -4,6 +4,7 @@ mod chain;
 mod check;
 mod dashboards;
 mod demo;
+mod error;
 mod exit;
 mod flags;
 mod generate;
@@ -29,6 +30,8 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::model::Timestamp;
+
+use error::Error;
 
 pub use exit::Code;
 
@@ -193,17 +196,16 @@ fn now() -> Timestamp {
 }
 
 /// Runs a command to its end on a new async runtime.
-fn block_on<T>(command: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    let runtime = runtime()?;
+fn block_on<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = runtime().map_err(Error::Runtime)?;
     let ended = runtime.block_on(command);
     // Open lookups and connections that are closing are not worth waiting for.
     runtime.shutdown_background();
     ended
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| format!("cannot start the async runtime: {e}"))
 }

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -178,9 +179,9 @@ impl io::Write for OneLine {
 }
 
 /// Reports an error on stderr, one line for each of its lines. Returns [`Code::Unknown`].
-pub(super) fn fail(error: &str) -> Code {
+pub(super) fn fail(error: &(impl fmt::Display + ?Sized)) -> Code {
     let mut stderr = io::stderr().lock();
-    for line in without_secrets(error).lines() {
+    for line in without_secrets(&error.to_string()).lines() {
         // Quoted text comes from arguments, files and servers and must not control the terminal.
         let _ = writeln!(stderr, "error: {}", printable(line));
     }
@@ -231,6 +232,62 @@ pub(super) fn file(output: Option<&Path>) -> Option<&Path> {
     output.filter(|path| *path != Path::new("-"))
 }
 
+/// Reason why a file cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputError {
+    /// The path is a directory.
+    #[error(
+        "cannot write the result to {}: it is a directory; give the path of a file",
+        .0.display()
+    )]
+    Directory(PathBuf),
+    /// The directory of the file does not exist.
+    #[error(
+        "cannot write the result to {}: directory {} does not exist; create it or choose another path",
+        file.display(),
+        folder.display()
+    )]
+    NoFolder {
+        /// File of the result.
+        file: PathBuf,
+        /// Directory that does not exist.
+        folder: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the result to {}: {error}", file.display())]
+    Write {
+        /// File of the result.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// A directory cannot be created.
+    #[error("cannot create directory {}: {error}", folder.display())]
+    Create {
+        /// The directory.
+        folder: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// An existing file cannot be read.
+    #[error(
+        "cannot read {}: {error}; check its permissions or choose another directory",
+        file.display()
+    )]
+    Existing {
+        /// The file.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// A user changed files that would be overwritten.
+    #[error(
+        "nothing written: these files exist and differ: {}; save your changes elsewhere and overwrite with --force, or choose another directory",
+        .0.join(", ")
+    )]
+    InTheWay(Vec<String>),
+}
+
 /// Destination of a result: stdout or a file.
 #[derive(Debug)]
 pub(super) struct Destination(Option<OutputFile>);
@@ -238,7 +295,7 @@ pub(super) struct Destination(Option<OutputFile>);
 impl Destination {
     /// Checks the file, if there is one, before the command runs, so that the user does not wait
     /// for a result that cannot be written.
-    pub(super) fn of(file: Option<&Path>) -> Result<Self, String> {
+    pub(super) fn of(file: Option<&Path>) -> Result<Self, OutputError> {
         file.map(OutputFile::new).transpose().map(Self)
     }
 
@@ -248,7 +305,7 @@ impl Destination {
     }
 
     /// Writes the result. Returns the exit code.
-    pub(super) fn finish(&self, text: &str, code: Code) -> Result<Code, String> {
+    pub(super) fn finish(&self, text: &str, code: Code) -> Result<Code, OutputError> {
         match &self.0 {
             Some(file) => file.write(text).map(|()| code),
             None => Ok(print(text, code)),
@@ -257,7 +314,7 @@ impl Destination {
 }
 
 /// Replaces a file as a whole. Its directory must exist.
-pub(super) fn write_file(path: &Path, text: &str) -> Result<(), String> {
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), OutputError> {
     OutputFile::new(path)?.write(text)
 }
 
@@ -269,13 +326,10 @@ struct OutputFile {
 }
 
 impl OutputFile {
-    fn new(path: &Path) -> Result<Self, String> {
-        let shown = path.display();
+    fn new(path: &Path) -> Result<Self, OutputError> {
         if let Ok(found) = std::fs::metadata(path) {
             if found.is_dir() {
-                return Err(format!(
-                    "cannot write the result to {shown}: it is a directory; give the path of a file"
-                ));
+                return Err(OutputError::Directory(path.to_owned()));
             }
             return Ok(Self {
                 // If the path is a symbolic link, its target is written and the link stays.
@@ -285,10 +339,10 @@ impl OutputFile {
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
-            return Err(format!(
-                "cannot write the result to {shown}: directory {} does not exist; create it or choose another path",
-                folder.display()
-            ));
+            return Err(OutputError::NoFolder {
+                file: path.to_owned(),
+                folder: folder.to_owned(),
+            });
         }
         Ok(Self {
             path: path.to_owned(),
@@ -297,14 +351,15 @@ impl OutputFile {
     }
 
     /// Writes the result. A reader of the file sees the old or the new content, never a part.
-    fn write(&self, text: &str) -> Result<(), String> {
-        let wrong = |e: &dyn std::fmt::Display| {
-            format!("cannot write the result to {}: {e}", self.path.display())
+    fn write(&self, text: &str) -> Result<(), OutputError> {
+        let wrong = |error| OutputError::Write {
+            file: self.path.clone(),
+            error,
         };
         if self.is_stream {
             let opened = std::fs::OpenOptions::new().write(true).open(&self.path);
             return match opened.and_then(|mut stream| stream.write_all(text.as_bytes())) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(wrong(&error)),
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(wrong(error)),
                 _ => Ok(()),
             };
         }
@@ -318,13 +373,13 @@ impl OutputFile {
         let mut file = builder
             .prefix(".certvigil-")
             .tempfile_in(folder_of(&self.path))
-            .map_err(|e| wrong(&e))?;
+            .map_err(wrong)?;
         if let Ok(existing) = std::fs::metadata(&self.path) {
-            keep_access(file.as_file(), &existing).map_err(|e| wrong(&e))?;
+            keep_access(file.as_file(), &existing).map_err(wrong)?;
         }
-        file.write_all(text.as_bytes()).map_err(|e| wrong(&e))?;
-        file.as_file().sync_all().map_err(|e| wrong(&e))?;
-        file.persist(&self.path).map_err(|e| wrong(&e.error))?;
+        file.write_all(text.as_bytes()).map_err(wrong)?;
+        file.as_file().sync_all().map_err(wrong)?;
+        file.persist(&self.path).map_err(|e| wrong(e.error))?;
         Ok(())
     }
 }

@@ -20,6 +20,7 @@ use crate::scan::{Permits, ProbeOptions, Scan, Scanner, own_trust, prepare};
 use crate::source::{Environment, Sources, TargetFiles};
 use crate::trust;
 
+use super::error::{Error, FlagsError, InventoryError};
 use super::{limits, output};
 
 pub(super) use entries::{Wanted, add_trust_only, entries, entries_of, entries_of_files, narrowed};
@@ -32,8 +33,9 @@ const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
 /// Reads and validates a configuration file and the files that it includes. The error has one line
 /// for each problem.
-pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
-    let mut inventory = crate::config::parse(&read_text(file)?, file).map_err(|e| e.to_string())?;
+pub(super) fn read_inventory(file: &Path) -> Result<Inventory, InventoryError> {
+    let parsed = crate::config::parse(&read_text(file)?, file);
+    let mut inventory = parsed.map_err(|e| InventoryError::Invalid(e.to_string().into()))?;
     include::add_included(&mut inventory, file)?;
     for warning in crate::config::warnings(&inventory) {
         tracing::warn!("{}: {warning}", file.display());
@@ -42,38 +44,38 @@ pub(super) fn read_inventory(file: &Path) -> Result<Inventory, String> {
 }
 
 /// Reads an inventory and its files of targets. Returns an error if one of the files cannot be read.
-pub(super) fn read_inventory_and_targets(file: &Path) -> Result<Inventory, String> {
+pub(super) fn read_inventory_and_targets(file: &Path) -> Result<Inventory, InventoryError> {
     let mut inventory = read_inventory(file)?;
     let defaults = &inventory.defaults;
     let targets = TargetFiles::read(&inventory.file_sd, defaults, None, super::now());
     let errors = targets.errors();
     if !errors.is_empty() {
-        return Err(errors.join("\n"));
+        return Err(InventoryError::Files(errors));
     }
     inventory.certificates.extend(targets.entries().cloned());
     Ok(inventory)
 }
 
 /// Reads the text of a configuration file.
-fn read_text(file: &Path) -> Result<String, String> {
-    let wrong = |e: std::io::Error| format!("cannot read configuration {}: {e}", file.display());
+fn read_text(file: &Path) -> Result<String, InventoryError> {
+    let unreadable = |error| InventoryError::Unreadable {
+        file: file.to_owned(),
+        error,
+    };
     let mut bytes = Vec::new();
     // The metadata of a device or a pipe do not have its length.
     std::fs::File::open(file)
         .and_then(|file| file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(wrong)?;
+        .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_CONFIG_BYTES {
-        return Err(format!(
-            "cannot read configuration {}: larger than {MAX_CONFIG_BYTES} bytes",
-            file.display()
-        ));
+        return Err(InventoryError::TooLarge {
+            file: file.to_owned(),
+            limit: MAX_CONFIG_BYTES,
+        });
     }
-    String::from_utf8(bytes).map_err(|e| {
-        format!(
-            "cannot read configuration {}: byte {} is not UTF-8; save it as UTF-8",
-            file.display(),
-            e.utf8_error().valid_up_to() + 1
-        )
+    String::from_utf8(bytes).map_err(|e| InventoryError::NotUtf8 {
+        file: file.to_owned(),
+        byte: e.utf8_error().valid_up_to() + 1,
     })
 }
 
@@ -84,7 +86,7 @@ pub(super) fn scanner(
     resolver: Resolver,
     inventory: &Inventory,
     concurrency: usize,
-) -> Result<Scanner, String> {
+) -> Result<Scanner, Error> {
     let mut entries = inventory.certificates.iter();
     let asks_issuers = entries.any(|e| e.revocation >= RevocationCheck::Crl);
     let concurrency = limits::concurrency_of_check(concurrency, asks_issuers);
@@ -92,7 +94,7 @@ pub(super) fn scanner(
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources: Arc::new(sources),
         resolver: Arc::new(resolver),
-        prober: Arc::new(Prober::new()?),
+        prober: Arc::new(Prober::new().map_err(Error::resource)?),
         local: true,
         remotes: Arc::default(),
         permits: Arc::new(Permits::new(concurrency, inventory.defaults.per_address)),
@@ -100,14 +102,13 @@ pub(super) fn scanner(
 }
 
 /// Returns how the inventory's targets are probed and judged.
-pub(super) fn options(inventory: &Inventory) -> Result<ProbeOptions, String> {
+pub(super) fn options(inventory: &Inventory) -> Result<ProbeOptions, Error> {
+    let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &entry.reach));
     Ok(ProbeOptions {
         timeout: inventory.defaults.timeout,
-        trust: Arc::new(trust::load(&inventory.trust)?),
-        reaches: Arc::new(Reaches::load(
-            inventory.certificates.iter().map(|entry| &entry.reach),
-        )?),
-        own_trust: own_trust(inventory)?,
+        trust: Arc::new(trust::load(&inventory.trust).map_err(Error::resource)?),
+        reaches: Arc::new(reaches.map_err(Error::resource)?),
+        own_trust: own_trust(inventory).map_err(Error::resource)?,
     })
 }
 
@@ -120,7 +121,7 @@ pub(super) async fn probe_once(
     inventory: &Inventory,
     options: &ProbeOptions,
     now: Timestamp,
-) -> Result<Scan, String> {
+) -> Result<Scan, Error> {
     let jobs = prepare(
         &scanner.sources,
         &scanner.resolver,
@@ -132,10 +133,10 @@ pub(super) async fn probe_once(
     tokio::pin!(stop);
     let jobs = tokio::select! {
         jobs = jobs => jobs,
-        () = &mut stop => return Err("interrupted before any result".into()),
+        () = &mut stop => return Err(Error::Interrupted),
     };
     if let Some(error) = jobs.iter().find_map(|job| job.expectation.as_ref().err()) {
-        return Err(error.clone());
+        return Err(Error::Fetch(error.clone()));
     }
     let scan = scanner.scan(jobs, now, &mut stop, |_| {}).await;
     if !scan.complete {
@@ -173,12 +174,10 @@ async fn terminated() {
 }
 
 /// Parses a comma-separated list of vantage names.
-pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, String> {
+pub(super) fn vantage_names(text: &str) -> Result<BTreeSet<String>, FlagsError> {
     let names: BTreeSet<String> = text.split(',').map(|n| n.trim().to_owned()).collect();
     if names.iter().any(String::is_empty) {
-        return Err(format!(
-            "`{text}` has an empty vantage name; write a comma-separated list such as local,sslmate"
-        ));
+        return Err(FlagsError::EmptyVantage(text.to_owned()));
     }
     Ok(names)
 }

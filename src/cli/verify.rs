@@ -12,6 +12,7 @@ use crate::model::{Hostname, RevocationCheck, Threshold};
 use crate::report;
 use crate::source::{Requests, Sources};
 
+use super::error::{Error, FlagsError};
 use super::exit::FailOn;
 use super::flags::{RootArgs, parse_positive};
 use super::plan::{self, Wanted};
@@ -126,19 +127,22 @@ pub(super) fn run(args: Args) -> Code {
         output::fail(&error);
         let code = fail_on.error();
         match tells_on_stdout {
-            true => output::print(&report::nagios_error(&error, code.severity()), code),
+            true => output::print(
+                &report::nagios_error(&error.to_string(), code.severity()),
+                code,
+            ),
             false => code,
         }
     })
 }
 
-async fn verify(args: Args) -> Result<Code, String> {
+async fn verify(args: Args) -> Result<Code, Error> {
     let destination = output::Destination::of(output::file(args.output.as_deref()))?;
     let mut inventory = inventory(&args);
     args.roots.apply(&mut inventory);
     let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
-        sources = sources.opening_files_with(read_secret(file)?);
+        sources = sources.opening_files_with(read_secret(file).map_err(Error::resource)?);
     }
     sources = sources.comparing_keys(keys(&args.key)?);
     let resolver = crate::resolve::Resolver::new(inventory.families, Vec::new(), Vec::new());
@@ -161,7 +165,7 @@ async fn verify(args: Args) -> Result<Code, String> {
         now,
     };
     let text = rendering.text(&scan.results);
-    destination.finish(&text, code)
+    Ok(destination.finish(&text, code)?)
 }
 
 /// Returns the files with the expected certificate as an inventory.
@@ -194,23 +198,28 @@ fn inventory(args: &Args) -> Inventory {
 }
 
 /// Reads the private keys with which the files are compared.
-fn keys(files: &[PathBuf]) -> Result<Vec<KeyOfFile>, String> {
+fn keys(files: &[PathBuf]) -> Result<Vec<KeyOfFile>, FlagsError> {
     let mut keys = Vec::new();
     for file in files {
-        keys.extend(keys_of(file).map_err(|why| format!("--key {}: {why}", file.display()))?);
+        keys.extend(keys_of(file)?);
     }
     Ok(keys)
 }
 
-fn keys_of(file: &Path) -> Result<Vec<KeyOfFile>, String> {
-    let bytes = read_certificate_file(file)?;
-    let mut keys = read_private_keys(&bytes).map_err(|error| error.to_string())?;
+fn keys_of(file: &Path) -> Result<Vec<KeyOfFile>, FlagsError> {
+    let unusable = |cause| FlagsError::Key {
+        file: file.to_owned(),
+        cause,
+    };
+    let bytes = read_certificate_file(file).map_err(|e| unusable(e.into()))?;
+    let mut keys = read_private_keys(&bytes).map_err(|e| unusable(e.to_string().into()))?;
     let in_file = keys.len();
     keys.dedup_by_key(|key| key.public_key_hash());
     match keys.len() {
         1 => Ok(keys),
-        _ => Err(format!(
-            "the file has {in_file} private keys, and servers use the first: give a file with one"
-        )),
+        _ => Err(FlagsError::SeveralKeys {
+            file: file.to_owned(),
+            count: in_file,
+        }),
     }
 }

@@ -3,6 +3,7 @@
 mod account;
 mod credentials;
 mod download;
+mod error;
 mod file_sd;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -36,6 +37,7 @@ use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
+pub use error::{IssuerError, SetupError};
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub use loaded::{Failed, Loaded, source_name};
 pub(crate) use pem::files_of;
@@ -59,7 +61,7 @@ pub struct Sources {
     http: Http,
     /// The client, or the reason why there is none, which matters only if an entry needs the
     /// account.
-    sslmate: Result<Client, String>,
+    sslmate: Result<Client, SetupError>,
     files: Arc<pem::Files>,
     /// Private keys with which probed files are compared.
     keys: Vec<KeyOfFile>,
@@ -78,8 +80,9 @@ impl Sources {
         inventory: &Inventory,
         environment: &Environment<'_>,
         requests: Requests,
-    ) -> Result<Self, String> {
-        let http = Http::new(trust::own_roots(&inventory.trust)?, requests);
+    ) -> Result<Self, SetupError> {
+        let roots = trust::own_roots(&inventory.trust).map_err(SetupError::file)?;
+        let http = Http::new(roots, requests);
         let settings = inventory.sslmate.clone().unwrap_or_default();
         let sslmate = account(&settings, environment, &http.counting_for(SSLMATE));
         Ok(Self {
@@ -184,7 +187,7 @@ impl Sources {
     ///
     /// # Errors
     /// The reason why there is no account.
-    pub(crate) fn account_client(&self) -> Result<Client, String> {
+    pub(crate) fn account_client(&self) -> Result<Client, SetupError> {
         self.sslmate.clone()
     }
 
@@ -199,8 +202,9 @@ impl Sources {
         url: &str,
         username: Option<&str>,
         password_file: Option<&Path>,
-    ) -> Result<Client, String> {
-        let password = password_file.map(read_secret).transpose()?;
+    ) -> Result<Client, SetupError> {
+        let password = password_file.map(read_secret).transpose();
+        let password = password.map_err(SetupError::file)?;
         if let Some(password) = &password {
             self.http.secrets().add_auth(&BasicAuth {
                 username: username.unwrap_or_default().into(),
@@ -319,7 +323,7 @@ impl Sources {
     ) -> Result<Loaded, Failed> {
         let password = entry.pem_password.as_deref().map(read_secret).transpose();
         let instances = password
-            .map_err(SourceError::Unusable)
+            .map_err(|e| SourceError::Unusable(e.to_string()))
             .and_then(|password| {
                 let both = files.iter().zip(stamps);
                 both.map(|(file, stamp)| {
@@ -411,7 +415,11 @@ impl Sources {
     ///
     /// # Errors
     /// If the response cannot be fetched or is no certificate: the reason, in one line.
-    pub async fn issuers(&self, url: &str, deadline: Instant) -> Result<Vec<Certificate>, String> {
+    pub async fn issuers(
+        &self,
+        url: &str,
+        deadline: Instant,
+    ) -> Result<Vec<Certificate>, IssuerError> {
         issuer::fetch(&self.http, url, deadline).await
     }
 
@@ -473,7 +481,7 @@ impl Sources {
     fn account(&self) -> Result<&Client, SourceError> {
         self.sslmate
             .as_ref()
-            .map_err(|e| SourceError::Unusable(e.clone()))
+            .map_err(|e| SourceError::Unusable(e.to_string()))
     }
 
     fn remembered(
@@ -487,7 +495,7 @@ fn account(
     settings: &SslmateSettings,
     environment: &Environment<'_>,
     http: &Http,
-) -> Result<Client, String> {
+) -> Result<Client, SetupError> {
     let credentials = credentials::Credentials::find(settings, environment)?;
     let auth = credentials.basic_auth();
     if let Some(key) = credentials.key() {

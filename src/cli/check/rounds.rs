@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::cli::error::Error;
 use crate::cli::plan;
 use crate::cli::progress::{Reporter, is_ok};
 use crate::cli::{now, output};
@@ -25,7 +26,7 @@ pub(super) async fn until_ok(
     plan: &Plan,
     give_up: Option<Instant>,
     reporter: &mut Reporter,
-) -> Result<Seen, String> {
+) -> Result<Seen, Error> {
     let stop = plan::stop();
     tokio::pin!(stop);
     let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
@@ -35,7 +36,7 @@ pub(super) async fn until_ok(
         let last = over();
         let round = match plan.round(now, last, &mut stop, reporter).await {
             Err(error) if known.is_some() => {
-                output::note(&error);
+                output::note(&error.to_string());
                 return Ok(what_is_known(known, now));
             }
             round => round?,
@@ -121,7 +122,7 @@ impl Plan {
         last: bool,
         stop: &mut (impl Future<Output = ()> + Unpin),
         reporter: &mut Reporter,
-    ) -> Result<Round, String> {
+    ) -> Result<Round, Error> {
         let entries: Vec<_> = self
             .inventory
             .certificates
@@ -145,7 +146,7 @@ impl Plan {
         let alone = self.alone || jobs.iter().all(|job| job.targets.is_empty());
         if let (true, Some(error)) = (alone, failed) {
             return if last {
-                Err(error.clone())
+                Err(Error::Fetch(error.clone()))
             } else {
                 Ok(Round::NotYet)
             };
@@ -180,7 +181,7 @@ impl Plan {
         }))
     }
 
-    fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> String {
+    fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> Error {
         // Entries whose source was not fetched are named in the configuration file.
         let entries = &self.inventory.certificates;
         let mut known: Vec<String> = entries.iter().filter_map(|e| e.name.clone()).collect();
@@ -189,11 +190,9 @@ impl Plan {
         for target in jobs.iter().flat_map(|job| &job.targets) {
             known.extend([target.certificate.clone(), target.hostname.to_string()]);
         }
-        match did_you_mean(text, known.iter().map(String::as_str)) {
-            Some(near) => format!("`{text}` is not in the inventory; {near}"),
-            None => format!(
-                "`{text}` is not in the inventory; give one of its certificate names or hosts"
-            ),
+        Error::NotInInventory {
+            text: text.to_owned(),
+            near: did_you_mean(text, known.iter().map(String::as_str)),
         }
     }
 }

@@ -6,8 +6,9 @@ use std::sync::atomic::AtomicBool;
 
 use certvigil_probe::io::read_password;
 
+use crate::cli::error::{Error, FlagsError, VantageAdvice};
 use crate::cli::plan::{self, Selection, Wanted};
-use crate::cli::targets;
+use crate::cli::targets::{self, TargetError};
 use crate::config::{Entry, Inventory, SslmateSettings, VantageKind};
 use crate::model::{RevocationCheck, Vantage, did_you_mean};
 use crate::remote::remotes;
@@ -35,7 +36,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    pub(super) fn new(args: &Args) -> Result<Self, String> {
+    pub(super) fn new(args: &Args) -> Result<Self, Error> {
         let targets = targets::all(&args.targets, args.target_list.as_deref())?;
         let mut inventory = match &args.config {
             Some(file) => plan::read_inventory_and_targets(file)?,
@@ -43,7 +44,7 @@ impl Plan {
         };
         let selection = if args.config.is_some() && args.sslmate.is_none() {
             if args.options.starttls.is_some() {
-                return Err("--starttls does not apply to an inventory; set `protocol` in its entries instead".into());
+                return Err(FlagsError::StarttlsOfInventory.into());
             }
             let targets = targets.iter().map(|target| target.text.trim().to_owned());
             Selection::new(&targets.collect::<Vec<_>>())
@@ -55,7 +56,7 @@ impl Plan {
 
         let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
         if let Some(file) = &args.cert_password_file {
-            sources = sources.opening_files_with(read_password(file)?);
+            sources = sources.opening_files_with(read_password(file).map_err(Error::resource)?);
         }
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
@@ -65,7 +66,9 @@ impl Plan {
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
             revocations: Arc::new(
-                Revocations::new(sources.http_for_others()).with_files(&args.crl_file)?,
+                Revocations::new(sources.http_for_others())
+                    .with_files(&args.crl_file)
+                    .map_err(Error::resource)?,
             ),
             ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
         };
@@ -87,7 +90,7 @@ impl Plan {
         args: &Args,
         targets: &[targets::Written],
         inventory: &Inventory,
-    ) -> Result<Vec<Entry>, String> {
+    ) -> Result<Vec<Entry>, TargetError> {
         let targets = args.options.parse_targets(targets)?;
         if let (Some(name), true) = (&args.sslmate, args.config.is_some()) {
             let name = name.to_ascii_lowercase();
@@ -107,12 +110,12 @@ impl Plan {
     }
 
     /// Overrides settings of the configuration file with those of the flags.
-    fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), String> {
+    fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), FlagsError> {
         if args.sslmate.is_some() && inventory.sslmate.is_none() {
             inventory.sslmate = Some(SslmateSettings::default());
         }
         if !args.crl_file.is_empty() && args.revocation == Some(RevocationCheck::Off) {
-            return Err("--crl-file needs a revocation check; remove --revocation off".into());
+            return Err(FlagsError::CrlWithoutCheck);
         }
         args.roots.apply(inventory);
         if let Some(timeout) = args.timeout {
@@ -136,7 +139,7 @@ impl Plan {
 
     /// Returns the names of the vantages to probe from. SSLMate is one of them if an account is
     /// configured.
-    fn vantages(args: &Args, inventory: &mut Inventory) -> Result<BTreeSet<String>, String> {
+    fn vantages(args: &Args, inventory: &mut Inventory) -> Result<BTreeSet<String>, FlagsError> {
         inventory.add_account_vantage();
         let known = || inventory.vantages.iter().map(|v| v.name.as_str());
         let Some(text) = &args.vantage else {
@@ -153,18 +156,16 @@ impl Plan {
             if name != Vantage::LOCAL && !known().any(|k| k == name) {
                 let mut all = vec![Vantage::LOCAL];
                 all.extend(known());
-                if let Some(near) = did_you_mean(name, all.iter().copied()) {
-                    return Err(format!("unknown vantage `{name}`; {near}"));
-                }
-                let what = if name == Vantage::SSLMATE {
-                    "give --sslmate CN or a configuration with `sslmate`"
-                } else {
-                    "define it under `vantages` in a configuration"
-                };
-                return Err(format!(
-                    "unknown vantage `{name}`; {what}, or use one of: {}",
-                    all.join(", ")
-                ));
+                let near = did_you_mean(name, all.iter().copied());
+                let all = all.iter().map(ToString::to_string).collect();
+                return Err(FlagsError::UnknownVantage {
+                    name: name.clone(),
+                    advice: match near {
+                        Some(near) => VantageAdvice::Near(near),
+                        None if name == Vantage::SSLMATE => VantageAdvice::Account(all),
+                        None => VantageAdvice::Definition(all),
+                    },
+                });
             }
         }
         Ok(names)

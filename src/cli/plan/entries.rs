@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
+use crate::cli::targets::TargetError;
 use crate::config::{Entry, FoundPlace, Inventory, SourceSettings};
 use crate::model::{Hostname, Protocol, TargetAddress};
 
@@ -69,7 +70,7 @@ pub(in crate::cli) fn entries(
     wanted: &Wanted,
     targets: &Targets,
     protocol: Protocol,
-) -> Result<Vec<Entry>, String> {
+) -> Result<Vec<Entry>, TargetError> {
     let Targets {
         places,
         mail,
@@ -84,7 +85,7 @@ pub(in crate::cli) fn entries(
             entry.ports = vec![protocol.default_port()];
             return Ok(vec![entry]);
         }
-        return Err("no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, mx:DOMAIN, srv:_service._tcp.DOMAIN, or file:///PATH), or --sslmate, --cert or --config".into());
+        return Err(TargetError::None);
     }
     let mut entries: Vec<Entry> = Vec::new();
     // There may be tens of thousands of targets.
@@ -162,7 +163,7 @@ pub(in crate::cli) fn entries(
 pub(in crate::cli) fn add_trust_only(
     inventory: &mut Inventory,
     targets: &Targets,
-) -> Result<(), String> {
+) -> Result<(), TargetError> {
     if targets.is_empty() {
         return Ok(());
     }
@@ -249,7 +250,10 @@ pub(in crate::cli) fn entries_of(
 
 /// Restricts the entries to the given places, if there are any. A place that is in none of the
 /// entries is probed with the settings of the first.
-pub(in crate::cli) fn narrowed(entries: &[Entry], targets: &Targets) -> Result<Vec<Entry>, String> {
+pub(in crate::cli) fn narrowed(
+    entries: &[Entry],
+    targets: &Targets,
+) -> Result<Vec<Entry>, TargetError> {
     if targets.is_empty() {
         return Ok(entries.to_vec());
     }
@@ -289,7 +293,10 @@ pub(in crate::cli) fn narrowed(entries: &[Entry], targets: &Targets) -> Result<V
 
 /// Returns the entries with only these hosts. A host that is in none of the entries gets the
 /// settings of the first.
-fn narrowed_to_places(entries: &[Entry], places: &[TargetAddress]) -> Result<Vec<Entry>, String> {
+fn narrowed_to_places(
+    entries: &[Entry],
+    places: &[TargetAddress],
+) -> Result<Vec<Entry>, TargetError> {
     let mut narrow: Vec<Entry> = Vec::new();
     for place in places {
         let fits = |e: &&Entry| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use percent_encoding::percent_decode_str;
 
+use crate::cli::targets::TargetError;
 use crate::config::{Entry, FoundPlace, ReachSettings, parse_mail_domain};
 use crate::model::{Hostname, Protocol, Service, TargetAddress, parse_port};
 
@@ -31,11 +32,16 @@ impl Targets {
     ///
     /// # Errors
     /// If the text is none.
-    pub(in crate::cli) fn add(&mut self, text: &str, has_xmpp_domain: bool) -> Result<(), String> {
+    pub(in crate::cli) fn add(
+        &mut self,
+        text: &str,
+        has_xmpp_domain: bool,
+    ) -> Result<(), TargetError> {
         if let Some(mail) = Mail::parse(text) {
             self.mail.push(mail?);
         } else if let Some(service) = service_of(text) {
-            self.services.push(service.parse()?);
+            self.services
+                .push(service.parse().map_err(TargetError::model)?);
         } else if let Some(domain) = Xmpp::parse(text).filter(|_| !has_xmpp_domain) {
             self.xmpp.push(domain);
         } else if let Some(file) = parse_file_url(text) {
@@ -44,7 +50,7 @@ impl Targets {
                 self.files.push(file);
             }
         } else {
-            self.places.push(text.parse()?);
+            self.places.push(text.parse().map_err(TargetError::model)?);
         }
         Ok(())
     }
@@ -68,7 +74,7 @@ fn service_of(text: &str) -> Option<&str> {
 
 /// Parses `file:///PATH` and `file:/PATH`, with percent-encoding (RFC 8089). Returns `None` for any
 /// other target.
-pub(super) fn parse_file_url(text: &str) -> Option<Result<PathBuf, String>> {
+pub(super) fn parse_file_url(text: &str) -> Option<Result<PathBuf, TargetError>> {
     let scheme = text.get(..5).filter(|s| s.eq_ignore_ascii_case("file:"))?;
     let rest = text.strip_prefix(scheme)?;
     let path = match rest.strip_prefix("//") {
@@ -76,23 +82,21 @@ pub(super) fn parse_file_url(text: &str) -> Option<Result<PathBuf, String>> {
         Some(rest) => match rest.strip_prefix("localhost").unwrap_or(rest) {
             path if path.starts_with('/') => path,
             _ => {
-                return Some(Err(format!(
-                    "`{text}` names a host; write file:///PATH with an absolute path"
-                )));
+                return Some(Err(TargetError::HostInFileUrl(text.to_owned())));
             }
         },
     };
     if let Some(character) = path.chars().find(|c| matches!(c, '?' | '#')) {
-        return Some(Err(format!(
-            "`{text}`: a file URL has no `{character}`; write %{:02X} for one in the path",
-            u32::from(character)
-        )));
+        return Some(Err(TargetError::CharacterInFileUrl {
+            url: text.to_owned(),
+            character,
+        }));
     }
     let bytes: Vec<u8> = percent_decode_str(path).collect();
     if bytes.contains(&0) {
-        return Some(Err(format!("`{text}`: a path cannot contain a zero byte")));
+        return Some(Err(TargetError::ZeroInFileUrl(text.to_owned())));
     }
-    Some(path_of_bytes(bytes).map_err(|()| format!("`{text}`: the path is not UTF-8")))
+    Some(path_of_bytes(bytes).map_err(|()| TargetError::FileUrlNotUtf8(text.to_owned())))
 }
 
 #[cfg(unix)]
@@ -117,10 +121,10 @@ pub(in crate::cli) struct Mail {
 impl Mail {
     /// Parses `mx:DOMAIN[:PORT]`. Returns `None` for any other target, such as a port of a host
     /// named `mx`.
-    pub(in crate::cli) fn parse(text: &str) -> Option<Result<Self, String>> {
+    pub(in crate::cli) fn parse(text: &str) -> Option<Result<Self, TargetError>> {
         let rest = text.strip_prefix("mx:")?;
         if rest.is_empty() {
-            return Some(Err("`mx:` has no domain; write mx:example.com".into()));
+            return Some(Err(TargetError::NoMailDomain));
         }
         if rest.starts_with('/') || rest.bytes().all(|b| b.is_ascii_digit()) {
             return None;
@@ -129,12 +133,13 @@ impl Mail {
             Some((domain, port)) => (domain, parse_port(port)),
             None => (rest, Ok(Protocol::Smtp.default_port())),
         };
-        Some(parse_mail_domain(domain).and_then(|domain| {
+        let parse = || {
             Ok(Self {
-                domain,
-                port: port?,
+                domain: parse_mail_domain(domain)?,
+                port: port.map_err(TargetError::model)?,
             })
-        }))
+        };
+        Some(parse())
     }
 }
 
@@ -188,7 +193,9 @@ mod tests {
 
     #[test]
     fn file_urls_are_decoded() {
-        let read = |text: &str| parse_file_url(text).map(|p| p.map(|p| p.display().to_string()));
+        let read = |text: &str| {
+            parse_file_url(text).map(|p| p.map(|p| p.display().to_string()).map_err(drop))
+        };
         for (text, path) in [
             ("file:///etc/a.pem", "/etc/a.pem"),
             ("FILE:/etc/a.pem", "/etc/a.pem"),
@@ -230,8 +237,9 @@ mod tests {
 
     #[test]
     fn mx_target_is_distinguished_from_a_host() {
-        let read =
-            |text: &str| Mail::parse(text).map(|m| m.map(|m| (m.domain.to_string(), m.port)));
+        let read = |text: &str| {
+            Mail::parse(text).map(|m| m.map(|m| (m.domain.to_string(), m.port)).map_err(drop))
+        };
         assert_eq!(read("mx:example.com"), Some(Ok(("example.com".into(), 25))));
         assert_eq!(
             read("mx:example.com:26"),

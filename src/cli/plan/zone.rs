@@ -1,6 +1,7 @@
 //! Zones of link-local addresses (RFC 4007, section 11).
 
 use crate::cli::output;
+use crate::cli::targets::TargetError;
 use crate::model::TargetAddress;
 
 /// Reports the zones of link-local addresses, which no row of a result has.
@@ -19,17 +20,15 @@ pub(in crate::cli) fn report_zones(places: &[TargetAddress]) {
 
 /// Returns the index of the network interface that is the zone of a link-local address; 0 if the
 /// target has none.
-pub(super) fn scope_of(place: &TargetAddress) -> Result<u32, String> {
+pub(super) fn scope_of(place: &TargetAddress) -> Result<u32, TargetError> {
     let Some(zone) = &place.zone else {
         return Ok(0);
     };
     match zone.parse() {
         Ok(index) if index > 0 => Ok(index),
-        _ => interface_index(zone).ok_or_else(|| {
-            format!(
-                "`{}%{zone}`: this machine has no network interface `{zone}`, which is the zone of the address; write one that `ip link` lists",
-                place.hostname
-            )
+        _ => interface_index(zone).ok_or_else(|| TargetError::Zone {
+            hostname: place.hostname.clone(),
+            zone: zone.clone(),
         }),
     }
 }
