@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use crate::config::ValueError;
 use crate::error::Cause;
 use crate::remote::RemoteError;
+#[cfg(feature = "serve")]
 use crate::serve::{RouteError, ServerError};
 use crate::source::SetupError;
 use crate::store::StoreError;
@@ -44,12 +45,15 @@ pub(super) enum Error {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The monitor cannot be started, or has failed.
+    #[cfg(feature = "serve")]
     #[error(transparent)]
     Server(#[from] ServerError),
     /// The server cannot listen.
+    #[cfg(feature = "serve")]
     #[error(transparent)]
     Listen(#[from] ListenError),
     /// The path prefixes of the web server are invalid.
+    #[cfg(feature = "serve")]
     #[error(transparent)]
     Route(#[from] RouteError),
     /// The chain cannot be completed.
@@ -87,6 +91,7 @@ pub(super) enum Error {
     #[error("cannot start the async runtime: {0}")]
     Runtime(io::Error),
     /// A signal handler cannot be installed.
+    #[cfg(feature = "serve")]
     #[error("cannot install signal handlers: {0}")]
     Signals(io::Error),
     /// The task of the check failed, which is a bug.
@@ -173,9 +178,11 @@ pub(super) enum FlagsError {
         advice: VantageAdvice,
     },
     /// Flags of the web server were given to a demo that does not serve.
+    #[cfg(feature = "demo")]
     #[error("--web flags need --serve; add --serve or remove them")]
     WebWithoutServe,
     /// There is nothing to monitor.
+    #[cfg(feature = "serve")]
     #[error("nothing to monitor; give a TARGET such as www.example.com, or --config FILE")]
     NothingToMonitor,
     /// There is no certificate whose chain could be completed.
@@ -225,6 +232,7 @@ impl fmt::Display for VantageAdvice {
 }
 
 /// Reason why a server cannot listen.
+#[cfg(feature = "serve")]
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListenError {
     /// The address cannot be bound.
@@ -284,6 +292,7 @@ pub(super) enum FlagError {
     #[error("not a duration or an RFC 3339 time; write it as 7d, 12h or 2026-11-24T12:00:00Z")]
     Since,
     /// The text is no listen address.
+    #[cfg(feature = "serve")]
     #[error("`{0}` is not a listen address; write :10843, 127.0.0.1:10843 or [::1]:10843")]
     Listen(String),
     /// The value is refused by the type that it is parsed to.

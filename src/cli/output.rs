@@ -18,7 +18,9 @@ use crate::model::{Timestamp, redacted, userinfo};
 use crate::report::Style;
 
 use super::Code;
-use super::log::{self, LogArgs};
+use super::log;
+#[cfg(feature = "serve")]
+use super::log::LogArgs;
 
 /// Width in columns if stdout is not a terminal.
 const DEFAULT_WIDTH: usize = 100;
@@ -74,6 +76,7 @@ pub(super) fn start_logging(verbose: Option<u8>) {
 }
 
 /// Logs the events of a server to stderr, each on one line.
+#[cfg(feature = "serve")]
 pub(super) fn start_logging_of_server(verbose: u8, log: &LogArgs) {
     // A server logs its events by default.
     let by_default = || level_of(verbose.saturating_add(1));
@@ -156,8 +159,10 @@ impl io::Write for AroundBars {
 }
 
 /// Writer of events to stderr, each on one line.
+#[cfg(feature = "serve")]
 struct OneLine;
 
+#[cfg(feature = "serve")]
 impl io::Write for OneLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes).map(|()| bytes.len())

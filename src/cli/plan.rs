@@ -23,7 +23,9 @@ use crate::trust;
 use super::error::{Error, FlagsError, InventoryError};
 use super::{limits, output};
 
-pub(super) use entries::{Wanted, add_trust_only, entries, entries_of, entries_of_files, narrowed};
+#[cfg(feature = "serve")]
+pub(super) use entries::add_trust_only;
+pub(super) use entries::{Wanted, entries, entries_of, entries_of_files, narrowed};
 pub(super) use forms::{Mail, Targets};
 pub(super) use selection::Selection;
 pub(super) use zone::report_zones;

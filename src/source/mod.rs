@@ -36,6 +36,7 @@ use certvigil_probe::io::{BasicAuth, Http, on_own_thread, read_secret};
 use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
+#[cfg(feature = "serve")]
 pub(crate) use download::name_of as download_name;
 pub use error::{IssuerError, SetupError};
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
@@ -97,6 +98,7 @@ impl Sources {
     }
 
     /// Shares the record of files that `others` has read.
+    #[cfg(feature = "serve")]
     pub(crate) fn knowing_files_of(self, others: &Self) -> Self {
         Self {
             files: others.files.clone(),
@@ -167,6 +169,7 @@ impl Sources {
     }
 
     /// Redacts a secret in all responses of sources and vantages.
+    #[cfg(feature = "serve")]
     pub(crate) fn hide(&self, secret: &SecretString) {
         self.http.secrets().add(secret);
     }

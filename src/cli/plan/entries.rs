@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::cli::targets::TargetError;
 use crate::config::{Entry, FoundPlace, Inventory, SourceSettings};
-use crate::model::{Hostname, Protocol, TargetAddress};
+use crate::model::{Protocol, TargetAddress};
 
 use super::forms::{Mail, Targets};
 use super::selection::fits;
@@ -160,6 +160,7 @@ pub(in crate::cli) fn entries(
 
 /// Adds trust-only entries for the targets that are in no entry yet, with the defaults of the
 /// inventory.
+#[cfg(feature = "serve")]
 pub(in crate::cli) fn add_trust_only(
     inventory: &mut Inventory,
     targets: &Targets,
@@ -169,7 +170,7 @@ pub(in crate::cli) fn add_trust_only(
     }
     let mut added: Vec<Entry> = Vec::new();
     // Position of the entry of a host, whose ports are one certificate.
-    let mut by_host: HashMap<(Hostname, Protocol, u32), usize> = HashMap::new();
+    let mut by_host: HashMap<(crate::model::Hostname, Protocol, u32), usize> = HashMap::new();
     for entry in entries(&Wanted::TrustOnly, targets, Protocol::default())? {
         let is_same = |known: &Entry| {
             let mut hosts = entry.hostnames.iter();
