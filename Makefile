@@ -24,7 +24,7 @@ export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 # No Debian package has a current kubectl.
 SKIPPED := $(if $(shell command -v kubectl),,--skip kustomize_overlay)
 
-.PHONY: run test packages clients lint words deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
+.PHONY: run test packages clients lint words deny advisories features bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
 
 # The demo, offline: faulty servers of every kind, and the result of each.
 run:
@@ -44,11 +44,17 @@ clients:
 	CLIENTS_RECORD=1 $(CARGO) test --locked --test clients clients_answer_as_recorded -- --ignored --nocapture
 	CERTVIGIL_REWRITE=1 $(CARGO) test --locked --test clients page
 
-lint: deny words
+lint: deny words features
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) deny --locked check bans licenses sources
+
+# The program without the parts that a package may leave out: docs/installing.md lists the features.
+features:
+	$(CARGO) clippy --package certvigil --locked --no-default-features -- -D warnings
+	$(CARGO) clippy --package certvigil --locked --no-default-features --features h3 -- -D warnings
+	$(CARGO) clippy --package certvigil --locked --no-default-features --features serve -- -D warnings
 
 # Words that documentation and comments do not use: tests/words.txt.
 words:
@@ -67,8 +73,9 @@ advisories: deny
 
 # The Debian package, into target/deb, or into deb below CARGO_TARGET_DIR.
 deb: cargo-deb
-	$(CARGO) build --profile dist --locked
-	sh dist/debian/build.sh $(BUILT)/dist/certvigil $(BUILT)/deb
+	$(CARGO) build --profile dist --locked --package certvigil --package xtask
+	$(BUILT)/dist/xtask man $(BUILT)/man
+	sh dist/debian/build.sh $(BUILT)/dist/certvigil $(BUILT)/man $(BUILT)/deb
 
 # The packaging tool (half a minute to build), without its own compression: dpkg-deb compresses.
 cargo-deb:

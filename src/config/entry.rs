@@ -227,8 +227,8 @@ impl Reader<'_> {
         fields.read_into(&mut reach.sni, "sni", problems, Sni::from_str);
         if let Some(item) = fields.take("source_address") {
             let addresses = each(&item.list_or_one(problems), problems, ip_address);
-            if let Err(what) = one_of_each_family(&addresses) {
-                problems.at(&item, what);
+            if let Err(error) = one_of_each_family(&addresses) {
+                problems.at(&item, error.to_string());
             }
             reach.source_addresses = addresses;
         }

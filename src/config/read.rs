@@ -363,10 +363,10 @@ fn required<'i, 'a>(
     item
 }
 
-pub(super) fn each<T>(
+pub(super) fn each<T, E: std::fmt::Display>(
     items: &[Item<'_>],
     problems: &mut Problems,
-    parse: impl Fn(&str) -> Result<T, String>,
+    parse: impl Fn(&str) -> Result<T, E>,
 ) -> Vec<T> {
     let mut values = Vec::with_capacity(items.len());
     values.extend(items.iter().filter_map(|item| item.parse(problems, &parse)));
