@@ -24,7 +24,7 @@ export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 # No Debian package has a current kubectl.
 SKIPPED := $(if $(shell command -v kubectl),,--skip kustomize_overlay)
 
-.PHONY: run test packages clients lint words deny advisories features bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
+.PHONY: run test packages clients lint words deny advisories features bench bench-packages bench-scale soak fuzz deb release cargo-cyclonedx cargo-deb linters static sbom
 
 # The demo, offline: faulty servers of every kind, and the result of each.
 run:
@@ -100,12 +100,18 @@ static:
 	@if ldd $(BUILT)/$(STATIC_TARGET)/dist/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
 	@echo $(BUILT)/$(STATIC_TARGET)/dist/certvigil
 
-# The software bill of materials in CycloneDX format: target/certvigil.cdx.json
-sbom:
+# The files of a release, reproducibly, into target/release-VERSION (RELEASING.md).
+release: cargo-deb cargo-cyclonedx
+	sh dist/release.sh $(BUILT)/release-$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+cargo-cyclonedx:
 	@command -v cargo-cyclonedx >/dev/null || \
 		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" \
 			cargo-cyclonedx@$(CARGO_CYCLONEDX_VERSION)
 	@rm -rf "$(TOOLS)/build"
+
+# The software bill of materials in CycloneDX format: target/certvigil.cdx.json
+sbom: cargo-cyclonedx
 	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(CARGO) cyclonedx --format json --spec-version 1.5 --target $(HOST) --no-build-deps --describe binaries
 	mv certvigil_bin.cdx.json target/certvigil.cdx.json
 
