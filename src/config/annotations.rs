@@ -51,12 +51,12 @@ pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeM
         return labels;
     };
     for (name, value) in item.fields(problems).rest() {
-        if let Err(error) = label_name(&name) {
+        if let Err(error) = label_name(name) {
             problems.at(&value, error.to_string());
             continue;
         }
         if let Some(text) = value.parse(problems, non_empty) {
-            labels.insert(name, text);
+            labels.insert(name.to_owned(), text);
         }
     }
     if labels.len() > MAX_LABELS {
@@ -101,14 +101,14 @@ pub(super) fn accept(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Ac
 
 fn acceptance(item: &Item<'_>, problems: &mut Problems) -> Option<Acceptance> {
     let mut fields = item.fields(problems);
-    let (line, key) = (fields.line, fields.key.clone());
+    let mapping = fields.item();
     let finding = fields.take("finding");
     let reason = fields.take("reason");
     let until = fields.read("until", problems, parse_date);
     fields.finish(problems);
     for (name, field) in [("finding", &finding), ("reason", &reason)] {
         if field.is_none() {
-            problems.add(line, &key, format!("`{name}` is missing"));
+            problems.at(&mapping, format!("`{name}` is missing"));
         }
     }
     Some(Acceptance {

@@ -144,11 +144,11 @@ impl Reader<'_> {
         });
         let is_enabled = fields.bool("enabled", problems).unwrap_or(true);
         fields.read_into(&mut entry.dane, "dane", problems, DaneCheck::from_str);
-        let (key, line) = (fields.key.clone(), fields.line);
+        let mapping = fields.item();
         let protocols = entry.srv.iter().map(|service| service.protocol);
         for protocol in std::iter::once(entry.protocol).chain(protocols) {
             if let Err(what) = entry.reach.suits(protocol) {
-                problems.add(line, &key, what);
+                problems.at(&mapping, what);
                 break;
             }
         }
@@ -167,12 +167,12 @@ impl Reader<'_> {
                 || !entry.files.is_empty()
                 || !entry.addresses.is_empty())
         {
-            problems.add(line, &key, "this entry matches many certificates; remove `name`, `hostnames`, `mx`, `srv`, `files` and `addresses`, which apply to a single one");
+            problems.at(&mapping, "this entry matches many certificates; remove `name`, `hostnames`, `mx`, `srv`, `files` and `addresses`, which apply to a single one");
         }
         if !entry.files.is_empty()
             && (!entry.mx.is_empty() || !entry.srv.is_empty() || !entry.addresses.is_empty())
         {
-            problems.add(line, &key, "`files` are probed instead of hosts; remove `mx`, `srv` and `addresses`, or write a second entry for them");
+            problems.at(&mapping, "`files` are probed instead of hosts; remove `mx`, `srv` and `addresses`, or write a second entry for them");
         }
         let nameless = matches!(
             entry.source,
@@ -183,9 +183,8 @@ impl Reader<'_> {
         let has_place =
             !entry.hostnames.is_empty() || !entry.mx.is_empty() || !entry.srv.is_empty();
         if nameless && !has_place && entry.files.is_empty() {
-            problems.add(
-                line,
-                &key,
+            problems.at(
+                &mapping,
                 "`hostnames` is missing; this source has no host names, so add them",
             );
         }
@@ -260,9 +259,8 @@ impl Reader<'_> {
             );
         }
         let Some((name, item)) = found.into_iter().next() else {
-            problems.add(
-                fields.line,
-                &fields.key,
+            problems.at(
+                &fields.item(),
                 format!(
                     "the source of the expected certificate is missing; add one of {}",
                     SOURCES.join(", ")

@@ -127,18 +127,18 @@ fn add_labels(
             ignore(format!(
                 "the label `{name}` is ignored: labels that begin with __ are settings of Prometheus"
             ));
-        } else if !is_label_name(&name) {
+        } else if !is_label_name(name) {
             let what = format!("`{name}` is not a label name of Prometheus; rename it");
             problems.at(&value, what);
-        } else if is_reserved(&name) {
+        } else if is_reserved(name) {
             ignore(format!(
                 "the label `{name}` is ignored: certvigil or Prometheus sets it"
             ));
         } else if value.is_null() || value.text() == Some("") {
             // An empty label is the same as none (Prometheus' data model).
-            notes.labels.remove(&name);
+            notes.labels.remove(name);
         } else if let Some(text) = value.map(problems, str::to_owned) {
-            notes.labels.insert(name, text);
+            notes.labels.insert(name.to_owned(), text);
         }
     }
     if notes.labels.len() > MAX_LABELS {
