@@ -73,9 +73,9 @@ advisories: deny
 
 # The Debian package, into target/deb, or into deb below CARGO_TARGET_DIR.
 deb: cargo-deb
-	$(CARGO) build --release --locked
-	$(BUILT)/release/xtask man $(BUILT)/man
-	sh dist/debian/build.sh $(BUILT)/release/certvigil $(BUILT)/man $(BUILT)/deb
+	$(CARGO) build --profile dist --locked --package certvigil --package xtask
+	$(BUILT)/dist/xtask man $(BUILT)/man
+	sh dist/debian/build.sh $(BUILT)/dist/certvigil $(BUILT)/man $(BUILT)/deb
 
 # The packaging tool (half a minute to build), without its own compression: dpkg-deb compresses.
 cargo-deb:
@@ -96,9 +96,9 @@ $(TOOLS)/python/made: tests/linters.txt
 HOST = $(shell rustc --print host-tuple)
 STATIC_TARGET ?= $(HOST)
 static:
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(STATIC_TARGET)
-	@if ldd $(BUILT)/$(STATIC_TARGET)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
-	@echo $(BUILT)/$(STATIC_TARGET)/release/certvigil
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --profile dist --locked --target $(STATIC_TARGET)
+	@if ldd $(BUILT)/$(STATIC_TARGET)/dist/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
+	@echo $(BUILT)/$(STATIC_TARGET)/dist/certvigil
 
 # The software bill of materials in CycloneDX format: target/certvigil.cdx.json
 sbom:
@@ -112,9 +112,9 @@ sbom:
 # The cost of probes, against other programs and minimal loops: about ten minutes. Writes docs/performance.md, except if BENCH
 # selects a part, as in `BENCH=check,dns make bench`, or BENCH_ROUNDS or BENCH_BINARY is set; see benches/performance/main.rs.
 bench: bench-packages
-	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance
+	$(DESCRIPTORS) && $(CARGO) bench --profile dist --locked --bench performance
 ifndef BENCH
-	$(CARGO) bench --locked --bench judge
+	$(CARGO) bench --profile dist --locked --bench judge
 endif
 
 bench-packages:
@@ -123,12 +123,12 @@ bench-packages:
 # A hundred thousand endpoints, with one monitor and with three replicas behind a real Prometheus: about ten minutes. Writes
 # docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a short run.
 bench-scale: bench-packages
-	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance -- scale
+	$(DESCRIPTORS) && $(CARGO) bench --profile dist --locked --bench performance -- scale
 
 # The monitor for an hour (SOAK_SECONDS) with two thousand endpoints that fail in every way: checks every result and the memory use.
 # See benches/soak/main.rs for the settings.
 soak:
-	$(DESCRIPTORS) && $(CARGO) bench --locked --bench soak
+	$(DESCRIPTORS) && $(CARGO) bench --profile dist --locked --bench soak
 
 # Each fuzz target with its seeds and the corpus of earlier runs; stops at the first crash. A stable toolchain suffices, because
 # there is no `unsafe` code for a sanitizer. The dependencies have the released versions.

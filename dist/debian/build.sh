@@ -1,7 +1,7 @@
 #!/bin/sh
 # Builds the Debian package from an existing executable and its manual pages (`cargo xtask man`):
 #     build.sh EXECUTABLE MANUAL DIRECTORY [flags of cargo-deb]
-# The executable may have any profile: `make deb` uses `release`, the test uses the tested one. Needs cargo-deb, dpkg-dev and
+# The executable may have any profile: `make deb` uses `dist`, the test uses the tested one. Needs cargo-deb, dpkg-dev and
 # binutils. Intermediate files stay below target/.
 set -eu
 program=$(realpath "$1")

@@ -203,7 +203,7 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
-/// Runs a command to its end on a new async runtime.
+/// Runs a command on a new async runtime.
 fn block_on<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let runtime = runtime().map_err(Error::Runtime)?;
     let ended = runtime.block_on(command);

@@ -368,8 +368,7 @@ pub(super) fn each<T, E: std::fmt::Display>(
     problems: &mut Problems,
     parse: impl Fn(&str) -> Result<T, E>,
 ) -> Vec<T> {
-    items
-        .iter()
-        .filter_map(|item| item.parse(problems, &parse))
-        .collect()
+    let mut values = Vec::with_capacity(items.len());
+    values.extend(items.iter().filter_map(|item| item.parse(problems, &parse)));
+    values
 }
