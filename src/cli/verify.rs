@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use certvigil_probe::io::{read_certificate_file, read_secret};
+use certvigil_probe::io::{is_stream, read_certificate_file_within, read_secret_within};
 use clap::{ArgGroup, ValueHint};
 
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
@@ -141,13 +141,19 @@ pub(super) fn run(args: Args) -> Code {
 async fn verify(args: Args) -> Result<Code, String> {
     let destination = output::file(args.output.as_deref()).map(output::Destination::new);
     let destination = destination.transpose()?;
+    for file in &args.cert {
+        // The content of a pipe, or the error, is kept for the source that reads it next.
+        if is_stream(file) {
+            let _ = read_certificate_file_within(file, args.timeout);
+        }
+    }
     let mut inventory = inventory(&args);
     args.roots.apply(&mut inventory);
     let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
-        sources = sources.opening_files_with(read_secret(file)?);
+        sources = sources.opening_files_with(read_secret_within(file, args.timeout)?);
     }
-    sources = sources.comparing_keys(keys(&args.key)?);
+    sources = sources.comparing_keys(keys(&args.key, args.timeout)?);
     let resolver = crate::resolve::Resolver::new(inventory.families, Vec::new(), Vec::new());
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let options = plan::options(&inventory)?;
@@ -227,17 +233,19 @@ fn inventory(args: &Args) -> Inventory {
     inventory
 }
 
-/// Reads the private keys with which the files are compared.
-fn keys(files: &[PathBuf]) -> Result<Vec<KeyOfFile>, String> {
+/// Reads the private keys with which the files are compared, each file within the timeout.
+fn keys(files: &[PathBuf], timeout: Duration) -> Result<Vec<KeyOfFile>, String> {
     let mut keys = Vec::new();
     for file in files {
-        keys.extend(keys_of(file).map_err(|why| format!("--key {}: {why}", file.display()))?);
+        keys.extend(
+            keys_of(file, timeout).map_err(|why| format!("--key {}: {why}", file.display()))?,
+        );
     }
     Ok(keys)
 }
 
-fn keys_of(file: &Path) -> Result<Vec<KeyOfFile>, String> {
-    let bytes = read_certificate_file(file)?;
+fn keys_of(file: &Path, timeout: Duration) -> Result<Vec<KeyOfFile>, String> {
+    let bytes = read_certificate_file_within(file, timeout)?;
     let mut keys = read_private_keys(&bytes).map_err(|error| error.to_string())?;
     let in_file = keys.len();
     keys.dedup_by_key(|key| key.public_key_hash());
