@@ -94,13 +94,17 @@ async fn chain(args: &Args) -> Result<String, String> {
         .trust
         .ca_files
         .extend(args.ca_file.iter().cloned());
-    let trust = trust::load(&inventory.trust)?;
+    let trust = trust::load(&inventory.trust).map_err(|e| e.to_string())?;
     let sources = Sources::new(&inventory, &environment(), Requests::default())?;
 
     let given = match (&args.cert, &args.sslmate, &args.download) {
         (Some(file), _, _) => {
             let password = args.cert_password_file.as_deref().map(read_password);
-            Given::of_file(file, password.transpose()?, trust)?
+            Given::of_file(
+                file,
+                password.transpose().map_err(|e| e.to_string())?,
+                trust,
+            )?
         }
         (_, Some(cn), _) => {
             let source = SourceSettings::Sslmate(cn.to_ascii_lowercase());
@@ -139,7 +143,8 @@ impl Given {
     ) -> Result<Self, String> {
         let name = file.display().to_string();
         let password = password.as_ref().map(ExposeSecret::expose_secret);
-        let read = read_certificate_file(file).and_then(|bytes| {
+        let bytes = read_certificate_file(file).map_err(|e| e.to_string());
+        let read = bytes.and_then(|bytes| {
             read_certificates(&bytes, password).map_err(|error| error.to_string())
         });
         let certificates =

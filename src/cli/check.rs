@@ -548,7 +548,7 @@ impl Plan {
 
         let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
         if let Some(file) = &args.cert_password_file {
-            sources = sources.opening_files_with(read_password(file)?);
+            sources = sources.opening_files_with(read_password(file).map_err(|e| e.to_string())?);
         }
         let wanted = Self::vantages(args, &mut inventory)?;
         let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
@@ -558,7 +558,9 @@ impl Plan {
             local: wanted.contains(Vantage::LOCAL),
             remotes: remotes.into(),
             revocations: Arc::new(
-                Revocations::new(sources.http_for_others()).with_files(&args.crl_file)?,
+                Revocations::new(sources.http_for_others())
+                    .with_files(&args.crl_file)
+                    .map_err(|e| e.to_string())?,
             ),
             ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
         };

@@ -115,7 +115,7 @@ async fn demo(args: &Args, sockets: Sockets) -> Result<Code, String> {
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
-        prober: Arc::new(Prober::new()?),
+        prober: Arc::new(Prober::new().map_err(|e| e.to_string())?),
         local: true,
         remotes: remotes.into(),
         permits: Arc::new(Permits::new(share.probes, inventory.defaults.per_address)),

@@ -145,7 +145,7 @@ impl HowArgs {
         if self.xmpp_domain.is_some() && entry.protocol.is_xmpp() {
             entry.reach.xmpp_domain.clone_from(&self.xmpp_domain);
         }
-        entry.reach.suits(entry.protocol)
+        (entry.reach.suits(entry.protocol)).map_err(|e| e.to_string())
     }
 
     /// Parses the targets. With an XMPP domain in a flag, an XMPP target is the host.
@@ -214,11 +214,11 @@ pub(super) struct OneOf<T> {
     read: fn(&str) -> Result<T, String>,
 }
 
-impl<T: std::str::FromStr<Err = String>> OneOf<T> {
+impl<T: std::str::FromStr<Err: std::fmt::Display>> OneOf<T> {
     fn new(words: &[&'static str]) -> Self {
         Self {
             words: words.to_vec(),
-            read: str::parse,
+            read: |text| text.parse().map_err(|e: T::Err| e.to_string()),
         }
     }
 }
@@ -249,13 +249,13 @@ fn starttls_word() -> OneOf<Protocol> {
     let clear = Protocol::ALL.iter().filter(|p| p.uses_starttls());
     OneOf {
         words: clear.map(|p| p.name()).collect(),
-        read: Protocol::parse_starttls,
+        read: |text| Protocol::parse_starttls(text).map_err(|e| e.to_string()),
     }
 }
 
 /// Parses a duration that is greater than zero.
 pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
-    match parse_duration(text)? {
+    match parse_duration(text).map_err(|e| e.to_string())? {
         Duration::ZERO => {
             Err("the duration must be greater than zero; write it as 10s or 2m".into())
         }

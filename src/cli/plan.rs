@@ -90,7 +90,7 @@ pub(super) fn scanner(
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources: Arc::new(sources),
         resolver: Arc::new(resolver),
-        prober: Arc::new(Prober::new()?),
+        prober: Arc::new(Prober::new().map_err(|e| e.to_string())?),
         local: true,
         remotes: Arc::default(),
         permits: Arc::new(Permits::new(concurrency, inventory.defaults.per_address)),
@@ -101,10 +101,11 @@ pub(super) fn scanner(
 pub(super) fn options(inventory: &Inventory) -> Result<ProbeOptions, String> {
     Ok(ProbeOptions {
         timeout: inventory.defaults.timeout,
-        trust: Arc::new(trust::load(&inventory.trust)?),
-        reaches: Arc::new(Reaches::load(
-            inventory.certificates.iter().map(|entry| &entry.reach),
-        )?),
+        trust: Arc::new(trust::load(&inventory.trust).map_err(|e| e.to_string())?),
+        reaches: Arc::new(
+            Reaches::load(inventory.certificates.iter().map(|entry| &entry.reach))
+                .map_err(|e| e.to_string())?,
+        ),
         own_trust: own_trust(inventory)?,
     })
 }
@@ -517,7 +518,8 @@ impl Targets {
         if let Some(mail) = Mail::parse(text) {
             self.mail.push(mail?);
         } else if let Some(service) = service_of(text) {
-            self.services.push(service.parse()?);
+            self.services
+                .push(service.parse::<Service>().map_err(|e| e.to_string())?);
         } else if let Some(domain) = Xmpp::parse(text).filter(|_| !has_xmpp_domain) {
             self.xmpp.push(domain);
         } else if let Some(file) = parse_file_url(text) {
@@ -526,7 +528,8 @@ impl Targets {
                 self.files.push(file);
             }
         } else {
-            self.places.push(text.parse()?);
+            self.places
+                .push(text.parse::<TargetAddress>().map_err(|e| e.to_string())?);
         }
         Ok(())
     }
@@ -614,7 +617,7 @@ impl Mail {
         Some(parse_mail_domain(domain).and_then(|domain| {
             Ok(Self {
                 domain,
-                port: port?,
+                port: port.map_err(|e| e.to_string())?,
             })
         }))
     }

@@ -39,8 +39,8 @@ impl FromStr for At {
                 .map_err(|_| wrong(text));
         }
         let with_zone = format!("{text}T00:00:00Z");
-        let time = text.parse().or_else(|_| with_zone.parse());
-        time.map(Self::Time).map_err(|_: String| wrong(text))
+        let time: Result<Timestamp, _> = text.parse().or_else(|_| with_zone.parse());
+        time.map(Self::Time).map_err(|_| wrong(text))
     }
 }
 

@@ -145,7 +145,7 @@ async fn verify(args: Args) -> Result<Code, String> {
     args.roots.apply(&mut inventory);
     let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
-        sources = sources.opening_files_with(read_secret(file)?);
+        sources = sources.opening_files_with(read_secret(file).map_err(|e| e.to_string())?);
     }
     sources = sources.comparing_keys(keys(&args.key)?);
     let resolver = crate::resolve::Resolver::new(inventory.families, Vec::new(), Vec::new());
@@ -237,7 +237,7 @@ fn keys(files: &[PathBuf]) -> Result<Vec<KeyOfFile>, String> {
 }
 
 fn keys_of(file: &Path) -> Result<Vec<KeyOfFile>, String> {
-    let bytes = read_certificate_file(file)?;
+    let bytes = read_certificate_file(file).map_err(|e| e.to_string())?;
     let mut keys = read_private_keys(&bytes).map_err(|error| error.to_string())?;
     let in_file = keys.len();
     keys.dedup_by_key(|key| key.public_key_hash());

@@ -1,6 +1,7 @@
 //! Entries of the inventory: the expected certificate, its servers, and how to reach them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -148,7 +149,7 @@ impl Reader<'_> {
         let protocols = entry.srv.iter().map(|service| service.protocol);
         for protocol in std::iter::once(entry.protocol).chain(protocols) {
             if let Err(what) = entry.reach.suits(protocol) {
-                problems.add(line, &key, what);
+                problems.add(line, &key, what.to_string());
                 break;
             }
         }
@@ -340,7 +341,7 @@ fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
-fn pins<T: Ord + FromStr<Err = String>>(
+fn pins<T: Ord + FromStr<Err: fmt::Display>>(
     item: &Item<'_>,
     problems: &mut Problems,
 ) -> Option<BTreeSet<T>> {

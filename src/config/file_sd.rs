@@ -85,7 +85,7 @@ fn add_group(
 
 /// Parses a target: `HOST`, `HOST:PORT` or a URL.
 fn target(text: &str) -> Result<TargetAddress, String> {
-    let target = TargetAddress::from_str(text)?;
+    let target = TargetAddress::from_str(text).map_err(|e| e.to_string())?;
     match &target.zone {
         Some(zone) => Err(format!(
             "the zone `{zone}` of a link-local address is not supported here; remove it"

@@ -1,6 +1,7 @@
 //! Conversion of the YAML tree to the inventory, key by key.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -300,7 +301,7 @@ impl Reader<'_> {
         let accept = accept(&mut fields, problems);
         let protocol = protocol.unwrap_or_default();
         if let Err(what) = reach.suits(protocol) {
-            problems.add(fields.line, fields.key.clone(), what);
+            problems.add(fields.line, fields.key.clone(), what.to_string());
         }
         fields.finish(problems);
         Module {
@@ -363,10 +364,10 @@ fn required<'i, 'a>(
     item
 }
 
-pub(super) fn each<T>(
+pub(super) fn each<T, E: fmt::Display>(
     items: &[Item<'_>],
     problems: &mut Problems,
-    parse: impl Fn(&str) -> Result<T, String>,
+    parse: impl Fn(&str) -> Result<T, E>,
 ) -> Vec<T> {
     items
         .iter()

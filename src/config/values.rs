@@ -53,7 +53,7 @@ pub fn parse_ehlo(text: &str) -> Result<String, String> {
 
 /// Parses a domain.
 pub fn parse_domain(text: &str) -> Result<Hostname, String> {
-    match text.parse()? {
+    match text.parse::<Hostname>().map_err(|e| e.to_string())? {
         Hostname::Ip(_) => Err(format!("`{text}` is an address; give a domain")),
         domain => Ok(domain),
     }
@@ -73,7 +73,7 @@ pub fn one_of_each_family(addresses: &[IpAddr]) -> Result<(), String> {
 
 /// Parses a mail domain.
 pub fn parse_mail_domain(text: &str) -> Result<Hostname, String> {
-    match text.parse()? {
+    match text.parse::<Hostname>().map_err(|e| e.to_string())? {
         Hostname::Ip(_) | Hostname::File(_) => Err(format!(
             "`{text}` is an address, which has no MX records; give a domain"
         )),

@@ -62,7 +62,7 @@ impl ProbeModule {
         let reach = match module.reach == ReachSettings::default() {
             true => None,
             false => {
-                let loaded = Reaches::load([&module.reach]).map_err(named)?;
+                let loaded = Reaches::load([&module.reach]).map_err(|e| named(e.to_string()))?;
                 Some(loaded.of(&module.reach))
             }
         };

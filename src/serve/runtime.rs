@@ -114,7 +114,7 @@ impl Runtime {
         inventory.certificates.extend(of_files);
         let prober = match before {
             Some(before) => before.scanner.prober.clone(),
-            None => Arc::new(Prober::new()?),
+            None => Arc::new(Prober::new().map_err(|e| e.to_string())?),
         };
         let sources = Sources::new(&inventory, &(setup.environment)(), requests.clone())?
             .sharing(prober.certificates().clone());
@@ -143,10 +143,11 @@ impl Runtime {
         };
         let options = ProbeOptions {
             timeout: defaults.timeout,
-            trust: Arc::new(trust::load(&inventory.trust)?),
-            reaches: Arc::new(Reaches::load(
-                inventory.certificates.iter().map(|entry| &entry.reach),
-            )?),
+            trust: Arc::new(trust::load(&inventory.trust).map_err(|e| e.to_string())?),
+            reaches: Arc::new(
+                Reaches::load(inventory.certificates.iter().map(|entry| &entry.reach))
+                    .map_err(|e| e.to_string())?,
+            ),
             own_trust: own_trust(&inventory)?,
         };
         let mut modules = BTreeMap::new();
@@ -159,7 +160,7 @@ impl Runtime {
             modules.insert(module.name.clone(), loaded);
         }
         let webhook_secret = inventory.webhook_secret_file.as_deref().map(read_secret);
-        let webhook_secret = webhook_secret.transpose()?;
+        let webhook_secret = webhook_secret.transpose().map_err(|e| e.to_string())?;
         if let Some(secret) = &webhook_secret {
             sources.hide(secret);
         }

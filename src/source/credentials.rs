@@ -57,14 +57,14 @@ impl Credentials {
             return Ok(Self {
                 login: Login::User {
                     name: SecretString::from(login.username.as_str()),
-                    password: read_secret(&login.password_file)?,
+                    password: read_secret(&login.password_file).map_err(|e| e.to_string())?,
                 },
                 endpoint: endpoint(None),
             });
         }
         let mut client = ClientFile::default();
         let mut key = match &settings.api_key_file {
-            Some(file) => Some(read_secret(file)?),
+            Some(file) => Some(read_secret(file).map_err(|e| e.to_string())?),
             None => (environment.variable)(API_KEY_VARIABLE)
                 .map(Zeroizing::new)
                 .filter(|key| !key.trim().is_empty())

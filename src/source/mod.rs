@@ -144,7 +144,10 @@ impl Sources {
         environment: &Environment<'_>,
         requests: Requests,
     ) -> Result<Self, String> {
-        let http = Http::new(trust::own_roots(&inventory.trust)?, requests);
+        let http = Http::new(
+            trust::own_roots(&inventory.trust).map_err(|e| e.to_string())?,
+            requests,
+        );
         let settings = inventory.sslmate.clone().unwrap_or_default();
         let sslmate = account(&settings, environment, &http.counting_for(SSLMATE));
         Ok(Self {
@@ -265,7 +268,10 @@ impl Sources {
         username: Option<&str>,
         password_file: Option<&Path>,
     ) -> Result<Client, String> {
-        let password = password_file.map(read_secret).transpose()?;
+        let password = password_file
+            .map(read_secret)
+            .transpose()
+            .map_err(|e| e.to_string())?;
         if let Some(password) = &password {
             self.http.secrets().add_auth(&BasicAuth {
                 username: username.unwrap_or_default().into(),
@@ -384,7 +390,7 @@ impl Sources {
     ) -> Result<Loaded, Failed> {
         let password = entry.pem_password.as_deref().map(read_secret).transpose();
         let instances = password
-            .map_err(SourceError::Unusable)
+            .map_err(|e| SourceError::Unusable(e.to_string()))
             .and_then(|password| {
                 let both = files.iter().zip(stamps);
                 both.map(|(file, stamp)| {

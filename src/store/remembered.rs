@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{Certificate, Fingerprint};
 use crate::config::FoundPlace;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
-use crate::model::{Protocol, Timestamp};
+use crate::model::{Hostname, HostnameError, Protocol, ProtocolError, Timestamp};
 use crate::source::Loaded;
 
 use super::Store;
@@ -358,7 +358,7 @@ impl Content {
                 source: self.source,
                 what,
             }),
-            hostnames: all(self.hostnames, |h| h.parse())?,
+            hostnames: parsed(self.hostnames)?,
             found: all(self.found, FoundForm::place)?,
             awaited: self.awaited,
         })
@@ -385,14 +385,20 @@ impl FoundForm {
     }
 
     fn place(self) -> Result<FoundPlace, String> {
-        let names = all(self.names, |name| name.parse())?;
+        let names: Vec<Hostname> = parsed(self.names)?;
         if self.protocol == Protocol::File.name() {
             return Ok(FoundPlace::file(self.hostname.into(), &names));
         }
         Ok(FoundPlace {
-            hostname: self.hostname.parse()?,
+            hostname: self
+                .hostname
+                .parse()
+                .map_err(|e: HostnameError| e.to_string())?,
             port: self.port,
-            protocol: self.protocol.parse()?,
+            protocol: self
+                .protocol
+                .parse()
+                .map_err(|e: ProtocolError| e.to_string())?,
             names: names.into(),
         })
     }
@@ -433,10 +439,15 @@ fn all<T, U>(from: Vec<T>, read: impl FnMut(T) -> Result<U, String>) -> Result<V
     from.into_iter().map(read).collect()
 }
 
+fn parsed<T: FromStr<Err: Display>>(from: Vec<String>) -> Result<Vec<T>, String> {
+    let parse = |text: String| text.parse().map_err(|e: T::Err| e.to_string());
+    from.into_iter().map(parse).collect()
+}
+
 /// Parses pins. An empty list is an error: no certificate could match such an expectation.
-fn at_least_one<T: Ord + FromStr<Err = String>>(from: Vec<String>) -> Result<BTreeSet<T>, String> {
+fn at_least_one<T: Ord + FromStr<Err: Display>>(from: Vec<String>) -> Result<BTreeSet<T>, String> {
     if from.is_empty() {
         return Err("its list of hashes is empty".into());
     }
-    from.into_iter().map(|text| text.parse()).collect()
+    Ok(parsed(from)?.into_iter().collect())
 }

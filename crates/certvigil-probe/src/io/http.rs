@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
 use url::{Host, Url};
 
-use crate::guard::Guard;
+use crate::guard::{Guard, Refused};
 use crate::model::{Hostname, Timestamp};
 use crate::resolve::{AddressQuery, Resolver};
 
@@ -131,7 +131,16 @@ struct Connector {
     /// Resolver of names, for requests that follow no redirect and use no proxy. `None` means the
     /// system's.
     resolver: Option<Arc<Resolver>>,
-    made: OnceLock<Result<reqwest::Client, String>>,
+    made: OnceLock<Result<reqwest::Client, ClientError>>,
+}
+
+/// Reason for which there is no client.
+#[derive(Debug, thiserror::Error)]
+enum ClientError {
+    #[error("the HTTP client cannot be set up: {0}")]
+    Tls(rustls::Error),
+    #[error("the HTTP client cannot be set up: {0}")]
+    Http(reqwest::Error),
 }
 
 impl Connector {
@@ -140,16 +149,15 @@ impl Connector {
             .made
             .get_or_init(|| self.make(api_roots(&self.own_roots)));
         made.as_ref()
-            .map_err(|error| SourceError::Unusable(error.clone()))
+            .map_err(|error| SourceError::Unusable(error.to_string()))
     }
 
-    fn make(&self, roots: RootCertStore) -> Result<reqwest::Client, String> {
+    fn make(&self, roots: RootCertStore) -> Result<reqwest::Client, ClientError> {
         let guard = self.guard.clone();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
         let tls = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .map_err(|e| wrong(&e))?
+            .map_err(ClientError::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
         let of_redirects = guard.clone();
@@ -188,7 +196,7 @@ impl Connector {
             .referer(false)
             .connect_timeout(CONNECT_TIMEOUT)
             .build()
-            .map_err(|e| wrong(&e))
+            .map_err(ClientError::Http)
     }
 }
 
@@ -300,7 +308,8 @@ impl Http {
 
     fn check_literal(&self, url: &Url) -> Result<(), SourceError> {
         match &self.connector.guard {
-            Some(guard) => may_reach_literal(guard, url).map_err(SourceError::Unusable),
+            Some(guard) => may_reach_literal(guard, url)
+                .map_err(|refused| SourceError::Unusable(refused.to_string())),
             None => Ok(()),
         }
     }
@@ -437,7 +446,7 @@ pub async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
 
 /// Checks a URL whose host is an IP address against the guard. Names are checked when they are
 /// resolved.
-fn may_reach_literal(guard: &Guard, url: &Url) -> Result<(), String> {
+fn may_reach_literal(guard: &Guard, url: &Url) -> Result<(), Refused> {
     match url.host() {
         Some(Host::Ipv4(ip)) => guard.may_reach(ip.into()),
         Some(Host::Ipv6(ip)) => guard.may_reach(ip.into()),

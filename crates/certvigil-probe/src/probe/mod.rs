@@ -33,9 +33,10 @@ use crate::observation::{ErrorKind, Outcome, ProbeError, Sent, Served};
 
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::{Answer, Offer};
-pub use client_cert::ClientFiles;
-pub use reach::{Reach, ReachSettings, Reaches};
+pub use client_cert::{ClientCertError, ClientFiles, ClientKeyError};
+pub use reach::{Reach, ReachSettings, Reaches, UnsuitedSetting};
 use setup::Schemes;
+pub use setup::SetupError;
 use transport::Transport;
 
 /// Divisor of the remaining time that yields the time limit for the connection. The rest is for the
@@ -104,7 +105,7 @@ impl Prober {
     ///
     /// # Errors
     /// If the cryptographic library does not support TLS 1.2 and 1.3.
-    pub fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, SetupError> {
         Ok(Self {
             config: setup::Configs::new(Arc::default())?,
         })

@@ -4,6 +4,7 @@
 mod direct;
 mod dns;
 mod dns_error;
+mod error;
 pub(crate) mod https;
 mod mail;
 mod order;
@@ -32,9 +33,10 @@ use crate::observation::{ErrorKind, ProbeError};
 use crate::tlsa::TlsaLookup;
 
 use dns::{Dns, Settings, settings};
+use error::ResolverError;
 use https::HttpsRecords;
 pub use mail::MAX_MAIL_HOSTS;
-pub use overrides::Override;
+pub use overrides::{Override, OverrideError};
 use reread::Reread;
 use routes::Routes;
 pub use service::MAX_SERVICE_TARGETS;
@@ -179,11 +181,11 @@ struct Servers {
     /// AAAA records are queried only if the user asks for IPv6.
     no_aaaa: bool,
     /// Created at the first query for TLSA records.
-    vouching: OnceLock<Result<Vouching, String>>,
+    vouching: OnceLock<Result<Vouching, ResolverError>>,
 }
 
 impl Servers {
-    fn new(name_servers: &[SocketAddr]) -> Result<Self, String> {
+    fn new(name_servers: &[SocketAddr]) -> Result<Self, ResolverError> {
         let Settings {
             config,
             options,
@@ -202,7 +204,8 @@ impl Servers {
         let made = self
             .vouching
             .get_or_init(|| Vouching::new(&self.config, &self.options));
-        let failed = |error: &String| ProbeError::new(ErrorKind::Internal, error);
+        let failed =
+            |error: &ResolverError| ProbeError::new(ErrorKind::Internal, error.to_string());
         made.as_ref().map_err(failed)
     }
 }
@@ -406,17 +409,16 @@ impl Resolver {
     /// specified.
     fn servers(&self) -> Result<Arc<Servers>, ProbeError> {
         let servers = self.servers.get(|| Servers::new(&self.name_servers));
-        servers.map_err(|error| ProbeError::new(ErrorKind::Internal, error))
+        servers.map_err(|error| ProbeError::new(ErrorKind::Internal, error.to_string()))
     }
 }
 
 /// Reads the system's hosts file. An absent file is treated as empty.
-fn read_hosts() -> Result<Hosts, String> {
-    let cannot_read = |error: io::Error| format!("cannot read {HOSTS}: {error}");
+fn read_hosts() -> Result<Hosts, ResolverError> {
     match std::fs::read(HOSTS) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Hosts::default()),
-        Err(error) => Err(cannot_read(error)),
-        Ok(bytes) => hosts_of(&bytes).map_err(cannot_read),
+        Err(error) => Err(ResolverError::Hosts(error)),
+        Ok(bytes) => hosts_of(&bytes).map_err(ResolverError::Hosts),
     }
 }
 
