@@ -12,6 +12,16 @@ use std::str::FromStr;
 use crate::model::{Hostname, HostnameError};
 
 /// Targets that an on-demand probe may have, in addition to the monitored ones.
+///
+/// ```
+/// use certvigil_core::guard::{AllowedError, Guard};
+///
+/// let guard = Guard::new(vec!["*.example.com".parse()?, "10.0.0.0/8".parse()?]);
+/// assert!(guard.may_reach([10, 1, 2, 3].into()).is_ok());
+/// let refused = guard.may_reach([127, 0, 0, 1].into()).unwrap_err();
+/// assert!(refused.to_string().starts_with("127.0.0.1 is loopback"));
+/// # Ok::<(), AllowedError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
     allow: Vec<Allowed>,

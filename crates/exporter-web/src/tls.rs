@@ -4,28 +4,19 @@
 mod clients;
 
 use std::fmt;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 
 use aws_lc_rs::digest;
-use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{PemObject as _, SectionKind};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, InconsistentKeys,
-    RootCertStore, ServerConfig, SignatureScheme, SupportedProtocolVersion,
-};
+use rustls::{Error, InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretSlice};
 use tokio::time::{Instant, timeout};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::GeneralName;
-use x509_parser::prelude::FromDer as _;
 
 use super::error::{FileError, PemError, TlsError};
 use super::files::{read_bounded, warn_if_readable_by_others};

@@ -34,6 +34,7 @@ pub type Oid = Box<[u8]>;
 /// The extensions of one certificate, for path validation. The values of subjectAltName and of
 /// extensions with URLs are fields of [`Facts`](super::Facts).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Extensions {
     /// Every extension, in the order of the certificate.
     pub list: Vec<Listed>,

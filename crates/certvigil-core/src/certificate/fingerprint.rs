@@ -6,6 +6,16 @@ use std::str::FromStr;
 use aws_lc_rs::digest;
 
 /// The SHA-256 of a certificate's DER. It identifies the certificate.
+///
+/// ```
+/// use certvigil_core::certificate::{Fingerprint, FingerprintError};
+///
+/// let fingerprint = Fingerprint::of(b"DER of a certificate");
+/// // The output of `openssl x509 -noout -fingerprint -sha256` is accepted too.
+/// let printed = format!("sha256 Fingerprint={}", fingerprint.to_string().to_uppercase());
+/// assert_eq!(printed.parse::<Fingerprint>()?, fingerprint);
+/// # Ok::<(), FingerprintError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 

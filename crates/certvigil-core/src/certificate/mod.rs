@@ -66,6 +66,7 @@ struct Inner {
 
 /// The fields of a certificate.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Facts {
     /// 1, 2 or 3 as a rule; 0 if it cannot be read.
     pub version: u8,

@@ -22,6 +22,7 @@ use super::{Flags, Judged, TrustStore, Verdict, chain, mail, path, sort};
 
 /// The TLSA records of an endpoint, and the result of comparing them with the served certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Dane {
     /// The records.
     pub tlsa: Arc<Tlsa>,

@@ -7,6 +7,17 @@ use std::str::FromStr;
 
 /// A name or an address for which a certificate is requested. It is sent as SNI and matched against
 /// the certificate's subject alternative names.
+///
+/// ```
+/// use certvigil_core::model::{Hostname, HostnameError};
+///
+/// let name: Hostname = "Bücher.example.".parse()?;
+/// assert_eq!(name.sni(), Some("xn--bcher-kva.example"));
+/// assert_eq!("[::1]".parse::<Hostname>()?.sni(), None);
+/// let wildcard = "*.example.com".parse::<Hostname>();
+/// assert!(matches!(wildcard, Err(HostnameError::Wildcard { .. })));
+/// # Ok::<(), HostnameError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Hostname {
     /// A DNS name: lower case, A-labels, no trailing dot.

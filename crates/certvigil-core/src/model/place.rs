@@ -12,6 +12,16 @@ use super::{Hostname, Protocol};
 pub use error::{PortError, TargetError, TargetFault};
 
 /// A host, a port and a protocol as the user wrote them: `host`, `host:port`, `[v6]:port` or a URL.
+///
+/// ```
+/// use certvigil_core::model::{Protocol, TargetAddress, TargetError};
+///
+/// let target: TargetAddress = "imaps://mail.example.com".parse()?;
+/// assert_eq!((target.port, target.protocol), (Some(993), Some(Protocol::Imaps)));
+/// let error = "htps://example.com".parse::<TargetAddress>().unwrap_err();
+/// assert_eq!(error.suggestion.as_deref(), Some("https://example.com"));
+/// # Ok::<(), TargetError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetAddress {
     /// The requested name.

@@ -10,6 +10,7 @@ use super::near::{question, suggestions};
 macro_rules! protocols {
     ($($(#[$attribute:meta])* $variant:ident $name:literal $port:literal $begin:ident $meaning:literal;)+) => {
         /// The protocol that leads to a TLS handshake at an endpoint.
+        // Exhaustive: a catch-all could skip the dialogue of a new protocol.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Protocol {
             $($(#[$attribute])* #[doc = $meaning] $variant,)+

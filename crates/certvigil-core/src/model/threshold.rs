@@ -8,6 +8,16 @@ use super::parse_duration;
 
 /// Remaining time from which a certificate counts as expiring: a share of its lifetime, a duration,
 /// or the smaller of both.
+///
+/// ```
+/// use certvigil_core::model::{Threshold, ThresholdError};
+///
+/// const DAY: i64 = 86_400;
+/// let threshold: Threshold = "25%,30d".parse()?;
+/// assert_eq!(threshold.seconds_of(398 * DAY), 30 * DAY);
+/// assert_eq!(threshold.seconds_of(40 * DAY), 10 * DAY);
+/// # Ok::<(), ThresholdError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Threshold {
     share: Option<f64>,
