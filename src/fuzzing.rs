@@ -13,7 +13,7 @@ use crate::finding::{Detail, Finding};
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
 use crate::judge::{Rules, TrustStore, judge, together};
 use crate::model::{
-    Hostname, HostnameError, KeyType, Protocol, Target, Timestamp, Timings, Vantage,
+    Hostname, HostnameError, KeyType, Protocol, Target, TimeError, Timestamp, Timings, Vantage,
 };
 use crate::mta_sts::{StsMode, StsPolicy, announced};
 use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served, TlsVersion};
@@ -269,11 +269,11 @@ impl Known {
                 .map_err(|e: HostnameError| e.to_string())?,
             now: "2026-11-25T12:00:00Z"
                 .parse()
-                .map_err(|e: crate::model::TimeError| e.to_string())?,
+                .map_err(|e: TimeError| e.to_string())?,
             revoked: Revoked {
                 at: "2026-11-01T12:00:00Z"
                     .parse()
-                    .map_err(|e: crate::model::TimeError| e.to_string())?,
+                    .map_err(|e: TimeError| e.to_string())?,
                 reason: Some("keyCompromise"),
             },
         })

@@ -1,6 +1,5 @@
 //! `/api/v2/certs/CN/test`: SSLMate's test, run by certvigil.
 
-use std::str::FromStr as _;
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -239,7 +238,7 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
         Some(port) => entry.ports = vec![parse_port(port).map_err(|e| bad("port", e.to_string()))?],
         None => entry.ports = default_ports(&entry.ports),
     }
-    let named = query.all("hostname").map(Hostname::from_str);
+    let named = query.all("hostname").map(str::parse::<Hostname>);
     let mut hostnames: Vec<Hostname> = named
         .collect::<Result<_, _>>()
         .map_err(|e| bad("hostname", e.to_string()))?;
