@@ -69,7 +69,10 @@ pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, String> {
         }
         let mut settings = inventory.trust.clone();
         settings.ca_files.extend(entry.ca_files.iter().cloned());
-        all.insert(entry.ca_files.clone(), Arc::new(trust::load(&settings)?));
+        all.insert(
+            entry.ca_files.clone(),
+            Arc::new(trust::load(&settings).map_err(|e| e.to_string())?),
+        );
     }
     Ok(Arc::new(all))
 }

@@ -75,6 +75,7 @@ impl fmt::Display for Severity {
 macro_rules! codes {
     ($($variant:ident $name:literal [$($severity:ident)+] $meaning:literal;)+) => {
         /// The subject of a finding. The names are fixed: scripts and alerts match on them.
+        // Exhaustive: a new code must not compile until every output handles it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code { $(#[doc = $meaning] $variant,)+ }
 

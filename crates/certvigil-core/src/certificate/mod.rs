@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use crate::model::{Hostname, Timestamp};
 pub use algorithm::Unverifiable;
+pub use der::Malformed;
 pub(crate) use der::{contents, sequence};
 pub(crate) use extensions::name_constraints;
 pub use extensions::{
@@ -38,7 +39,7 @@ pub use file::{
     FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, check_layout,
     is_unordered, leaf_of, parse_certificates, read_certificates, read_private_keys,
 };
-pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
+pub use fingerprint::{Fingerprint, FingerprintError, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;
 pub use name::{email_attributes, name_parts, normal_name};
@@ -65,18 +66,9 @@ struct Inner {
     signers: Signers,
 }
 
-/// The fault of bytes that are not a readable certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed(pub String);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The fields of a certificate.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Facts {
     /// 1, 2 or 3 as a rule; 0 if it cannot be read.
     pub version: u8,
@@ -298,7 +290,7 @@ impl Certificate {
         // It may be kept for months.
         der.shrink_to_fit();
         Self(Arc::new(Inner {
-            facts: read(&der).map_err(Malformed),
+            facts: read(&der),
             der,
             sha256,
             signers: Signers::default(),
@@ -319,7 +311,7 @@ impl Certificate {
     pub(crate) fn uncached(der: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&der);
         Self(Arc::new(Inner {
-            facts: read(&der).map_err(Malformed),
+            facts: read(&der),
             der,
             sha256,
             signers: Signers::full(),

@@ -9,7 +9,7 @@ use crate::certificate::{
 };
 use crate::instance::{SourceKind, State};
 use crate::model::{KeyType, Protocol, Timestamp, Vantage};
-use crate::mta_sts::{StsFault, StsMode};
+use crate::mta_sts::{PolicyFault, StsFault, StsMode};
 use crate::observation::{Alert, ErrorKind, ProbeError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
@@ -446,7 +446,7 @@ fn handshake_details() -> Vec<Detail> {
             content_type: "text/html".into(),
         }),
         sts_unusable(StsFault::InvalidPolicy {
-            reason: "it has no `mode`".into(),
+            reason: PolicyFault::Missing { field: "mode" },
         }),
     ]
 }

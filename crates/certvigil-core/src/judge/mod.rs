@@ -40,7 +40,7 @@ pub use served::issuer_to_ask;
 use served::judge_served;
 pub use served_path::{PathEntry, Role, ServedPath, served_path};
 pub use together::{agree, together};
-pub use trust_store::{Root, TrustStore};
+pub use trust_store::{Root, TrustStore, UnreadableAnchor};
 
 /// Settings of judging, in addition to the expectation and the observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
