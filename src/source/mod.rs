@@ -3,6 +3,7 @@
 mod account;
 mod credentials;
 mod download;
+mod failure;
 mod file_sd;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -33,6 +34,7 @@ use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 pub(crate) use download::name_of as download_name;
+pub use failure::SourceFailure;
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub(crate) use pem::files_of;
 pub(crate) use sslmate::Client;
