@@ -309,7 +309,7 @@ struct Row<'a> {
     labels: &'a BTreeMap<String, String>,
 }
 
-/// Comparison of a certificate with the one before it.
+/// Comparison of a certificate with the previous one.
 #[derive(Serialize)]
 struct ChangeRow<'a> {
     kind: &'static str,
