@@ -144,6 +144,7 @@ impl Scanner {
 
     /// Probes the targets of a job, and passes on each result as it arrives. It does not compare
     /// results. Returns true if the probe is complete.
+    #[cfg(feature = "serve")]
     pub(crate) async fn probe(
         &self,
         job: Job,

@@ -9,8 +9,8 @@ use crate::certificate::LeafRecord;
 use crate::model::Timestamp;
 use crate::observation::Observation;
 
-use super::Store;
 use super::leaf_row::{self, AddLeaf, LEAF_COLUMNS, leaf_columns};
+use super::{Store, StoreError};
 
 /// Host and port with a requested key type, at all addresses together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,18 +70,18 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written. The earlier leaves are still stored then.
-    pub fn keep_leaves(&self, place: &Place, leaves: &[KnownLeaf]) -> Result<(), String> {
+    pub fn keep_leaves(&self, place: &Place, leaves: &[KnownLeaf]) -> Result<(), StoreError> {
         let mut connection = self.connection();
-        keep_in(&mut connection, place, leaves).map_err(|e| self.reported(&e))
+        keep_in(&mut connection, place, leaves).map_err(|e| self.failed(e))
     }
 
     /// Returns the known leaves of all places, the last seen first.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub fn known_leaves(&self) -> Result<BTreeMap<Place, Vec<KnownLeaf>>, String> {
+    pub fn known_leaves(&self) -> Result<BTreeMap<Place, Vec<KnownLeaf>>, StoreError> {
         let connection = self.connection();
-        known_in(&connection).map_err(|e| self.reported(&e))
+        known_in(&connection).map_err(|e| self.failed(e))
     }
 }
 
