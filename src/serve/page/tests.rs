@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::certificate::{Certificate, Unusable};
-use crate::config::{Entry, SourceSettings};
+use crate::config::{Defaults, Entry, Include, SourceSettings};
 use crate::finding::{
     Client, ClientRefusal, Code, Detail, Finding, Refused, Severity, TlsaMismatch,
 };
@@ -17,11 +17,12 @@ use crate::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use crate::observation::{
     ErrorKind, KeyProof, Observation, Outcome, ProbeError, Revocation, Served, TlsVersion,
 };
-use crate::source::Loaded;
+use crate::source::{Loaded, SourceFailure, TargetFiles};
+use crate::store::Store;
 use crate::testbed::authority::{Authority, Key, Validity};
 use crate::tlsa::TlsaRecord;
 
-use super::super::expectations::{Kept, SourceFailure, Watch};
+use super::super::expectations::{Kept, Watch};
 use super::super::plan::{Plan, Planned};
 use super::super::snapshot::{Reload, TargetResults, VantageStatus};
 use super::*;
@@ -185,6 +186,7 @@ impl State {
                 grace: Duration::from_secs(1800),
                 vantages: Arc::new([]),
             },
+            target_files: Arc::default(),
             state: None,
         }
     }
@@ -559,6 +561,77 @@ fn unavailable_source_is_shown_with_its_outage_and_result_age() {
     ] {
         assert!(page.contains(words), "{words}");
     }
+}
+
+#[test]
+fn files_of_targets_are_sources_with_their_last_success_and_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.json");
+    let patterns = [Include {
+        pattern: file.clone(),
+        line: 1,
+    }];
+    let read = |before: Option<&TargetFiles>, hours: i64| {
+        let now = Timestamp(NOW.0 - hours * HOUR);
+        Arc::new(TargetFiles::read(
+            &patterns,
+            &Defaults::default(),
+            before,
+            now,
+        ))
+    };
+    let page = |files: Arc<TargetFiles>| {
+        let mut view = State::new().view();
+        view.target_files = files;
+        get(&view, "/", "")
+    };
+    std::fs::write(&file, r#"[{"targets": ["a.example", "b.example"]}]"#).unwrap();
+    let files = read(None, 5);
+    let name = format!("file_sd: {}", file.display());
+    let good = page(files.clone());
+    assert!(
+        good.contains(&name) && good.contains("(5 hours ago)"),
+        "{good}"
+    );
+    assert!(!good.contains("is unavailable"));
+    std::fs::write(&file, "[{").unwrap();
+    let broken = page(read(Some(&files), 4));
+    for words in [
+        format!("Source {name} is unavailable"),
+        "(4 hours ago)".into(),
+        "(5 hours ago)".into(),
+    ] {
+        assert!(broken.contains(&words), "{words}: {broken}");
+    }
+}
+
+#[test]
+fn history_says_of_each_change_whether_it_is_a_renewal() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let mut state = State::new();
+    let validity = Validity::around(NOW, 100, 1000);
+    let root = Authority::root("Root", validity).unwrap();
+    let issue = |name: &str| {
+        let issued = root.issue(&[name.into()], validity, &Key::generate().unwrap());
+        issued.unwrap().certificate
+    };
+    let served = ["www.example.com", "www.example.com", "other.example.com"].map(issue);
+    let expected = expecting(&served[0], &[]);
+    let target = target("web", 1);
+    for (hour, leaf) in (0..).zip(&served) {
+        let result = result(&target, 1, "local", serving(leaf), &expected);
+        let at = Timestamp(NOW.0 - (9 - hour) * HOUR);
+        store.note(std::slice::from_ref(&result), at).unwrap();
+    }
+    let last = result(&target, 1, "local", serving(&served[2]), &expected);
+    state.add("web", &expected, vec![(target, vec![last])]);
+    let mut view = state.view();
+    view.state = Some(folder.path().to_owned());
+    let page = get(&view, "/certificates/web", "");
+    assert_eq!(page.matches(" renewal<").count(), 1, "{page}");
+    let lost = " material change: it is no longer valid for `www.example.com`";
+    assert_eq!(page.matches(lost).count(), 1, "{page}");
 }
 
 #[test]

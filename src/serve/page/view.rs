@@ -15,8 +15,9 @@ use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol, Target, Timestamp};
 use crate::observation::{Outcome, ProbeError, Served};
 use crate::scan::targets_of_failed;
+use crate::source::{SourceFailure, TargetFiles};
 
-use super::super::expectations::{Kept, SourceFailure, Watch};
+use super::super::expectations::{Kept, Watch};
 use super::super::plan::Plan;
 use super::super::snapshot::{
     Current, EndpointResult, Reload, Since, TargetResults, VantageStatus,
@@ -31,6 +32,8 @@ pub(super) struct View {
     /// Results that the page shows, in the order of their targets.
     pub(super) results: Vec<Arc<TargetResults>>,
     pub(super) monitor: Monitor,
+    /// Files of targets.
+    pub(super) target_files: Arc<TargetFiles>,
     /// State folder, if there is one.
     pub(super) state: Option<PathBuf>,
     /// Path under which a proxy serves the pages.
@@ -104,6 +107,7 @@ impl View {
                 grace: runtime.times.grace,
                 vantages: snapshot.vantages.clone(),
             },
+            target_files: runtime.target_files.clone(),
             state,
             base,
         }
@@ -196,6 +200,17 @@ impl View {
                 (None, b) => b.as_ref(),
             };
         }
+        for (path, file) in self.target_files.states() {
+            let name = TargetFiles::source(path);
+            let source = Source {
+                name: name.clone(),
+                was_asked: true,
+                failure: file.failure.as_ref(),
+                last_success: file.last_success,
+                certificates: file.targets(),
+            };
+            all.insert(name, source);
+        }
         let mut all: Vec<Source<'_>> = all.into_values().collect();
         all.sort_by_key(|source| Reverse(source.failure.is_some()));
         all
@@ -209,7 +224,7 @@ pub(super) struct Source<'a> {
     pub(super) failure: Option<&'a SourceFailure>,
     /// Time of its oldest result in use.
     pub(super) last_success: Option<Timestamp>,
-    /// Number of certificates that it has returned.
+    /// Number of certificates that it has returned; of targets in a file of targets.
     pub(super) certificates: usize,
 }
 

@@ -8,6 +8,7 @@ mod fingerprint;
 pub mod hash;
 mod interner;
 mod key;
+mod leaf_record;
 mod name;
 mod oddity;
 mod oid;
@@ -42,6 +43,7 @@ pub use file::{
 pub use fingerprint::{Fingerprint, FingerprintError, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;
+pub use leaf_record::{LeafRecord, MAX_RECORDED_NAMES_BYTES};
 pub use name::{email_attributes, name_parts, normal_name};
 pub use oddity::{NameOf, Oddity, Part};
 pub(crate) use oid::dotted;
@@ -222,7 +224,7 @@ impl fmt::Display for San {
 }
 
 /// A public key's kind and size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// RSA, with the size of its modulus in bits.
     Rsa(usize),

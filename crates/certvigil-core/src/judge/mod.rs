@@ -35,7 +35,7 @@ pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
 pub use cost::is_cheap;
 pub use dane::{Dane, DnsFacts, judge_by_dns};
 pub use links::Signatures;
-pub use replacement::{MaterialChange, material_changes};
+pub use replacement::material_changes;
 pub use served::issuer_to_ask;
 use served::judge_served;
 pub use served_path::{PathEntry, Role, ServedPath, served_path};
@@ -145,6 +145,13 @@ impl Judged {
             applying.accept.retain(|a| a.applies_at(now));
             Arc::new(applying)
         };
+        self.accept();
+    }
+
+    /// Adds a finding, to which the acceptances of the entry apply.
+    pub fn add_finding(&mut self, finding: Finding) {
+        self.findings.push(finding);
+        sort(&mut self.findings);
         self.accept();
     }
 
