@@ -24,7 +24,7 @@ export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 # No Debian package has a current kubectl.
 SKIPPED := $(if $(shell command -v kubectl),,--skip kustomize_overlay)
 
-.PHONY: run test packages clients lint words deny advisories bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
+.PHONY: run test packages clients lint words deny advisories features bench bench-packages bench-scale soak fuzz deb cargo-deb linters static sbom
 
 # The demo, offline: faulty servers of every kind, and the result of each.
 run:
@@ -44,11 +44,17 @@ clients:
 	CLIENTS_RECORD=1 $(CARGO) test --locked --test clients clients_answer_as_recorded -- --ignored --nocapture
 	CERTVIGIL_REWRITE=1 $(CARGO) test --locked --test clients page
 
-lint: deny words
+lint: deny words features
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --document-private-items --locked
 	$(CARGO) deny --locked check bans licenses sources
+
+# The program without the parts that a package may leave out: docs/installing.md lists the features.
+features:
+	$(CARGO) clippy --package certvigil --locked --no-default-features -- -D warnings
+	$(CARGO) clippy --package certvigil --locked --no-default-features --features h3 -- -D warnings
+	$(CARGO) clippy --package certvigil --locked --no-default-features --features serve -- -D warnings
 
 # Words that documentation and comments do not use: tests/words.txt.
 words:
@@ -67,8 +73,9 @@ advisories: deny
 
 # The Debian package, into target/deb, or into deb below CARGO_TARGET_DIR.
 deb: cargo-deb
-	$(CARGO) build --release --locked
-	sh dist/debian/build.sh $(BUILT)/release/certvigil $(BUILT)/deb
+	$(CARGO) build --profile dist --locked --package certvigil --package xtask
+	$(BUILT)/dist/xtask man $(BUILT)/man
+	sh dist/debian/build.sh $(BUILT)/dist/certvigil $(BUILT)/man $(BUILT)/deb
 
 # The packaging tool (half a minute to build), without its own compression: dpkg-deb compresses.
 cargo-deb:
@@ -89,9 +96,9 @@ $(TOOLS)/python/made: tests/linters.txt
 HOST = $(shell rustc --print host-tuple)
 STATIC_TARGET ?= $(HOST)
 static:
-	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --release --locked --target $(STATIC_TARGET)
-	@if ldd $(BUILT)/$(STATIC_TARGET)/release/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
-	@echo $(BUILT)/$(STATIC_TARGET)/release/certvigil
+	RUSTFLAGS="-C target-feature=+crt-static" $(CARGO) build --profile dist --locked --target $(STATIC_TARGET)
+	@if ldd $(BUILT)/$(STATIC_TARGET)/dist/certvigil 2>/dev/null | grep '=>'; then echo "not static" >&2; exit 1; fi
+	@echo $(BUILT)/$(STATIC_TARGET)/dist/certvigil
 
 # The software bill of materials in CycloneDX format: target/certvigil.cdx.json
 sbom:
@@ -105,9 +112,9 @@ sbom:
 # The cost of probes, against other programs and minimal loops: about ten minutes. Writes docs/performance.md, except if BENCH
 # selects a part, as in `BENCH=check,dns make bench`, or BENCH_ROUNDS or BENCH_BINARY is set; see benches/performance/main.rs.
 bench: bench-packages
-	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance
+	$(DESCRIPTORS) && $(CARGO) bench --profile dist --locked --bench performance
 ifndef BENCH
-	$(CARGO) bench --locked --bench judge
+	$(CARGO) bench --profile dist --locked --bench judge
 endif
 
 bench-packages:
@@ -116,12 +123,12 @@ bench-packages:
 # A hundred thousand endpoints, with one monitor and with three replicas behind a real Prometheus: about ten minutes. Writes
 # docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a short run.
 bench-scale: bench-packages
-	$(DESCRIPTORS) && $(CARGO) bench --locked --bench performance -- scale
+	$(DESCRIPTORS) && $(CARGO) bench --profile dist --locked --bench performance -- scale
 
 # The monitor for an hour (SOAK_SECONDS) with two thousand endpoints that fail in every way: checks every result and the memory use.
 # See benches/soak/main.rs for the settings.
 soak:
-	$(DESCRIPTORS) && $(CARGO) bench --locked --bench soak
+	$(DESCRIPTORS) && $(CARGO) bench --profile dist --locked --bench soak
 
 # Each fuzz target with its seeds and the corpus of earlier runs; stops at the first crash. A stable toolchain suffices, because
 # there is no `unsafe` code for a sanitizer. The dependencies have the released versions.

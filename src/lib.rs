@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod config;
+pub mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -18,13 +19,16 @@ pub mod remote;
 pub mod report;
 pub mod scan;
 pub mod schedule;
+#[cfg(feature = "serve")]
 pub mod serve;
 pub mod source;
 pub mod store;
+#[cfg(feature = "demo")]
 pub mod testbed;
 
 pub use certvigil_core::{
     certificate, finding, guard, instance, judge, mail, model, mta_sts, observation, tlsa,
 };
 pub use certvigil_probe::{probe, resolve, revocation, trust};
+#[cfg(feature = "serve")]
 pub use exporter_web as web;

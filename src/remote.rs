@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::config::{VantageKind, VantageSettings};
 use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported};
-use crate::source::{Client, Loaded, MAX_ROWS, Sources, TestRow};
+use crate::source::{Client, Loaded, MAX_ROWS, SetupError, Sources, TestRow};
 
 /// Maximum characters of a row's error.
 const MAX_ERROR_CHARS: usize = 300;
@@ -26,6 +26,17 @@ pub struct Remote {
     has_unused_rows: AtomicBool,
 }
 
+/// Reason why a remote vantage cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("vantage `{name}`: {error}")]
+pub struct RemoteError {
+    /// Name of the vantage.
+    pub name: String,
+    /// Invalid setting.
+    #[source]
+    pub error: SetupError,
+}
+
 /// Creates the remote vantages with the given names.
 ///
 /// # Errors
@@ -34,14 +45,19 @@ pub fn remotes(
     sources: &Sources,
     vantages: &[VantageSettings],
     wanted: &BTreeSet<String>,
-) -> Result<Vec<Remote>, String> {
+) -> Result<Vec<Remote>, RemoteError> {
     let wanted = vantages.iter().filter(|v| wanted.contains(&v.name));
     wanted
-        .map(|v| remote(sources, v).map_err(|e| format!("vantage `{}`: {e}", v.name)))
+        .map(|v| {
+            remote(sources, v).map_err(|error| RemoteError {
+                name: v.name.clone(),
+                error,
+            })
+        })
         .collect()
 }
 
-fn remote(sources: &Sources, vantage: &VantageSettings) -> Result<Remote, String> {
+fn remote(sources: &Sources, vantage: &VantageSettings) -> Result<Remote, SetupError> {
     let name = &vantage.name;
     match &vantage.kind {
         VantageKind::Sslmate => Ok(Remote::sslmate(name, sources.account_client()?)),

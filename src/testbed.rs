@@ -159,7 +159,8 @@ pub fn environment() -> Environment<'static> {
 pub fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String> {
     let mut trust = TrustStore::default();
     trust.add(root).map_err(|e| e.to_string())?;
-    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;
+    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default());
+    let sources = sources.map_err(|e| e.to_string())?;
     let resolver = Resolver::new(Families::Both, overrides, Vec::new());
     Ok(Tester {
         scanner: Scanner {

@@ -1,6 +1,6 @@
 //! Resources of a process, and statistics over several runs.
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -22,9 +22,16 @@ pub(crate) struct Usage {
     pub(crate) peak: f64,
 }
 
+/// Runs a command until it exits, and asserts that it was successful.
+pub(crate) fn run(command: &mut Command) -> Usage {
+    let (usage, status) = run_any(command);
+    assert!(status.success(), "{command:?}: {status}");
+    usage
+}
+
 /// Runs a command until it exits. A process that has exited and was not waited for still reports
 /// its time.
-pub(crate) fn run(command: &mut Command) -> Usage {
+pub(crate) fn run_any(command: &mut Command) -> (Usage, ExitStatus) {
     let start = Instant::now();
     let mut child = spawn(command);
     let mut usage = Usage::default();
@@ -40,9 +47,7 @@ pub(crate) fn run(command: &mut Command) -> Usage {
         assert!(start.elapsed() < PATIENCE, "{command:?} does not end");
         thread::sleep(POLL);
     }
-    let status = child.wait().unwrap();
-    assert!(status.success(), "{command:?}: {status}");
-    usage
+    (usage, child.wait().unwrap())
 }
 
 pub(crate) fn spawn(command: &mut Command) -> Child {

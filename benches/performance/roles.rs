@@ -20,7 +20,8 @@ use rustls::crypto::{
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, NamedGroup, RootCertStore, SignatureScheme,
+    CipherSuite, ClientConfig, DigitallySignedStruct, Error, NamedGroup, RootCertStore,
+    SignatureScheme,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
@@ -45,8 +46,8 @@ pub(crate) enum Role {
     /// Handshakes with the default provider of rustls. The signature is verified, but not the
     /// certificate.
     Handshakes,
-    /// The same handshakes with the key shares of `check`.
-    SameShares,
+    /// The same handshakes with the cipher suites and key shares of `check`.
+    SameOffers,
     /// Handshakes with the defaults of tokio-rustls, which verify the certificate path too.
     Library,
     /// certvigil's resolver alone.
@@ -59,7 +60,7 @@ pub(crate) enum Role {
 
 const ROLES: [(&str, Role); 6] = [
     ("role-handshakes", Role::Handshakes),
-    ("role-same-shares", Role::SameShares),
+    ("role-same-offers", Role::SameOffers),
     ("role-library", Role::Library),
     ("role-resolver", Role::Resolver),
     ("role-questions", Role::Questions),
@@ -96,8 +97,8 @@ impl Role {
                     let provider = aws_lc_rs::default_provider();
                     handshakes(checks_signatures(provider), number(0), number(1), number(2)).await;
                 }
-                Role::SameShares => {
-                    let provider = classical_share(aws_lc_rs::default_provider());
+                Role::SameOffers => {
+                    let provider = offers_of_check(aws_lc_rs::default_provider());
                     handshakes(checks_signatures(provider), number(0), number(1), number(2)).await;
                 }
                 Role::Library => {
@@ -156,13 +157,17 @@ async fn handshakes(config: ClientConfig, port: usize, count: usize, max_concurr
     .await;
 }
 
-/// Removes ML-KEM from the ClientHello, as `check` does
-/// (`crates/certvigil-probe/src/probe/setup.rs`).
-fn classical_share(mut provider: CryptoProvider) -> CryptoProvider {
+/// Orders the cipher suites and groups as `check` does: AES-128-GCM first, and no ML-KEM in the
+/// ClientHello (`crates/certvigil-probe/src/probe/setup.rs`).
+fn offers_of_check(mut provider: CryptoProvider) -> CryptoProvider {
     let hybrids = [NamedGroup::X25519MLKEM768, NamedGroup::secp256r1MLKEM768];
     provider
         .kx_groups
         .sort_by_key(|group| hybrids.contains(&group.name()));
+    let first = CipherSuite::TLS13_AES_128_GCM_SHA256;
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != first);
     provider
 }
 

@@ -229,7 +229,8 @@ impl Comparison {
         if is_known_whole {
             return;
         }
-        // All findings are there once the probe of the last address has ended, in the same period.
+        // All findings are there once the probe of the last address has ended, in the same period. A
+        // new address has no result until then.
         let of_vantage = || rows.iter().filter(|((of, _), _)| of == vantage);
         let newest = of_vantage().map(|(_, row)| row.ended).fold(0.0, f64::max);
         let oldest = of_vantage().map(|(_, row)| row.ended).fold(at, f64::min);
@@ -243,7 +244,11 @@ impl Comparison {
             false => testbed.timeout + SLACK,
         };
         let is_settled = spread <= testbed.timeout + SLACK && at - newest >= settled_after;
-        let is_whole = whole.is_some() && is_settled;
+        let has_row = |ip: &String| rows.contains_key(&(vantage.clone(), ip.clone()));
+        let has_all = whole
+            .as_ref()
+            .is_some_and(|truth| truth.certain().all(has_row));
+        let is_whole = has_all && is_settled;
         self.seen.insert(seen, (row.ended, is_whole));
         if !is_new && !is_whole {
             return;
@@ -276,7 +281,9 @@ impl Comparison {
             _ => Staleness::Never,
         };
         self.hosts.insert(host.to_owned());
-        self.local(testbed, host, kind, ip, row, &fact, stale, is_whole, from);
+        self.local(
+            testbed, host, kind, ip, row, &fact, stale, is_whole, from, rows,
+        );
     }
 
     /// Compares the response to an on-demand probe with a timeout.
@@ -304,7 +311,9 @@ impl Comparison {
         let facts = truth.of(rows.keys().map(|(_, ip)| ip.as_str())).clone();
         for (ip, fact) in &facts {
             match rows.get(&("local".to_owned(), ip.clone())) {
-                Some(row) => self.local(testbed, host, kind, ip, row, fact, stale, true, from),
+                Some(row) => {
+                    self.local(testbed, host, kind, ip, row, fact, stale, true, from, rows)
+                }
                 None => self.fail(host, format!("`{ip}` ({}) was not probed", fact.label)),
             }
         }
@@ -325,6 +334,7 @@ impl Comparison {
         stale: Staleness,
         is_whole: bool,
         from: Seconds,
+        rows: &Rows,
     ) {
         let Fact { told, label } = fact;
         self.compared += 1;
@@ -355,7 +365,13 @@ impl Comparison {
                 self.stale += 1;
             }
             let at = row.ended;
-            let words = format!("{ip} ({label}) at {at} should be {should:?}\n    and is {is:?}");
+            let others = rows.iter().map(|((vantage, ip), row)| {
+                format!("{vantage} {ip} {} at {}", row.told.status, row.ended)
+            });
+            let others = others.collect::<Vec<_>>().join(", ");
+            let words = format!(
+                "{ip} ({label}) at {at} should be {should:?}\n    and is {is:?}; all rows: {others}"
+            );
             self.fail(host, words);
         }
     }

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Builds the Debian package from an existing executable: build.sh EXECUTABLE DIRECTORY [flags of cargo-deb]
-# The executable may have any profile: `make deb` uses `release`, the test uses the tested one. Needs cargo-deb, dpkg-dev and
+# Builds the Debian package from an existing executable and its manual pages (`cargo xtask man`):
+#     build.sh EXECUTABLE MANUAL DIRECTORY [flags of cargo-deb]
+# The executable may have any profile: `make deb` uses `dist`, the test uses the tested one. Needs cargo-deb, dpkg-dev and
 # binutils. Intermediate files stay below target/.
 set -eu
 program=$(realpath "$1")
-output=$(realpath -m "$2")
-shift 2
+manual=$(realpath "$2")
+output=$(realpath -m "$3")
+shift 3
 cd "$(dirname "$0")/../.."
 # `make cargo-deb` installs it there.
 PATH=$PATH:$PWD/target/tools/bin
@@ -15,7 +17,7 @@ files=target/debian-files
 rm -rf "$files"
 mkdir -p "$files/man" "$files/completions"
 strip --strip-unneeded -o "$files/certvigil" "$program"
-"$program" man "$files/man" >/dev/null
+cp "$manual"/*.1 "$files/man/"
 for shell in bash zsh fish; do
     "$program" completions "$shell" >"$files/completions/$shell"
 done

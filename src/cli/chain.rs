@@ -9,16 +9,17 @@ use tokio::time::Instant;
 
 use crate::certificate::{Certificate, Facts, Link, certifies, read_certificates};
 use crate::config::{Inventory, SourceSettings, SslmateSettings};
+use crate::error::Cause;
 use crate::instance::State;
 use crate::judge::{Bundle, ChainEnd, TrustStore};
 use crate::model::Timestamp;
-use crate::source::{Requests, SourceError, Sources};
+use crate::source::{IssuerError, Requests, SourceError, Sources};
 use crate::trust;
 use certvigil_probe::io::{read_certificate_file, read_password};
 
-use super::check::environment;
+use super::error::{Error, FlagsError};
 use super::flags::{parse_positive, parse_url};
-use super::{Code, now, output, plan, runtime};
+use super::{Code, block_on, now, output, plan};
 
 /// Maximum issuers fetched for one file. Chains have one to three intermediates.
 const MAX_FETCHED: usize = 8;
@@ -66,21 +67,15 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Code {
-    let written = runtime().and_then(|runtime| {
-        let destination = output::file(args.output.as_deref()).map(output::Destination::new);
-        let destination = destination.transpose()?;
-        let pem = runtime.block_on(chain(args));
-        runtime.shutdown_background();
-        let pem = pem?;
-        match destination {
-            Some(destination) => destination.write(&pem).map(|()| Code::Ok),
-            None => Ok(output::print(&pem, Code::Ok)),
-        }
+    let written = block_on(async {
+        let destination = output::Destination::of(output::file(args.output.as_deref()))?;
+        let pem = chain(args).await?;
+        Ok(destination.finish(&pem, Code::Ok)?)
     });
     written.unwrap_or_else(|error| output::fail(&error))
 }
 
-async fn chain(args: &Args) -> Result<String, String> {
+async fn chain(args: &Args) -> Result<String, Error> {
     let deadline = Instant::now() + args.timeout;
     let mut inventory = match &args.config {
         Some(file) => plan::read_inventory(file)?,
@@ -94,13 +89,14 @@ async fn chain(args: &Args) -> Result<String, String> {
         .trust
         .ca_files
         .extend(args.ca_file.iter().cloned());
-    let trust = trust::load(&inventory.trust)?;
-    let sources = Sources::new(&inventory, &environment(), Requests::default())?;
+    let trust = trust::load(&inventory.trust).map_err(Error::resource)?;
+    let sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
 
     let given = match (&args.cert, &args.sslmate, &args.download) {
         (Some(file), _, _) => {
             let password = args.cert_password_file.as_deref().map(read_password);
-            Given::of_file(file, password.transpose()?, trust)?
+            let password = password.transpose().map_err(Error::resource)?;
+            Given::of_file(file, password, trust)?
         }
         (_, Some(cn), _) => {
             let source = SourceSettings::Sslmate(cn.to_ascii_lowercase());
@@ -111,13 +107,101 @@ async fn chain(args: &Args) -> Result<String, String> {
             // The URL may be a secret, so errors do not name it.
             Given::of_source(&sources, "the download", &source, trust, deadline).await?
         }
-        (None, None, None) => return Err("give --cert, --sslmate or --download".into()),
+        (None, None, None) => return Err(FlagsError::NoCertificate.into()),
     };
     let name = given.name.clone();
-    match given.complete(&sources, deadline, now()).await {
-        Ok(bundle) => Ok(bundle.to_pem()),
-        Err(error) => Err(format!("{name}: {error}")),
-    }
+    let completed = given.complete(&sources, deadline, now()).await;
+    let bundle = completed.map_err(|reason| ChainError {
+        name,
+        reason: reason.into(),
+    })?;
+    Ok(bundle.to_pem())
+}
+
+/// Reason why the chain of a certificate cannot be completed.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {reason}")]
+pub(super) struct ChainError {
+    /// Name of the file or source.
+    name: String,
+    reason: Box<ChainReason>,
+}
+
+/// Fault of a certificate, or of its chain.
+#[derive(Debug, thiserror::Error)]
+enum ChainReason {
+    /// The file has no certificate.
+    #[error("{0}; give a file with the certificate")]
+    File(Cause),
+    /// The source returned no certificate yet.
+    #[error("no certificate has been issued yet; try again after it is issued")]
+    NotIssued,
+    /// The source failed.
+    #[error("{0}")]
+    Source(SourceError),
+    /// The certificates are no chain.
+    #[error("{0}")]
+    Arrange(Cause),
+    /// A certificate cannot be parsed.
+    #[error("{0}")]
+    Malformed(Cause),
+    /// The chain ends at a root that is not trusted.
+    #[error(
+        "the chain ends at `{0}`, which is not a trusted root; if clients trust it, give it with --ca-file"
+    )]
+    UntrustedRoot(String),
+    /// The chain is a loop.
+    #[error("the chain is a loop without a trusted root; give the root with --ca-file")]
+    Loop,
+    /// The chain is too long.
+    #[error(
+        "no trusted root found after {MAX_FETCHED} downloaded certificates; give the root with --ca-file"
+    )]
+    TooMany,
+    /// An issuer is missing.
+    #[error(
+        "`{issuer}`, the issuer of `{subject}`, is missing{why}; append its PEM to the file, or give the root with --ca-file"
+    )]
+    MissingIssuer {
+        /// Distinguished name of the issuer.
+        issuer: String,
+        /// Distinguished name of the certificate.
+        subject: String,
+        /// Reason why it could not be fetched.
+        why: IssuerFault,
+    },
+}
+
+/// Reason why an issuer could not be fetched. It continues a sentence.
+#[derive(Debug, thiserror::Error)]
+enum IssuerFault {
+    /// The certificate has no caIssuers URL.
+    #[error(
+        ": it is neither in the file nor a trusted root, and the certificate has no URL for it"
+    )]
+    NoUrl,
+    /// The request failed.
+    #[error(" and cannot be fetched from {url}: {error}")]
+    Fetch {
+        /// URL of the request.
+        url: String,
+        /// Failure of the request.
+        error: IssuerError,
+    },
+    /// The signature has an algorithm that cannot be verified.
+    #[error(": certvigil cannot verify that the certificate at {url} is the issuer")]
+    Unverifiable {
+        /// URL of the request.
+        url: String,
+    },
+    /// The response has other certificates.
+    #[error(": {url} has {}, which did not sign it", names.join(", "))]
+    Others {
+        /// URL of the request.
+        url: String,
+        /// Their quoted distinguished names.
+        names: Vec<String>,
+    },
 }
 
 /// Certificates and trusted roots from which the chain is built.
@@ -136,14 +220,16 @@ impl Given {
         file: &Path,
         password: Option<SecretString>,
         trust: TrustStore,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, ChainError> {
         let name = file.display().to_string();
         let password = password.as_ref().map(ExposeSecret::expose_secret);
-        let read = read_certificate_file(file).and_then(|bytes| {
-            read_certificates(&bytes, password).map_err(|error| error.to_string())
-        });
-        let certificates =
-            read.map_err(|e| format!("{name}: {e}; give a file with the certificate"))?;
+        let unusable = |cause| ChainError {
+            name: name.clone(),
+            reason: ChainReason::File(cause).into(),
+        };
+        let bytes = read_certificate_file(file).map_err(|e| unusable(e.into()))?;
+        let certificates = read_certificates(&bytes, password);
+        let certificates = certificates.map_err(|e| unusable(e.to_string().into()))?;
         Ok(Self {
             name,
             certificates,
@@ -159,13 +245,14 @@ impl Given {
         source: &SourceSettings,
         mut trust: TrustStore,
         deadline: Instant,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, ChainError> {
         let instance = sources.instance(source, deadline).await;
-        let instance = instance.map_err(|error| match error {
-            SourceError::NotIssued(_) => {
-                format!("{name}: no certificate has been issued yet; try again after it is issued")
-            }
-            other => format!("{name}: {other}"),
+        let instance = instance.map_err(|error| ChainError {
+            name: name.to_owned(),
+            reason: Box::new(match error {
+                SourceError::NotIssued(_) => ChainReason::NotIssued,
+                other => ChainReason::Source(other),
+            }),
         })?;
         if instance.state == State::Pending {
             output::note("this is a temporary certificate; no certificate has been issued yet");
@@ -216,11 +303,11 @@ impl Given {
         sources: &Sources,
         deadline: Instant,
         now: Timestamp,
-    ) -> Result<Bundle, String> {
+    ) -> Result<Bundle, ChainReason> {
         let mut fetched = 0;
         loop {
             let bundle = Bundle::arrange(&self.certificates, &self.trust)
-                .map_err(|error| error.to_string())?;
+                .map_err(|error| ChainReason::Arrange(error.to_string().into()))?;
             if let Some(valid) = self.without_expired(&bundle, now) {
                 return Ok(valid);
             }
@@ -233,22 +320,12 @@ impl Given {
                 }
                 ChainEnd::Missing(below) => below,
                 ChainEnd::Untrusted(root) => {
-                    return Err(format!(
-                        "the chain ends at `{}`, which is not a trusted root; if clients trust it, give it with --ca-file",
-                        root.subject()
-                    ));
+                    return Err(ChainReason::UntrustedRoot(root.subject().to_string()));
                 }
-                ChainEnd::Circle => {
-                    return Err(
-                        "the chain is a loop without a trusted root; give the root with --ca-file"
-                            .into(),
-                    );
-                }
+                ChainEnd::Circle => return Err(ChainReason::Loop),
             };
             if fetched == MAX_FETCHED {
-                return Err(format!(
-                    "no trusted root found after {MAX_FETCHED} downloaded certificates; give the root with --ca-file"
-                ));
+                return Err(ChainReason::TooMany);
             }
             let issuer = fetch_issuer(below, sources, deadline).await?;
             self.certificates.push(issuer);
@@ -262,43 +339,44 @@ async fn fetch_issuer(
     below: &Certificate,
     sources: &Sources,
     deadline: Instant,
-) -> Result<Certificate, String> {
-    let facts = below.facts().map_err(ToString::to_string)?;
-    let missing = format!(
-        "`{}`, the issuer of `{}`, is missing",
-        facts.issuer, facts.subject
-    );
-    let append = "append its PEM to the file, or give the root with --ca-file";
+) -> Result<Certificate, ChainReason> {
+    let facts = below.facts();
+    let facts = facts.map_err(|e| ChainReason::Malformed(e.to_string().into()))?;
+    let missing = |why| ChainReason::MissingIssuer {
+        issuer: facts.issuer.to_string(),
+        subject: facts.subject.to_string(),
+        why,
+    };
     let Some(url) = &facts.issuer_url else {
-        return Err(format!(
-            "{missing}: it is neither in the file nor a trusted root, and the certificate has no URL for it; {append}"
-        ));
+        return Err(missing(IssuerFault::NoUrl));
     };
     tracing::info!(
         "fetching issuer certificate: issuer=`{}` url={url}",
         facts.issuer
     );
     let found = sources.issuers(url, deadline).await;
-    let found = found
-        .map_err(|why| format!("{missing} and cannot be fetched from {url}: {why}; {append}"))?;
+    let found = found.map_err(|error| {
+        missing(IssuerFault::Fetch {
+            url: url.clone(),
+            error,
+        })
+    })?;
     let issuer = |link| found.iter().find(|c| certifies(c, below) == link);
     if let Some(issuer) = issuer(Link::Verified) {
         return Ok(issuer.clone());
     }
     if issuer(Link::Unverifiable).is_some() {
-        return Err(format!(
-            "{missing}: certvigil cannot verify that the certificate at {url} is the issuer; {append}"
-        ));
+        return Err(missing(IssuerFault::Unverifiable { url: url.clone() }));
     }
     let names: Vec<String> = found
         .iter()
         .take(MAX_LISTED_NAMES)
         .map(|c| format!("`{}`", c.subject()))
         .collect();
-    Err(format!(
-        "{missing}: {url} has {}, which did not sign it; {append}",
-        names.join(", ")
-    ))
+    Err(missing(IssuerFault::Others {
+        url: url.clone(),
+        names,
+    }))
 }
 
 /// Maximum certificates named in the error if none of them is the issuer.

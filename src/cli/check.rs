@@ -1,38 +1,31 @@
 //! `certvigil check`: probes once, or until all targets are healthy, and reports findings.
 
-use std::collections::BTreeSet;
+mod rounds;
+mod setup;
+
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use certvigil_probe::io::read_password;
 use clap::{ArgGroup, ValueEnum, ValueHint};
 use tokio::time::Instant;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
-use crate::config::{Inventory, SslmateSettings, VantageKind};
-use crate::judge::Judged;
-use crate::model::{
-    Hostname, RevocationCheck, Threshold, Timestamp, Vantage, did_you_mean, parse_duration,
-};
-use crate::remote::remotes;
+use crate::model::{RevocationCheck, Threshold, parse_duration};
 use crate::report;
-use crate::resolve::Override;
-use crate::revocation::Revocations;
-use crate::scan::{Job, ProbeOptions, Scan, Scanner, prepare};
-use crate::source::{Environment, Requests, Sources};
 use crate::tlsa::DaneCheck;
 
+use super::error::Error;
 use super::exit::FailOn;
 use super::flags::{
     HowArgs, RootArgs, WhereArgs, parse_count, parse_positive, parse_url, revocation_word,
 };
-use super::plan::{self, Selection, Wanted};
-use super::progress::{Reporter, is_ok};
+use super::progress::Reporter;
+use super::rendering::{Format, Rendering};
 use super::time::At;
-use super::{Code, now, output, runtime, targets};
+use super::{Code, block_on, output};
+use rounds::{Seen, until_ok};
+use setup::Plan;
 
 /// Probe every address and report what is wrong
 #[derive(Debug, clap::Args)]
@@ -240,57 +233,22 @@ impl From<DaneFlag> for DaneCheck {
     }
 }
 
-/// Output format of judged probes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// Table for people, most severe last on a terminal and first elsewhere
-    Human,
-    /// One JSON object, a superset of SSLMate's test response
-    Json,
-    /// One JSON object per line and result
-    Jsonl,
-    /// JUnit XML, for GitLab, Jenkins and others
-    Junit,
-    /// GitHub Actions annotations, and a job summary
-    Github,
-    /// Monitoring plugin output, for Nagios, Icinga and others
-    Nagios,
-    /// Metrics for node_exporter's textfile collector
-    Prometheus,
-}
-
-impl Format {
-    /// Marks a text as the result of an interrupted run. JSON has a key for it.
-    fn incomplete(self, text: String) -> String {
-        match self {
-            Self::Human | Self::Github => text + report::INCOMPLETE + "\n",
-            Self::Json | Self::Junit => text,
-            Self::Jsonl => text + "{\"complete\":false}\n",
-            Self::Nagios => report::nagios_incomplete(text),
-            Self::Prometheus => format!("# {}\n{text}", report::INCOMPLETE),
-        }
-    }
-}
-
 pub(super) fn run(args: Args, verbose: u8) -> Code {
     let fail_on = args.fail_on;
     // Programs that run monitoring plugins show only the plugin's stdout, so errors go there too.
     let tells_on_stdout =
         matches!(args.format, Format::Nagios) && args.file().is_none() && !args.quiet;
-    match runtime().and_then(|runtime| {
+    match block_on(async move {
         // As a task of the runtime, so that finished probes wake it without waking another thread.
-        let ended = runtime.block_on(runtime.spawn(check(args, verbose)));
-        let ended = ended.unwrap_or_else(|e| Err(format!("the check task failed: {e}")));
-        // Open lookups and connections that are closing are not worth waiting for.
-        runtime.shutdown_background();
-        ended
+        let ended = tokio::spawn(check(args, verbose)).await;
+        ended.unwrap_or_else(|e| Err(Error::Task(e)))
     }) {
         Ok(code) => code,
         Err(error) => {
             output::fail(&error);
             let code = fail_on.error();
             if tells_on_stdout {
-                let error = output::without_secrets(&error);
+                let error = output::without_secrets(&error.to_string());
                 return output::print(&report::nagios_error(&error, code.severity()), code);
             }
             code
@@ -298,9 +256,8 @@ pub(super) fn run(args: Args, verbose: u8) -> Code {
     }
 }
 
-async fn check(args: Args, verbose: u8) -> Result<Code, String> {
-    let destination = args.file().map(output::Destination::new);
-    let destination = destination.transpose()?;
+async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
+    let destination = output::Destination::of(args.file())?;
     let plan = Plan::new(&args)?;
     let begun = Instant::now();
     let give_up = args.wait.map(|wait| begun + wait);
@@ -327,68 +284,9 @@ async fn check(args: Args, verbose: u8) -> Result<Code, String> {
         now,
     };
     let text = rendering.text(&scan.results);
-    match destination {
-        Some(destination) => destination.write(&text).map(|()| code),
-        None if args.quiet => Ok(code),
-        None => Ok(output::print(&text, code)),
-    }
-}
-
-/// Settings of the output of judged probes.
-pub(super) struct Rendering<'a> {
-    pub(super) format: Format,
-    /// The file that the output goes to; `None` for stdout.
-    pub(super) file: Option<&'a Path>,
-    /// True if a terminal shows the number of ok rows instead of the rows.
-    pub(super) is_folded: bool,
-    pub(super) fail_on: FailOn,
-    pub(super) code: Code,
-    /// Expiry thresholds, if they are the same for all.
-    pub(super) thresholds: Option<report::Thresholds>,
-    /// False if the run was interrupted.
-    pub(super) is_complete: bool,
-    /// Time as of which the results were judged.
-    pub(super) now: Timestamp,
-}
-
-impl Rendering<'_> {
-    /// Formats the results. For GitHub, also appends to the job summary.
-    pub(super) fn text(&self, results: &[Judged]) -> String {
-        let (code, now) = (self.code, self.now);
-        let text = match self.format {
-            Format::Human => {
-                let style = report::Style {
-                    width: output::width_of_stdout(),
-                    colour: match self.file {
-                        Some(_) => output::colour_in_files(),
-                        None => output::colour_on_stdout(),
-                    },
-                    now,
-                };
-                if self.file.is_none() && std::io::stdout().is_terminal() {
-                    report::human_on_terminal(results, &style, !self.is_folded)
-                } else {
-                    report::human(results, &style)
-                }
-            }
-            Format::Json => report::json_of_run(results, self.is_complete),
-            Format::Jsonl => report::jsonl(results),
-            Format::Junit => {
-                let warnings_fail = matches!(self.fail_on, FailOn::Warning);
-                report::junit_of_run(results, warnings_fail, self.is_complete)
-            }
-            Format::Github => {
-                output::append_to_job_summary(|| report::github_summary(results, self.is_complete));
-                report::github(results)
-            }
-            Format::Nagios => report::nagios(results, code.severity(), self.thresholds, now),
-            // The time when the probes finished, even if `--at` judges them as of another time.
-            Format::Prometheus => report::prometheus::textfile(results, super::now()),
-        };
-        match self.is_complete {
-            true => text,
-            false => self.format.incomplete(text),
-        }
+    match args.quiet && destination.is_stdout() {
+        true => Ok(code),
+        false => Ok(destination.finish(&text, code)?),
     }
 }
 
@@ -418,387 +316,3 @@ fn report_end(args: &Args, reporter: &Reporter, seen: &Seen, took: Duration, ver
         output::note(&format!("{summary}; in {seconds:.1} s"));
     }
 }
-
-/// Probes once, or repeats until all targets are healthy or `give_up` is reached.
-async fn until_ok(
-    args: &Args,
-    plan: &Plan,
-    give_up: Option<Instant>,
-    reporter: &mut Reporter,
-) -> Result<Seen, String> {
-    let stop = plan::stop();
-    tokio::pin!(stop);
-    let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
-    let (mut known, mut is_clock_told) = (None, false);
-    loop {
-        let now = args.at.map_or_else(now, |at| at.from(now()));
-        let last = over();
-        let round = match plan.round(now, last, &mut stop, reporter).await {
-            Err(error) if known.is_some() => {
-                output::note(&error);
-                return Ok(what_is_known(known, now));
-            }
-            round => round?,
-        };
-        if let Some(warning) = plan.scanner.sources.clock_warning(super::now())
-            && !std::mem::replace(&mut is_clock_told, true)
-        {
-            tracing::warn!("{warning}");
-        }
-        match round {
-            Round::Probed(seen) => {
-                let results = &seen.scan.results;
-                let all_ok = !results.is_empty() && results.iter().all(is_ok);
-                // A round may take longer than the time that was left when it began.
-                if all_ok && seen.is_named || !seen.scan.complete || last || over() {
-                    return Ok(seen);
-                }
-                match all_ok {
-                    true => reporter.wait_for_source(Instant::now()),
-                    false => reporter.wait_for(&seen.scan.results, Instant::now()),
-                }
-                known = Some(seen);
-            }
-            Round::NotYet => reporter.wait_for_source(Instant::now()),
-            Round::Stopped => return Ok(what_is_known(known, now)),
-        }
-        if !pause(args.every, &mut stop).await {
-            return Ok(what_is_known(known, now));
-        }
-    }
-}
-
-/// Outcome of one attempt.
-enum Round {
-    /// All targets were probed, or those that were probed before the user interrupted.
-    Probed(Seen),
-    /// The only source failed to return the expected certificate, and there is time to retry.
-    NotYet,
-    /// The user interrupted before any target was probed.
-    Stopped,
-}
-
-/// Results of one round of probes.
-struct Seen {
-    scan: Scan,
-    /// Time as of which the results were judged.
-    now: Timestamp,
-    /// True if every source returned the hosts to probe. A source that failed and names no host has
-    /// no row in the result, so the result alone does not show that something is unknown.
-    is_named: bool,
-}
-
-/// Returns the previous round, or an empty one, marked as incomplete, if the run ends between two
-/// rounds.
-fn what_is_known(known: Option<Seen>, now: Timestamp) -> Seen {
-    let mut seen = known.unwrap_or_else(|| Seen {
-        scan: Scan {
-            results: Vec::new(),
-            complete: false,
-        },
-        now,
-        is_named: false,
-    });
-    seen.scan.complete = false;
-    seen
-}
-
-/// Waits for the next attempt. Returns false if the user interrupts.
-async fn pause(duration: Duration, stop: &mut (impl Future<Output = ()> + Unpin)) -> bool {
-    #[expect(clippy::disallowed_methods, reason = "the user requests the pause")]
-    let slept = tokio::time::sleep(duration);
-    tokio::select! {
-        () = slept => true,
-        () = stop => false,
-    }
-}
-
-/// Configuration that results from the flags and the configuration file.
-struct Plan {
-    inventory: Inventory,
-    selection: Selection,
-    scanner: Scanner,
-    options: ProbeOptions,
-    /// True if a failed source ends the run, because there is only one thing to check.
-    alone: bool,
-    /// Addresses that the user gave for names.
-    overrides: Vec<Override>,
-    /// True after the first round reported what is not probed.
-    is_reported: AtomicBool,
-}
-
-impl Plan {
-    fn new(args: &Args) -> Result<Self, String> {
-        let targets = targets::all(&args.targets, args.target_list.as_deref())?;
-        let mut inventory = match &args.config {
-            Some(file) => plan::read_inventory_and_targets(file)?,
-            None => Inventory::default(),
-        };
-        let selection = if args.config.is_some() && args.sslmate.is_none() {
-            if args.options.starttls.is_some() {
-                return Err("--starttls does not apply to an inventory; set `protocol` in its entries instead".into());
-            }
-            let targets = targets.iter().map(|target| target.text.trim().to_owned());
-            Selection::new(&targets.collect::<Vec<_>>())
-        } else {
-            inventory.certificates = Self::entries(args, &targets, &inventory)?;
-            Selection::new(&[])
-        };
-        Self::settings(args, &mut inventory)?;
-
-        let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
-        if let Some(file) = &args.cert_password_file {
-            sources = sources.opening_files_with(read_password(file)?);
-        }
-        let wanted = Self::vantages(args, &mut inventory)?;
-        let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
-        args.places.apply(&mut inventory);
-        let resolver = args.places.resolver(&inventory);
-        let scanner = Scanner {
-            local: wanted.contains(Vantage::LOCAL),
-            remotes: remotes.into(),
-            revocations: Arc::new(
-                Revocations::new(sources.http_for_others()).with_files(&args.crl_file)?,
-            ),
-            ..plan::scanner(sources, resolver, &inventory, args.concurrency)?
-        };
-        let options = plan::options(&inventory)?;
-        Ok(Self {
-            alone: args.config.is_none() || args.sslmate.is_some(),
-            overrides: args.places.overrides().to_vec(),
-            is_reported: AtomicBool::new(false),
-            inventory,
-            selection,
-            scanner,
-            options,
-        })
-    }
-
-    /// Returns the entries from flags other than `--config`, or the part of the configuration file
-    /// that `--sslmate` names.
-    fn entries(
-        args: &Args,
-        targets: &[targets::Written],
-        inventory: &Inventory,
-    ) -> Result<Vec<crate::config::Entry>, String> {
-        let targets = args.options.parse_targets(targets)?;
-        let wanted = if !args.cert.is_empty() {
-            Wanted::Pem(args.cert.clone())
-        } else if !args.fingerprint.is_empty() {
-            Wanted::Fingerprints(args.fingerprint.clone())
-        } else if let Some(key) = args.pubkey_hash {
-            Wanted::PublicKey(key)
-        } else if let Some(name) = &args.sslmate {
-            let name = name.to_ascii_lowercase();
-            if args.config.is_some() {
-                let entries = plan::entries_of(inventory, &name, args.options.starttls);
-                return plan::narrowed(&entries, &targets);
-            }
-            Wanted::Sslmate(name)
-        } else if let Some(url) = &args.download {
-            Wanted::Download(url.clone())
-        } else {
-            Wanted::TrustOnly
-        };
-        plan::entries(&wanted, &targets, args.options.starttls.unwrap_or_default())
-    }
-
-    /// Overrides settings of the configuration file with those of the flags.
-    fn settings(args: &Args, inventory: &mut Inventory) -> Result<(), String> {
-        if args.sslmate.is_some() && inventory.sslmate.is_none() {
-            inventory.sslmate = Some(SslmateSettings::default());
-        }
-        if !args.crl_file.is_empty() && args.revocation == Some(RevocationCheck::Off) {
-            return Err("--crl-file needs a revocation check; remove --revocation off".into());
-        }
-        args.roots.apply(inventory);
-        if let Some(timeout) = args.timeout {
-            inventory.defaults.timeout = timeout;
-        }
-        if let Some(count) = args.per_address {
-            inventory.defaults.per_address = count;
-        }
-        for entry in &mut inventory.certificates {
-            entry.warn = args.warn.unwrap_or(entry.warn);
-            entry.crit = args.crit.unwrap_or(entry.crit);
-            entry.revocation = args.revocation.unwrap_or(entry.revocation);
-            entry.dane = entry
-                .dane
-                .max(args.dane.map_or(DaneCheck::Off, DaneCheck::from));
-            args.options.apply(entry)?;
-        }
-        args.options.names_are_used(&inventory.certificates)?;
-        Ok(())
-    }
-
-    /// Returns the names of the vantages to probe from. SSLMate is one of them if an account is
-    /// configured.
-    fn vantages(args: &Args, inventory: &mut Inventory) -> Result<BTreeSet<String>, String> {
-        inventory.add_account_vantage();
-        let known = || inventory.vantages.iter().map(|v| v.name.as_str());
-        let Some(text) = &args.vantage else {
-            let sslmate = inventory
-                .vantages
-                .iter()
-                .filter(|v| inventory.sslmate.is_some() && v.kind == VantageKind::Sslmate);
-            let mut names: BTreeSet<String> = sslmate.map(|v| v.name.clone()).collect();
-            names.insert(Vantage::LOCAL.into());
-            return Ok(names);
-        };
-        let names = plan::vantage_names(text)?;
-        for name in &names {
-            if name != Vantage::LOCAL && !known().any(|k| k == name) {
-                let mut all = vec![Vantage::LOCAL];
-                all.extend(known());
-                if let Some(near) = did_you_mean(name, all.iter().copied()) {
-                    return Err(format!("unknown vantage `{name}`; {near}"));
-                }
-                let what = if name == Vantage::SSLMATE {
-                    "give --sslmate CN or a configuration with `sslmate`"
-                } else {
-                    "define it under `vantages` in a configuration"
-                };
-                return Err(format!(
-                    "unknown vantage `{name}`; {what}, or use one of: {}",
-                    all.join(", ")
-                ));
-            }
-        }
-        Ok(names)
-    }
-
-    /// Returns the expiry thresholds if they are the same for all selected certificates.
-    fn thresholds(&self) -> Option<report::Thresholds> {
-        let all = self.inventory.certificates.iter();
-        let mut all = all.filter(|e| self.selection.may_want(e));
-        let first = all.next()?;
-        let is_same = all.all(|e| e.warn == first.warn && e.crit == first.crit);
-        is_same.then_some(report::Thresholds {
-            warn: first.warn,
-            crit: first.crit,
-        })
-    }
-
-    /// Fetches from the sources, probes all targets and judges the results, once.
-    async fn round(
-        &self,
-        now: Timestamp,
-        last: bool,
-        stop: &mut (impl Future<Output = ()> + Unpin),
-        reporter: &mut Reporter,
-    ) -> Result<Round, String> {
-        let entries: Vec<_> = self
-            .inventory
-            .certificates
-            .iter()
-            .filter(|e| self.selection.may_want(e))
-            .cloned()
-            .collect();
-        let patience = self.options.timeout * SOURCE_PATIENCE;
-        let mut jobs = tokio::select! {
-            jobs = prepare(
-                &self.scanner.sources,
-                &self.scanner.resolver,
-                &entries,
-                &self.options,
-                patience,
-            ) => jobs,
-            () = &mut *stop => return Ok(Round::Stopped),
-        };
-        let failed = jobs.iter().find_map(|job| job.expectation.as_ref().err());
-        // A failed source also ends the run if there is no other target.
-        let alone = self.alone || jobs.iter().all(|job| job.targets.is_empty());
-        if let (true, Some(error)) = (alone, failed) {
-            return if last {
-                Err(error.clone())
-            } else {
-                Ok(Round::NotYet)
-            };
-        }
-        for error in jobs.iter().filter_map(|job| job.expectation.as_ref().err()) {
-            tracing::error!("{error}");
-        }
-        let targets = jobs.iter().flat_map(|job| &job.targets);
-        if let Some(text) = self.selection.not_found(targets) {
-            return Err(self.not_in_the_inventory(text, &jobs));
-        }
-        // With TARGETs, `not_found` has already checked that each exists.
-        let is_named = !self.selection.is_everything()
-            || jobs
-                .iter()
-                .all(|job| job.expectation.is_ok() || !job.targets.is_empty());
-        for job in &mut jobs {
-            job.targets.retain(|target| self.selection.wants(target));
-        }
-        if !self.is_reported.swap(true, Ordering::Relaxed) {
-            report_what_is_not_probed(&self.overrides, &jobs);
-        }
-        reporter.begin();
-        let scan = self
-            .scanner
-            .scan(jobs, now, stop, |step| reporter.step(step, now));
-        let scan = scan.await;
-        Ok(Round::Probed(Seen {
-            scan,
-            now,
-            is_named,
-        }))
-    }
-
-    fn not_in_the_inventory(&self, text: &str, jobs: &[Job]) -> String {
-        // Entries whose source was not fetched are named in the configuration file.
-        let entries = &self.inventory.certificates;
-        let mut known: Vec<String> = entries.iter().filter_map(|e| e.name.clone()).collect();
-        let hostnames = entries.iter().flat_map(|e| &e.hostnames);
-        known.extend(hostnames.map(ToString::to_string));
-        for target in jobs.iter().flat_map(|job| &job.targets) {
-            known.extend([target.certificate.clone(), target.hostname.to_string()]);
-        }
-        match did_you_mean(text, known.iter().map(String::as_str)) {
-            Some(near) => format!("`{text}` is not in the inventory; {near}"),
-            None => format!(
-                "`{text}` is not in the inventory; give one of its certificate names or hosts"
-            ),
-        }
-    }
-}
-
-/// Logs the names of certificates that are no hosts, and the `--resolve` entries that no target has.
-fn report_what_is_not_probed(overrides: &[Override], jobs: &[Job]) {
-    for loaded in jobs.iter().filter_map(|job| job.expectation.as_ref().ok()) {
-        let instances = loaded.expected.instances();
-        let leaf = instances.and_then(|i| i.expected.leaf.facts().ok());
-        let names = leaf.into_iter().flat_map(|facts| &facts.sans);
-        let skipped = names
-            .map(ToString::to_string)
-            .filter(|name| name.parse::<Hostname>().is_err());
-        for name in skipped {
-            let why = match name.starts_with("*.") {
-                true => "a wildcard is not a host",
-                false => "it is not a host name",
-            };
-            tracing::info!("name of the certificate not probed: {why}: `{name}`");
-        }
-    }
-    let is_unused = |one: &&Override| {
-        let mut targets = jobs.iter().flat_map(|job| &job.targets);
-        !targets.any(|target| {
-            target.port == one.port && one.hostname.as_ref().is_none_or(|h| *h == target.hostname)
-        })
-    };
-    for unused in overrides.iter().filter(is_unused) {
-        tracing::info!("--resolve entry not used, no target has its host and port: `{unused}`");
-    }
-}
-
-/// Returns the process environment, for reading credentials.
-pub(super) fn environment() -> Environment<'static> {
-    Environment {
-        variable: &|name| std::env::var(name).ok(),
-        home: std::env::home_dir(),
-    }
-}
-
-/// Source timeout as a multiple of the probe timeout. A source is fetched only once and may need
-/// several requests.
-const SOURCE_PATIENCE: u32 = 3;

@@ -5,6 +5,8 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use super::error::FlagError;
+use super::output::OutputError;
 use super::{Code, output};
 
 /// Expands to the files below the directory `dashboards`, each with its text.
@@ -66,7 +68,7 @@ pub(super) fn run(command: &Command) -> Code {
 }
 
 /// Parses a base URL. It becomes part of YAML, JSON and templates, so it has no special characters.
-fn base_url(text: &str) -> Result<String, String> {
+fn base_url(text: &str) -> Result<String, FlagError> {
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"-._~:/[]%@".contains(&b);
     match url::Url::parse(text) {
         Ok(url)
@@ -78,7 +80,7 @@ fn base_url(text: &str) -> Result<String, String> {
         {
             Ok(text.trim_end_matches('/').to_owned())
         }
-        _ => Err("not an http or https URL; write it as https://certvigil.example.com".into()),
+        _ => Err(FlagError::Url("https://certvigil.example.com")),
     }
 }
 
@@ -99,7 +101,7 @@ fn is_own(old: &[u8], text: &str) -> bool {
 }
 
 /// Writes all files, or none if a file exists that a user changed. Returns one line for each file.
-fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, String> {
+fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, OutputError> {
     let mut wanted = Vec::new();
     let mut in_the_way = Vec::new();
     for (name, text) in FILES {
@@ -112,10 +114,7 @@ fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, S
             Ok(old) => Some(old),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => {
-                return Err(format!(
-                    "cannot read {}: {error}; check its permissions or choose another directory",
-                    path.display()
-                ));
+                return Err(OutputError::Existing { file: path, error });
             }
         };
         let is_same = old.as_deref() == Some(text.as_bytes());
@@ -126,11 +125,7 @@ fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, S
         wanted.push((path, text, is_same));
     }
     if !in_the_way.is_empty() {
-        return Err(format!(
-            "nothing written: these files exist and differ: {}; save your changes elsewhere and overwrite \
-             with --force, or choose another directory",
-            in_the_way.join(", ")
-        ));
+        return Err(OutputError::InTheWay(in_the_way));
     }
     let mut report = String::new();
     for (path, text, is_same) in wanted {
@@ -151,9 +146,11 @@ fn read_up_to(path: &Path, length: usize) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn write(path: &Path, text: &str) -> Result<(), String> {
+fn write(path: &Path, text: &str) -> Result<(), OutputError> {
     let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder)
-        .map_err(|e| format!("cannot create directory {}: {e}", folder.display()))?;
-    output::Destination::new(path)?.write(text)
+    std::fs::create_dir_all(folder).map_err(|error| OutputError::Create {
+        folder: folder.to_owned(),
+        error,
+    })?;
+    output::write_file(path, text)
 }

@@ -11,15 +11,16 @@ use crate::report;
 use crate::resolve::{Families, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Permits, ProbeOptions, Scanner, prepare};
-use crate::serve::{Routes, Server, Setup};
+use crate::serve::{Routes, Server, ServerError, Setup};
 use crate::source::{Requests, Sources};
 use crate::testbed::{API_KEY, Scenario, Testbed, environment};
 use crate::web::Web;
 
+use super::error::{Error, FlagsError};
 use super::limits::{self, Share};
 use super::log::LogArgs;
 use super::serve::{Sockets, WebArgs, run_until_signal};
-use super::{Code, now, output, runtime};
+use super::{Code, block_on, now, output};
 
 /// Maximum duration of one probe. It is enough for loopback and bounds the cost of the server that
 /// stalls.
@@ -59,20 +60,20 @@ impl Args {
 }
 
 pub(super) fn run(args: &Args) -> Code {
-    match args.web.passed_sockets().and_then(|sockets| {
-        let runtime = runtime()?;
-        let ended = runtime.block_on(demo(args, sockets));
-        runtime.shutdown_background();
-        ended
-    }) {
+    match args
+        .web
+        .passed_sockets()
+        .map_err(Error::from)
+        .and_then(|sockets| block_on(demo(args, sockets)))
+    {
         Ok(code) => code,
         Err(error) => output::fail(&error),
     }
 }
 
-async fn demo(args: &Args, sockets: Sockets) -> Result<Code, String> {
+async fn demo(args: &Args, sockets: Sockets) -> Result<Code, Error> {
     if !args.serve && args.web.is_given() {
-        return Err("--web flags need --serve; add --serve or remove them".into());
+        return Err(FlagsError::WebWithoutServe.into());
     }
     // A listen address that is in use is reported before the first probe.
     let share = limits::share_of_monitor(CONCURRENCY);
@@ -83,8 +84,10 @@ async fn demo(args: &Args, sockets: Sockets) -> Result<Code, String> {
         false => Vec::new(),
     };
     let now = now();
-    let scenario = Scenario::demo().map_err(|e| e.to_string())?;
-    let testbed = crate::testbed::start_with_clock(scenario, super::now).await?;
+    let scenario = Scenario::demo().map_err(|e| Error::resource(e.to_string()))?;
+    let testbed = crate::testbed::start_with_clock(scenario, super::now)
+        .await
+        .map_err(Error::resource)?;
     let inventory = crate::testbed::inventory(&testbed);
     let sources = Arc::new(Sources::new(
         &inventory,
@@ -94,7 +97,9 @@ async fn demo(args: &Args, sockets: Sockets) -> Result<Code, String> {
     let wanted = inventory.vantages.iter().map(|v| v.name.clone()).collect();
     let remotes = remotes(&sources, &inventory.vantages, &wanted)?;
     let mut trust = TrustStore::default();
-    trust.add(testbed.root()).map_err(|e| e.to_string())?;
+    trust
+        .add(testbed.root())
+        .map_err(|e| Error::resource(e.to_string()))?;
     let options = ProbeOptions {
         timeout: TIMEOUT,
         trust: Arc::new(trust),
@@ -115,7 +120,7 @@ async fn demo(args: &Args, sockets: Sockets) -> Result<Code, String> {
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,
         resolver,
-        prober: Arc::new(Prober::new()?),
+        prober: Arc::new(Prober::new().map_err(Error::resource)?),
         local: true,
         remotes: remotes.into(),
         permits: Arc::new(Permits::new(share.probes, inventory.defaults.per_address)),
@@ -173,7 +178,7 @@ fn server(
     web: Arc<Web>,
     routes: Routes,
     share: Share,
-) -> Result<Server, String> {
+) -> Result<Server, ServerError> {
     let mut inventory = crate::testbed::inventory(testbed);
     inventory.trust = TrustSettings {
         system: false,

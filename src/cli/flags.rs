@@ -11,14 +11,16 @@ use crate::config::{
     Entry, Inventory, ReachSettings, one_of_each_family, parse_alpn, parse_domain, parse_ehlo,
     parse_name_server,
 };
+use crate::error::Cause;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Sni, parse_duration,
 };
 use crate::probe::ClientFiles;
 use crate::resolve::{Override, Resolver};
 
+use super::error::{FlagError, FlagsError};
 use super::plan::Targets;
-use super::targets::{self, Written};
+use super::targets::{self, TargetError, Written};
 
 // These structs have no doc comments: clap would show them as descriptions of the command.
 #[derive(Debug, clap::Args)]
@@ -135,8 +137,8 @@ pub(super) struct HowArgs {
 
 impl HowArgs {
     /// Overrides how an entry's servers are reached with the settings of the flags.
-    pub(super) fn apply(&self, entry: &mut Entry) -> Result<(), String> {
-        one_of_each_family(&self.source_address).map_err(|e| format!("--source-address: {e}"))?;
+    pub(super) fn apply(&self, entry: &mut Entry) -> Result<(), FlagsError> {
+        one_of_each_family(&self.source_address).map_err(FlagsError::SourceAddress)?;
         entry.key_types = self.key_type.unwrap_or(entry.key_types);
         self.apply_to(&mut entry.reach);
         if self.ehlo.is_some() && entry.protocol.has_ehlo() {
@@ -145,21 +147,22 @@ impl HowArgs {
         if self.xmpp_domain.is_some() && entry.protocol.is_xmpp() {
             entry.reach.xmpp_domain.clone_from(&self.xmpp_domain);
         }
-        entry.reach.suits(entry.protocol)
+        let suits = entry.reach.suits(entry.protocol);
+        suits.map_err(|e| FlagsError::Reach(e.into()))
     }
 
     /// Parses the targets. With an XMPP domain in a flag, an XMPP target is the host.
-    pub(super) fn parse_targets(&self, all: &[Written]) -> Result<Targets, String> {
+    pub(super) fn parse_targets(&self, all: &[Written]) -> Result<Targets, TargetError> {
         targets::parse(all, self.xmpp_domain.is_some())
     }
 
     /// Checks that the names of the flags are used by at least one entry.
-    pub(super) fn names_are_used(&self, entries: &[Entry]) -> Result<(), String> {
+    pub(super) fn names_are_used(&self, entries: &[Entry]) -> Result<(), FlagsError> {
         if self.ehlo.is_some() && !entries.iter().any(|e| e.protocol.has_ehlo()) {
-            return Err("--ehlo has no effect: no target uses SMTP or LMTP; write one as smtp://HOST, or remove the flag".into());
+            return Err(FlagsError::UnusedEhlo);
         }
         if self.xmpp_domain.is_some() && !entries.iter().any(|e| e.protocol.is_xmpp()) {
-            return Err("--xmpp-domain has no effect: no target uses XMPP; write one as xmpp://HOST, or remove the flag".into());
+            return Err(FlagsError::UnusedXmppDomain);
         }
         Ok(())
     }
@@ -211,14 +214,14 @@ impl RootArgs {
 #[derive(Clone)]
 pub(super) struct OneOf<T> {
     words: Vec<&'static str>,
-    read: fn(&str) -> Result<T, String>,
+    read: fn(&str) -> Result<T, FlagError>,
 }
 
-impl<T: std::str::FromStr<Err = String>> OneOf<T> {
+impl<T: std::str::FromStr<Err: Into<Cause>>> OneOf<T> {
     fn new(words: &[&'static str]) -> Self {
         Self {
             words: words.to_vec(),
-            read: str::parse,
+            read: |text| text.parse().map_err(|e: T::Err| FlagError::Model(e.into())),
         }
     }
 }
@@ -249,32 +252,30 @@ fn starttls_word() -> OneOf<Protocol> {
     let clear = Protocol::ALL.iter().filter(|p| p.uses_starttls());
     OneOf {
         words: clear.map(|p| p.name()).collect(),
-        read: Protocol::parse_starttls,
+        read: |text| Protocol::parse_starttls(text).map_err(|e| FlagError::Model(e.into())),
     }
 }
 
 /// Parses a duration that is greater than zero.
-pub(super) fn parse_positive(text: &str) -> Result<Duration, String> {
-    match parse_duration(text)? {
-        Duration::ZERO => {
-            Err("the duration must be greater than zero; write it as 10s or 2m".into())
-        }
+pub(super) fn parse_positive(text: &str) -> Result<Duration, FlagError> {
+    match parse_duration(text).map_err(|e| FlagError::Model(e.into()))? {
+        Duration::ZERO => Err(FlagError::ZeroDuration),
         duration => Ok(duration),
     }
 }
 
 /// Parses an `http` or `https` URL.
-pub(super) fn parse_url(text: &str) -> Result<String, String> {
+pub(super) fn parse_url(text: &str) -> Result<String, FlagError> {
     match url::Url::parse(text) {
         Ok(url) if matches!(url.scheme(), "https" | "http") && url.has_host() => Ok(text.into()),
-        _ => Err("not an http or https URL; write it as https://host/path".into()),
+        _ => Err(FlagError::Url("https://host/path")),
     }
 }
 
 /// Parses a positive whole number.
-pub(super) fn parse_count(text: &str) -> Result<usize, String> {
+pub(super) fn parse_count(text: &str) -> Result<usize, FlagError> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
-        _ => Err("not a positive whole number; write 1 or more".into()),
+        _ => Err(FlagError::Count),
     }
 }

@@ -1,6 +1,5 @@
 //! `certvigil history`: shows recorded certificate changes of each server.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -16,6 +15,7 @@ use crate::model::{KeyType, Protocol, Timestamp, Vantage, did_you_mean};
 use crate::report::{Style, colour_of, paint};
 use crate::store::{Before, Query, Seen, Span, Store};
 
+use super::error::{Error, FlagError};
 use super::flags::parse_count;
 use super::{Code, now, output};
 
@@ -65,15 +65,15 @@ enum Since {
 }
 
 impl std::str::FromStr for Since {
-    type Err = String;
+    type Err = FlagError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, FlagError> {
         if let Ok(time) = text.parse() {
             return Ok(Self::At(time));
         }
-        humantime::parse_duration(text).map(Self::Ago).map_err(|_| {
-            "not a duration or an RFC 3339 time; write it as 7d, 12h or 2026-11-24T12:00:00Z".into()
-        })
+        humantime::parse_duration(text)
+            .map(Self::Ago)
+            .map_err(|_| FlagError::Since)
     }
 }
 
@@ -96,7 +96,7 @@ pub(super) fn run(args: &Args) -> Code {
     }
 }
 
-fn history(args: &Args) -> Result<String, String> {
+fn history(args: &Args) -> Result<String, Error> {
     let store = Store::open_to_read(&args.state_dir)?;
     let query = Query {
         name: args.name.clone(),
@@ -132,7 +132,7 @@ fn history(args: &Args) -> Result<String, String> {
 }
 
 /// Reports on stderr why no changes match, or returns an error if the name is unknown.
-fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
+fn explain_nothing(store: &Store, args: &Args) -> Result<(), Error> {
     let names = store.names()?;
     if names.is_empty() {
         output::note("the history is empty: nothing has been probed, or all entries were pruned");
@@ -145,7 +145,10 @@ fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
             limit: 1,
         };
         if store.history(&query)?.is_empty() {
-            return Err(unknown_name(name, &names));
+            return Err(Error::NoHistory {
+                name: name.clone(),
+                near: did_you_mean(name, names.iter().map(String::as_str)),
+            });
         }
     }
     output::note(match (args.problems, args.since.is_some()) {
@@ -154,15 +157,6 @@ fn explain_nothing(store: &Store, args: &Args) -> Result<(), String> {
         (true, false) => "no problems",
     });
     Ok(())
-}
-
-fn unknown_name(name: &str, names: &BTreeSet<String>) -> String {
-    match did_you_mean(name, names.iter().map(String::as_str)) {
-        Some(near) => format!("no history of `{name}`; {near}"),
-        None => format!(
-            "no history of `{name}`; give the name of a monitored certificate or host, or omit the name"
-        ),
-    }
 }
 
 /// Formats one line for each span: time, place, and the previous and current certificate.

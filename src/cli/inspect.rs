@@ -12,14 +12,13 @@ use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::Outcome;
 use crate::report;
 use crate::report::inspect::{addresses, by_chain};
-use crate::scan::prepare;
 use crate::source::{Requests, Sources};
 
-use super::check::environment;
+use super::error::Error;
 use super::flags::{HowArgs, RootArgs, WhereArgs, parse_positive, revocation_word};
 use super::plan::{self, Wanted};
 use super::time::At;
-use super::{Code, now, output, runtime, targets};
+use super::{Code, block_on, now, output, targets};
 
 /// Maximum concurrent probes, which are those of the addresses of one name.
 const CONCURRENCY: usize = 32;
@@ -84,47 +83,24 @@ enum Format {
 }
 
 pub(super) fn run(args: &Args) -> Code {
-    let ended = runtime().and_then(|runtime| {
-        let ended = runtime.block_on(inspect(args));
-        // Open lookups and connections that are closing are not worth waiting for.
-        runtime.shutdown_background();
-        ended
-    });
-    ended.unwrap_or_else(|error| output::fail(&error))
+    block_on(inspect(args)).unwrap_or_else(|error| output::fail(&error))
 }
 
-async fn inspect(args: &Args) -> Result<Code, String> {
-    let destination = output::file(args.output.as_deref()).map(output::Destination::new);
-    let destination = destination.transpose()?;
+async fn inspect(args: &Args) -> Result<Code, Error> {
+    let destination = output::Destination::of(output::file(args.output.as_deref()))?;
     let mut inventory = Inventory {
         certificates: entries(args)?,
         ..Inventory::default()
     };
     inventory.defaults.timeout = args.timeout;
     args.roots.apply(&mut inventory);
-    let sources = Sources::new(&inventory, &environment(), Requests::default())?;
+    let sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
     args.places.apply(&mut inventory);
     let resolver = args.places.resolver(&inventory);
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let options = plan::options(&inventory)?;
     let now = args.at.map_or_else(now, |at| at.from(now()));
-    let jobs = prepare(
-        &scanner.sources,
-        &scanner.resolver,
-        &inventory.certificates,
-        &options,
-        args.timeout,
-    );
-    let stop = plan::stop();
-    tokio::pin!(stop);
-    let jobs = tokio::select! {
-        jobs = jobs => jobs,
-        () = &mut stop => return Err("interrupted before any result".into()),
-    };
-    let scan = scanner.scan(jobs, now, &mut stop, |_| {}).await;
-    if !scan.complete {
-        output::note("interrupted: the result is incomplete");
-    }
+    let scan = plan::probe_once(&scanner, &inventory, &options, now).await?;
     let results = &scan.results;
     let is_shown = |j: &Judged| matches!(j.observation.outcome, Outcome::Served(_));
     let code = if results.iter().any(is_shown) {
@@ -137,14 +113,11 @@ async fn inspect(args: &Args) -> Result<Code, String> {
         Format::Human => human(args, results, &options.trust, now),
         Format::Json => report::json_of_run(results, scan.complete),
     };
-    match destination {
-        Some(destination) => destination.write(&text).map(|()| code),
-        None => Ok(output::print(&text, code)),
-    }
+    Ok(destination.finish(&text, code)?)
 }
 
 /// Returns the entry for the target, without an expected certificate.
-fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, String> {
+fn entries(args: &Args) -> Result<Vec<crate::config::Entry>, Error> {
     let target = targets::all(std::slice::from_ref(&args.target), None)?;
     let targets = args.options.parse_targets(&target)?;
     let protocol = args.options.starttls.unwrap_or_default();

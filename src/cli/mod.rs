@@ -3,18 +3,31 @@
 mod chain;
 mod check;
 mod dashboards;
+#[cfg(feature = "demo")]
 mod demo;
+mod error;
 mod exit;
 mod flags;
 mod generate;
 mod history;
 mod inspect;
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(dead_code, reason = "a part is only for servers")
+)]
 mod limits;
+#[cfg_attr(
+    not(feature = "serve"),
+    expect(dead_code, reason = "a part is only for servers")
+)]
 mod log;
 mod output;
 mod plan;
 mod progress;
+mod rendering;
+#[cfg(feature = "demo")]
 mod sandbox;
+#[cfg(feature = "serve")]
 mod serve;
 mod targets;
 mod time;
@@ -28,6 +41,8 @@ use std::process::ExitCode;
 use clap::{ArgAction, Parser, Subcommand};
 
 use crate::model::Timestamp;
+
+use error::Error;
 
 pub use exit::Code;
 
@@ -63,9 +78,12 @@ enum Command {
     Verify(Box<verify::Args>),
     Inspect(Box<inspect::Args>),
     Chain(chain::Args),
+    #[cfg(feature = "serve")]
     Serve(serve::Args),
+    #[cfg(feature = "demo")]
     Demo(demo::Args),
     History(history::Args),
+    #[cfg(feature = "demo")]
     Sandbox(sandbox::Args),
     /// Validate a configuration file
     Config {
@@ -81,12 +99,6 @@ enum Command {
     Completions {
         /// Shell to print completions for
         shell: clap_complete::Shell,
-    },
-    /// Write the manual pages to a directory
-    Man {
-        /// Path to the directory; created if missing
-        #[arg(value_hint = clap::ValueHint::DirPath)]
-        directory: PathBuf,
     },
 }
 
@@ -135,39 +147,39 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     limits::forbid_core_dumps();
-    let log = match &cli.command {
-        Command::Serve(arguments) => Some(arguments.log()),
-        Command::Demo(arguments) if arguments.goes_on() => Some(arguments.log()),
-        _ => None,
-    };
     let is_quiet = matches!(&cli.command, Command::Check(arguments) if arguments.is_quiet());
     if let Command::Check(arguments) = &cli.command {
         output::use_colour(arguments.colour());
     }
-    match log {
-        Some(log) => output::start_logging_of_server(cli.verbose, log),
-        None => {
-            // The sandbox logs its events by default.
-            let is_sandbox = matches!(&cli.command, Command::Sandbox(_));
-            let verbose = cli.verbose.saturating_add(u8::from(is_sandbox));
-            output::start_logging((!is_quiet).then_some(verbose));
+    match &cli.command {
+        #[cfg(feature = "serve")]
+        Command::Serve(arguments) => output::start_logging_of_server(cli.verbose, arguments.log()),
+        #[cfg(feature = "demo")]
+        Command::Demo(arguments) if arguments.goes_on() => {
+            output::start_logging_of_server(cli.verbose, arguments.log());
         }
+        // The sandbox logs its events by default.
+        #[cfg(feature = "demo")]
+        Command::Sandbox(_) => output::start_logging(Some(cli.verbose.saturating_add(1))),
+        _ => output::start_logging((!is_quiet).then_some(cli.verbose)),
     }
     let code = match cli.command {
         Command::Check(arguments) => check::run(*arguments, cli.verbose),
         Command::Verify(arguments) => verify::run(*arguments),
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Chain(arguments) => chain::run(&arguments),
+        #[cfg(feature = "serve")]
         Command::Serve(arguments) => serve::run(arguments),
+        #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments),
         Command::History(arguments) => history::run(&arguments),
+        #[cfg(feature = "demo")]
         Command::Sandbox(arguments) => sandbox::run(arguments),
         Command::Config {
             command: ConfigCommand::Check { file },
         } => check_config(&file),
         Command::Dashboards { command } => dashboards::run(&command),
         Command::Completions { shell } => generate::completions(shell),
-        Command::Man { directory } => generate::manual(&directory),
     };
     code.into()
 }
@@ -191,9 +203,17 @@ fn now() -> Timestamp {
     Timestamp(i64::try_from(seconds).unwrap_or(i64::MAX))
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime, String> {
+/// Runs a command on a new async runtime.
+fn block_on<T>(command: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let runtime = runtime().map_err(Error::Runtime)?;
+    let ended = runtime.block_on(command);
+    // Open lookups and connections that are closing are not worth waiting for.
+    runtime.shutdown_background();
+    ended
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| format!("cannot start the async runtime: {e}"))
 }

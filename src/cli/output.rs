@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
+use std::fmt;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +18,9 @@ use crate::model::{Timestamp, redacted, userinfo};
 use crate::report::Style;
 
 use super::Code;
-use super::log::{self, LogArgs};
+use super::log;
+#[cfg(feature = "serve")]
+use super::log::LogArgs;
 
 /// Width in columns if stdout is not a terminal.
 const DEFAULT_WIDTH: usize = 100;
@@ -73,6 +76,7 @@ pub(super) fn start_logging(verbose: Option<u8>) {
 }
 
 /// Logs the events of a server to stderr, each on one line.
+#[cfg(feature = "serve")]
 pub(super) fn start_logging_of_server(verbose: u8, log: &LogArgs) {
     // A server logs its events by default.
     let by_default = || level_of(verbose.saturating_add(1));
@@ -155,8 +159,10 @@ impl io::Write for AroundBars {
 }
 
 /// Writer of events to stderr, each on one line.
+#[cfg(feature = "serve")]
 struct OneLine;
 
+#[cfg(feature = "serve")]
 impl io::Write for OneLine {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.write_all(bytes).map(|()| bytes.len())
@@ -178,9 +184,9 @@ impl io::Write for OneLine {
 }
 
 /// Reports an error on stderr, one line for each of its lines. Returns [`Code::Unknown`].
-pub(super) fn fail(error: &str) -> Code {
+pub(super) fn fail(error: &(impl fmt::Display + ?Sized)) -> Code {
     let mut stderr = io::stderr().lock();
-    for line in without_secrets(error).lines() {
+    for line in without_secrets(&error.to_string()).lines() {
         // Quoted text comes from arguments, files and servers and must not control the terminal.
         let _ = writeln!(stderr, "error: {}", printable(line));
     }
@@ -231,24 +237,104 @@ pub(super) fn file(output: Option<&Path>) -> Option<&Path> {
     output.filter(|path| *path != Path::new("-"))
 }
 
-/// Destination of a result: a file that is replaced as a whole, or a stream such as a device or
-/// pipe.
+/// Reason why a file cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OutputError {
+    /// The path is a directory.
+    #[error(
+        "cannot write the result to {}: it is a directory; give the path of a file",
+        .0.display()
+    )]
+    Directory(PathBuf),
+    /// The directory of the file does not exist.
+    #[error(
+        "cannot write the result to {}: directory {} does not exist; create it or choose another path",
+        file.display(),
+        folder.display()
+    )]
+    NoFolder {
+        /// File of the result.
+        file: PathBuf,
+        /// Directory that does not exist.
+        folder: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the result to {}: {error}", file.display())]
+    Write {
+        /// File of the result.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// A directory cannot be created.
+    #[error("cannot create directory {}: {error}", folder.display())]
+    Create {
+        /// The directory.
+        folder: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// An existing file cannot be read.
+    #[error(
+        "cannot read {}: {error}; check its permissions or choose another directory",
+        file.display()
+    )]
+    Existing {
+        /// The file.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// A user changed files that would be overwritten.
+    #[error(
+        "nothing written: these files exist and differ: {}; save your changes elsewhere and overwrite with --force, or choose another directory",
+        .0.join(", ")
+    )]
+    InTheWay(Vec<String>),
+}
+
+/// Destination of a result: stdout or a file.
 #[derive(Debug)]
-pub(super) struct Destination {
+pub(super) struct Destination(Option<OutputFile>);
+
+impl Destination {
+    /// Checks the file, if there is one, before the command runs, so that the user does not wait
+    /// for a result that cannot be written.
+    pub(super) fn of(file: Option<&Path>) -> Result<Self, OutputError> {
+        file.map(OutputFile::new).transpose().map(Self)
+    }
+
+    /// Returns true if the result goes to stdout.
+    pub(super) fn is_stdout(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Writes the result. Returns the exit code.
+    pub(super) fn finish(&self, text: &str, code: Code) -> Result<Code, OutputError> {
+        match &self.0 {
+            Some(file) => file.write(text).map(|()| code),
+            None => Ok(print(text, code)),
+        }
+    }
+}
+
+/// Replaces a file as a whole. Its directory must exist.
+pub(super) fn write_file(path: &Path, text: &str) -> Result<(), OutputError> {
+    OutputFile::new(path)?.write(text)
+}
+
+/// File for a result that is replaced as a whole, or a stream such as a device or pipe.
+#[derive(Debug)]
+struct OutputFile {
     path: PathBuf,
     is_stream: bool,
 }
 
-impl Destination {
-    /// Checks the destination before the command runs, so that the user does not wait for a result
-    /// that cannot be written.
-    pub(super) fn new(path: &Path) -> Result<Self, String> {
-        let shown = path.display();
+impl OutputFile {
+    fn new(path: &Path) -> Result<Self, OutputError> {
         if let Ok(found) = std::fs::metadata(path) {
             if found.is_dir() {
-                return Err(format!(
-                    "cannot write the result to {shown}: it is a directory; give the path of a file"
-                ));
+                return Err(OutputError::Directory(path.to_owned()));
             }
             return Ok(Self {
                 // If the path is a symbolic link, its target is written and the link stays.
@@ -258,10 +344,10 @@ impl Destination {
         }
         let folder = folder_of(path);
         if !folder.is_dir() {
-            return Err(format!(
-                "cannot write the result to {shown}: directory {} does not exist; create it or choose another path",
-                folder.display()
-            ));
+            return Err(OutputError::NoFolder {
+                file: path.to_owned(),
+                folder: folder.to_owned(),
+            });
         }
         Ok(Self {
             path: path.to_owned(),
@@ -270,14 +356,15 @@ impl Destination {
     }
 
     /// Writes the result. A reader of the file sees the old or the new content, never a part.
-    pub(super) fn write(&self, text: &str) -> Result<(), String> {
-        let wrong = |e: &dyn std::fmt::Display| {
-            format!("cannot write the result to {}: {e}", self.path.display())
+    fn write(&self, text: &str) -> Result<(), OutputError> {
+        let wrong = |error| OutputError::Write {
+            file: self.path.clone(),
+            error,
         };
         if self.is_stream {
             let opened = std::fs::OpenOptions::new().write(true).open(&self.path);
             return match opened.and_then(|mut stream| stream.write_all(text.as_bytes())) {
-                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(wrong(&error)),
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(wrong(error)),
                 _ => Ok(()),
             };
         }
@@ -291,13 +378,13 @@ impl Destination {
         let mut file = builder
             .prefix(".certvigil-")
             .tempfile_in(folder_of(&self.path))
-            .map_err(|e| wrong(&e))?;
+            .map_err(wrong)?;
         if let Ok(existing) = std::fs::metadata(&self.path) {
-            keep_access(file.as_file(), &existing).map_err(|e| wrong(&e))?;
+            keep_access(file.as_file(), &existing).map_err(wrong)?;
         }
-        file.write_all(text.as_bytes()).map_err(|e| wrong(&e))?;
-        file.as_file().sync_all().map_err(|e| wrong(&e))?;
-        file.persist(&self.path).map_err(|e| wrong(&e.error))?;
+        file.write_all(text.as_bytes()).map_err(wrong)?;
+        file.as_file().sync_all().map_err(wrong)?;
+        file.persist(&self.path).map_err(|e| wrong(e.error))?;
         Ok(())
     }
 }

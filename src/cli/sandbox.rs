@@ -16,8 +16,9 @@ use crate::testbed::sandbox::account::Policy;
 use crate::testbed::sandbox::{AccountScenario, Sandbox, Settings};
 use crate::testbed::{self, BASE_PATH, Credentials};
 
+use super::error::{Error, ListenError};
 use super::serve::{Listen, signals};
-use super::{Code, now, output, runtime};
+use super::{Code, block_on, now, output};
 
 /// Name of the file with the root certificate in the state directory.
 const ROOT_FILE: &str = "ca.pem";
@@ -66,6 +67,47 @@ pub(super) struct Args {
     external_url: Option<Url>,
 }
 
+/// Reason why the value of a flag is invalid.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+enum SandboxFlagError {
+    /// The text has no user name or no password.
+    #[error("it is not a user name and a password; write NAME:PASSWORD")]
+    User,
+    /// The text is no duration.
+    #[error("`{0}` is not a duration; write it as 10s, 5m or 90d")]
+    Duration(String),
+    /// The lifetime is zero.
+    #[error("a certificate cannot expire when it is issued; give at least 1s")]
+    NoLifetime,
+    /// The text cannot be a user name of HTTP Basic authentication.
+    #[error("an API key must have at least one character, and no colon")]
+    ApiKey,
+}
+
+/// Reason why the sandbox does not start.
+#[derive(Debug, thiserror::Error)]
+enum SandboxError {
+    /// The root certificate cannot be written.
+    #[error("cannot write {}: {error}", file.display())]
+    Write {
+        /// File of the root certificate.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: std::io::Error,
+    },
+    /// The scenario cannot be read.
+    #[error("cannot read {}: {error}", file.display())]
+    Read {
+        /// File of the scenario.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: std::io::Error,
+    },
+    /// The scenario is invalid.
+    #[error("{0}")]
+    Scenario(String),
+}
+
 /// User name and password.
 #[derive(Clone, Debug)]
 struct User {
@@ -74,15 +116,15 @@ struct User {
 }
 
 impl FromStr for User {
-    type Err = String;
+    type Err = SandboxFlagError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, SandboxFlagError> {
         match text.split_once(':') {
             Some((name, password)) if !name.is_empty() && !password.is_empty() => Ok(Self {
                 name: name.to_owned(),
                 password: password.to_owned(),
             }),
-            _ => Err("it is not a user name and a password; write NAME:PASSWORD".into()),
+            _ => Err(SandboxFlagError::User),
         }
     }
 }
@@ -92,9 +134,9 @@ impl FromStr for User {
 struct Delay(Option<i64>);
 
 impl FromStr for Delay {
-    type Err = String;
+    type Err = SandboxFlagError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, SandboxFlagError> {
         match text {
             "never" => Ok(Self(None)),
             "0" => Ok(Self(Some(0))),
@@ -108,44 +150,41 @@ impl FromStr for Delay {
 const MAX_SECONDS: u64 = 5 * 365 * 86_400;
 
 /// Parses a duration and rounds it up to whole seconds.
-fn seconds(text: &str) -> Result<i64, String> {
-    let wrong = || format!("`{text}` is not a duration; write it as 10s, 5m or 90d");
+fn seconds(text: &str) -> Result<i64, SandboxFlagError> {
+    let wrong = || SandboxFlagError::Duration(text.to_owned());
     let duration = parse_duration(text).map_err(|_| wrong())?;
     let whole = duration.as_secs() + u64::from(duration.subsec_nanos() > 0);
     i64::try_from(whole.min(MAX_SECONDS)).map_err(|_| wrong())
 }
 
-fn lifetime(text: &str) -> Result<i64, String> {
+fn lifetime(text: &str) -> Result<i64, SandboxFlagError> {
     match seconds(text)? {
-        0 => Err("a certificate cannot expire when it is issued; give at least 1s".into()),
+        0 => Err(SandboxFlagError::NoLifetime),
         seconds => Ok(seconds),
     }
 }
 
 /// Parses an API key: the user name of HTTP Basic authentication.
-fn secret(text: &str) -> Result<String, String> {
+fn secret(text: &str) -> Result<String, SandboxFlagError> {
     if text.is_empty() || text.contains(':') || text.chars().any(char::is_control) {
-        return Err("an API key must have at least one character, and no colon".into());
+        return Err(SandboxFlagError::ApiKey);
     }
     Ok(text.to_owned())
 }
 
 pub(super) fn run(args: Args) -> Code {
-    match runtime().and_then(|runtime| {
-        let ended = runtime.block_on(serve(args));
-        runtime.shutdown_background();
-        ended
-    }) {
+    match block_on(serve(args)) {
         Ok(code) => code,
         Err(error) => output::fail(&error),
     }
 }
 
-async fn serve(args: Args) -> Result<Code, String> {
+async fn serve(args: Args) -> Result<Code, Error> {
     // Handlers are installed before the output reports that the sandbox runs.
     let (hangups, _ignored) = mpsc::channel(1);
     let shutdown = signals(hangups)?;
-    let scenario = args.scenario.as_deref().map(read_scenario).transpose()?;
+    let scenario = args.scenario.as_deref().map(read_scenario).transpose();
+    let scenario = scenario.map_err(Error::resource)?;
     let listener = args.listen.bind("--listen").await?;
     let origin = match &args.external_url {
         Some(url) => url.as_str().trim_end_matches('/').to_owned(),
@@ -171,11 +210,12 @@ async fn serve(args: Args) -> Result<Code, String> {
     };
     let resolve = args.resolve;
     let sandbox = Sandbox::open(settings, |root| testbed::tester(resolve, root));
-    let sandbox = sandbox.map_err(|error| error.to_string())?;
+    let sandbox = sandbox.map_err(|e| Error::resource(e.to_string()))?;
     if let Some(folder) = &args.state_dir {
         let file = folder.join(ROOT_FILE);
         std::fs::write(&file, sandbox.root().to_pem())
-            .map_err(|error| format!("cannot write {}: {error}", file.display()))?;
+            .map_err(|error| SandboxError::Write { file, error })
+            .map_err(Error::resource)?;
     }
     let text = format!(
         "API endpoint: {origin}{BASE_PATH}\nAPI key: {}\nUser name: {}\nRoot certificate: {origin}/ca.pem\n",
@@ -189,15 +229,17 @@ async fn serve(args: Args) -> Result<Code, String> {
     Ok(code)
 }
 
-fn read_scenario(file: &std::path::Path) -> Result<AccountScenario, String> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-    AccountScenario::parse(&text, file).map_err(|errors| errors.to_string())
+fn read_scenario(file: &std::path::Path) -> Result<AccountScenario, SandboxError> {
+    let text = std::fs::read_to_string(file).map_err(|error| SandboxError::Read {
+        file: file.to_owned(),
+        error,
+    })?;
+    AccountScenario::parse(&text, file).map_err(|errors| SandboxError::Scenario(errors.to_string()))
 }
 
 /// Returns the URL of a listener without a path. Clients reach a wildcard address as localhost.
-fn origin(listener: &TcpListener) -> Result<String, String> {
-    let address = listener.local_addr().map_err(|e| e.to_string())?;
+fn origin(listener: &TcpListener) -> Result<String, ListenError> {
+    let address = listener.local_addr().map_err(ListenError::Address)?;
     Ok(match address.ip() {
         ip if ip.is_unspecified() => format!("http://localhost:{}", address.port()),
         IpAddr::V4(_) | IpAddr::V6(_) => format!("http://{address}"),

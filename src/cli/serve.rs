@@ -11,14 +11,14 @@ use tokio::sync::mpsc;
 
 use crate::config::Inventory;
 use crate::model::Hostname;
-use crate::serve::{Routes, Server, Setup};
+use crate::serve::{RouteError, Routes, Server, Setup};
 use crate::web::Web;
 
-use super::check::environment;
+use super::error::{Error, FlagError, FlagsError, ListenError};
 use super::flags::{FamilyArgs, parse_count};
 use super::limits::{self, Share};
 use super::log::LogArgs;
-use super::{Code, now, output, plan, runtime, targets};
+use super::{Code, block_on, now, output, plan, targets};
 
 /// Default listen address.
 const DEFAULT_PORT: &str = ":10843";
@@ -109,16 +109,12 @@ pub(super) struct Listen {
 }
 
 impl FromStr for Listen {
-    type Err = String;
+    type Err = FlagError;
 
     /// Parses `:10843`, `127.0.0.1:10843`, `[::1]:10843` or `localhost:10843`. Port 0 is any free
     /// port.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is not a listen address; write :10843, 127.0.0.1:10843 or [::1]:10843"
-            )
-        };
+    fn from_str(text: &str) -> Result<Self, FlagError> {
+        let wrong = || FlagError::Listen(text.to_owned());
         if let Ok(address) = text.parse::<SocketAddr>() {
             return Ok(Self {
                 ip: Some(address.ip()),
@@ -138,7 +134,7 @@ impl FromStr for Listen {
 
 impl Listen {
     /// Binds the address. Errors name the flag that chooses another.
-    pub(super) async fn bind(self, flag: &str) -> Result<TcpListener, String> {
+    pub(super) async fn bind(self, flag: &str) -> Result<TcpListener, ListenError> {
         let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, self.port));
         let address = self.ip.map_or(everywhere, |ip| (ip, self.port).into());
         let bound = match TcpListener::bind(address).await {
@@ -148,27 +144,29 @@ impl Listen {
             }
             bound => bound,
         };
-        bound.map_err(|e| format!("cannot listen on {address}: {e}; choose another with {flag}"))
+        bound.map_err(|error| ListenError::Bind {
+            address,
+            error,
+            flag: flag.to_owned(),
+        })
     }
 }
 
 pub(super) fn run(args: Args) -> Code {
-    match args.web.passed_sockets().and_then(|sockets| {
-        let runtime = runtime()?;
-        let ended = runtime.block_on(serve(args, sockets));
-        runtime.shutdown_background();
-        ended
-    }) {
+    match args
+        .web
+        .passed_sockets()
+        .map_err(Error::from)
+        .and_then(|sockets| block_on(serve(args, sockets)))
+    {
         Ok(()) => Code::Ok,
         Err(error) => output::fail(&error),
     }
 }
 
-async fn serve(args: Args, sockets: Sockets) -> Result<(), String> {
+async fn serve(args: Args, sockets: Sockets) -> Result<(), Error> {
     if args.config.is_none() && args.targets.is_empty() {
-        return Err(
-            "nothing to monitor; give a TARGET such as www.example.com, or --config FILE".into(),
-        );
+        return Err(FlagsError::NothingToMonitor.into());
     }
     let (file, families) = (args.config, args.families);
     let targets = targets::parse(&targets::all(&args.targets, None)?, false)?;
@@ -183,7 +181,7 @@ async fn serve(args: Args, sockets: Sockets) -> Result<(), String> {
             families.apply(&mut inventory);
             Ok(inventory)
         }),
-        environment,
+        environment: plan::environment,
         overrides: Vec::new(),
         concurrency: share.probes,
         clock: now,
@@ -196,8 +194,9 @@ async fn serve(args: Args, sockets: Sockets) -> Result<(), String> {
 }
 
 impl WebArgs {
-    pub(super) fn open(&self, share: Share) -> Result<Arc<Web>, String> {
-        let web = Web::open(self.config.as_deref()).map_err(|e| e.to_string())?;
+    pub(super) fn open(&self, share: Share) -> Result<Arc<Web>, ListenError> {
+        let web = Web::open(self.config.as_deref());
+        let web = web.map_err(|e| ListenError::Web(e.to_string().into()))?;
         let hosts = self.allowed_hosts.iter().map(ToString::to_string);
         Ok(Arc::new(web.for_at_most(share.clients).for_hosts(hosts)))
     }
@@ -213,15 +212,14 @@ impl WebArgs {
     }
 
     /// Returns the path prefixes of the flags.
-    pub(super) fn routes(&self) -> Result<Routes, String> {
+    pub(super) fn routes(&self) -> Result<Routes, RouteError> {
         Routes::new(self.external_url.as_deref(), self.route_prefix.as_deref())
-            .map_err(|e| e.to_string())
     }
 
     /// Returns the listening sockets that systemd passed to the process (sd_listen_fds(3)); `None`
     /// without `--web.systemd-socket`. Must be called before other threads start, because it removes
     /// the variables of systemd from the environment.
-    pub(super) fn passed_sockets(&self) -> Result<Sockets, String> {
+    pub(super) fn passed_sockets(&self) -> Result<Sockets, ListenError> {
         if !self.systemd_socket {
             return Ok(None);
         }
@@ -233,13 +231,13 @@ impl WebArgs {
                 socket.set_nonblocking(true)?;
                 Ok(socket)
             });
-            sockets.push(socket.map_err(|e| {
-                let number = index + 1;
-                format!("cannot use socket {number} of systemd: {e}; set ListenStream= of the socket unit to a TCP port")
+            sockets.push(socket.map_err(|error| ListenError::Passed {
+                number: index + 1,
+                error,
             })?);
         }
         match sockets.is_empty() {
-            true => Err("--web.systemd-socket: systemd passed no socket; start the service by its socket unit, or remove the flag".into()),
+            true => Err(ListenError::NoPassed),
             false => Ok(Some(sockets)),
         }
     }
@@ -250,13 +248,13 @@ impl WebArgs {
         &self,
         default: &str,
         sockets: Sockets,
-    ) -> Result<Vec<TcpListener>, String> {
+    ) -> Result<Vec<TcpListener>, Error> {
         if let Some(sockets) = sockets {
-            let wrong = |e| format!("cannot listen on a socket of systemd: {e}");
             let listeners = sockets.into_iter().map(TcpListener::from_std);
-            return listeners.collect::<Result<_, _>>().map_err(wrong);
+            let listeners = listeners.collect::<Result<_, _>>();
+            return Ok(listeners.map_err(ListenError::Unusable)?);
         }
-        let default = [default.parse()?];
+        let default = [default.parse().map_err(Error::resource)?];
         let wanted = match self.listen.as_slice() {
             [] => &default,
             given => given,
@@ -273,23 +271,23 @@ impl WebArgs {
 pub(super) async fn run_until_signal(
     server: Server,
     listeners: Vec<TcpListener>,
-) -> Result<(), String> {
+) -> Result<(), Error> {
     // Handlers are installed before the log reports that the monitor runs, because an unhandled
     // SIGHUP ends a process.
     let (hangups, reloads) = mpsc::channel(1);
     let shutdown = signals(hangups)?;
     for listener in &listeners {
-        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let address = listener.local_addr().map_err(ListenError::Address)?;
         tracing::info!("listening: address={address}");
     }
-    server.run(listeners, reloads, shutdown).await
+    Ok(server.run(listeners, reloads, shutdown).await?)
 }
 
 /// Completes on a signal that ends the monitor. Each SIGHUP is sent to the channel.
 #[cfg(unix)]
-pub(super) fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
+pub(super) fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, Error> {
     use tokio::signal::unix::{SignalKind, signal};
-    let handler = |kind| signal(kind).map_err(|e| format!("cannot install signal handlers: {e}"));
+    let handler = |kind| signal(kind).map_err(Error::Signals);
     let mut terminate = handler(SignalKind::terminate())?;
     let mut interrupt = handler(SignalKind::interrupt())?;
     let mut hangup = handler(SignalKind::hangup())?;
@@ -307,7 +305,7 @@ pub(super) fn signals(hangups: mpsc::Sender<()>) -> Result<impl Future<Output = 
 
 /// Completes on a signal that ends the monitor.
 #[cfg(not(unix))]
-pub(super) fn signals(_: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, String> {
+pub(super) fn signals(_: mpsc::Sender<()>) -> Result<impl Future<Output = ()>, Error> {
     Ok(async {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;

@@ -5,7 +5,9 @@ use std::path::Path;
 
 use certvigil_probe::io::read_certificate_file;
 
-use crate::model::{TargetAddress, userinfo, without_userinfo};
+use crate::config::ValueError;
+use crate::error::Cause;
+use crate::model::{Hostname, TargetAddress, userinfo, without_userinfo};
 
 use super::plan::{Targets, report_zones};
 
@@ -25,6 +27,136 @@ const TEXT_EXTENSIONS: [&str; 12] = [
 /// A host that may be the name of a file too.
 const LOCALHOST: &str = "localhost";
 
+/// Reason why a TARGET, or a list of them, cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TargetError {
+    /// There is no target.
+    #[error(
+        "no target; give a TARGET (host, host:port, a URL such as https:// or smtp://, mx:DOMAIN, srv:_service._tcp.DOMAIN, or file:///PATH), or --sslmate, --cert or --config"
+    )]
+    None,
+    /// A line of a list is invalid.
+    #[error("{file}:{line}: {error}")]
+    Line {
+        /// Name of the list.
+        file: String,
+        /// Number of the line, starting at 1.
+        line: usize,
+        /// Error of the target.
+        error: Box<TargetError>,
+    },
+    /// The list cannot be read.
+    #[error("{name}: {error}")]
+    List {
+        /// Name of the list.
+        name: String,
+        /// Reason.
+        error: ListError,
+    },
+    /// The list is a PEM file.
+    #[error(
+        "this is a PEM file; give it as --cert, and a list with one TARGET a line as --targets"
+    )]
+    PemAsList,
+    /// A port was written as a target of its own, after its host.
+    #[error("{error}; did you mean `{host}:{port}`?")]
+    PortApart {
+        /// Error of the port.
+        error: Box<TargetError>,
+        /// The target before it.
+        host: String,
+        /// The port.
+        port: String,
+    },
+    /// `mx:` has a URL.
+    #[error("`mx:` takes a domain, not a URL; did you mean `mx:{domain}`?")]
+    MailUrl {
+        /// Domain of the URL.
+        domain: String,
+    },
+    /// `mx:` has a mail address.
+    #[error("`mx:` takes a domain, not a mail address; did you mean `mx:{domain}`?")]
+    MailAddress {
+        /// Domain of the address.
+        domain: String,
+    },
+    /// `mx:` has no domain.
+    #[error("`mx:` has no domain; write mx:example.com")]
+    NoMailDomain,
+    /// The target is a file or a directory.
+    #[error("{suggestion}")]
+    File {
+        /// Description of the file, with the command for it.
+        suggestion: String,
+    },
+    /// A file URL has a host.
+    #[error("`{0}` names a host; write file:///PATH with an absolute path")]
+    HostInFileUrl(String),
+    /// A file URL has a query or a fragment.
+    #[error(
+        "`{url}`: a file URL has no `{character}`; write %{:02X} for one in the path",
+        u32::from(*character)
+    )]
+    CharacterInFileUrl {
+        /// The URL.
+        url: String,
+        /// Start of the query or the fragment.
+        character: char,
+    },
+    /// The path of a file URL has a zero byte.
+    #[error("`{0}`: a path cannot contain a zero byte")]
+    ZeroInFileUrl(String),
+    /// The path of a file URL cannot be represented on this system.
+    #[error("`{0}`: the path is not UTF-8")]
+    FileUrlNotUtf8(String),
+    /// The zone of a link-local address is no network interface.
+    #[error(
+        "`{hostname}%{zone}`: this machine has no network interface `{zone}`, which is the zone of the address; write one that `ip link` lists"
+    )]
+    Zone {
+        /// Address without its zone.
+        hostname: Hostname,
+        /// Zone of the address.
+        zone: String,
+    },
+    /// A domain is invalid.
+    #[error(transparent)]
+    Value(#[from] ValueError),
+    /// A host, port, URL or service is invalid.
+    #[error("{0}")]
+    Model(Cause),
+}
+
+impl TargetError {
+    /// Returns the error for a target that the model refused.
+    pub(super) fn model(cause: impl Into<Cause>) -> Self {
+        Self::Model(cause.into())
+    }
+}
+
+/// Reason why a list of targets cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ListError {
+    /// There is no target in it, and no argument.
+    #[error("there is no target in it; write one a line")]
+    Empty,
+    /// The list is too large.
+    #[error("the list of targets is larger than {MAX_LIST_BYTES} bytes")]
+    TooLarge,
+    /// The standard input cannot be read.
+    #[error("the list of targets cannot be read: {0}")]
+    Stdin(std::io::Error),
+    /// The path is a directory.
+    #[error("it is a directory; give a file with one TARGET a line")]
+    Directory,
+    /// The file cannot be read.
+    #[error("{0}; give a file with one TARGET a line, or -")]
+    File(Cause),
+    /// The list is neither UTF-8 nor UTF-16.
+    #[error("the list of targets is not UTF-8 text; save it as UTF-8")]
+    NotText,
+}
+
 /// A target as it is written, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Written {
@@ -35,10 +167,14 @@ pub(super) struct Written {
 
 impl Written {
     /// Adds the file and the line to an error.
-    fn at(&self, error: &str) -> String {
+    fn at(&self, error: TargetError) -> TargetError {
         match &self.line {
-            Some((file, line)) => format!("{file}:{line}: {error}"),
-            None => error.to_owned(),
+            Some((file, line)) => TargetError::Line {
+                file: file.clone(),
+                line: *line,
+                error: error.into(),
+            },
+            None => error,
         }
     }
 }
@@ -47,7 +183,7 @@ impl Written {
 ///
 /// # Errors
 /// If the list cannot be read, or there is none in it and no argument.
-pub(super) fn all(arguments: &[String], list: Option<&Path>) -> Result<Vec<Written>, String> {
+pub(super) fn all(arguments: &[String], list: Option<&Path>) -> Result<Vec<Written>, TargetError> {
     let mut all: Vec<Written> = arguments
         .iter()
         .map(|text| Written {
@@ -60,42 +196,44 @@ pub(super) fn all(arguments: &[String], list: Option<&Path>) -> Result<Vec<Writt
             Some("-") => "stdin".to_owned(),
             _ => file.display().to_string(),
         };
-        let bytes = read_list(file).map_err(|why| format!("{name}: {why}"))?;
-        let text = decode(&bytes).map_err(|why| format!("{name}: {why}"))?;
+        let text = read_list(file).and_then(|bytes| decode(&bytes));
+        let text = text.map_err(|error| TargetError::List {
+            name: name.clone(),
+            error,
+        })?;
         let listed = lines(&text, &name)?;
         // An empty list must not mean all hosts of the certificate, or the whole inventory.
         if listed.is_empty() && all.is_empty() {
-            return Err(format!(
-                "{name}: there is no target in it; write one a line"
-            ));
+            return Err(TargetError::List {
+                name,
+                error: ListError::Empty,
+            });
         }
         all.extend(listed);
     }
     Ok(all)
 }
 
-fn read_list(file: &Path) -> Result<Vec<u8>, String> {
-    let too_large = format!("the list of targets is larger than {MAX_LIST_BYTES} bytes");
+fn read_list(file: &Path) -> Result<Vec<u8>, ListError> {
     let bytes = if file == Path::new("-") {
         let mut bytes = Vec::new();
         let mut stdin = std::io::stdin().lock().take(MAX_LIST_BYTES + 1);
         let read = stdin.read_to_end(&mut bytes);
-        read.map_err(|e| format!("the list of targets cannot be read: {e}"))?;
+        read.map_err(ListError::Stdin)?;
         bytes
     } else if file.is_dir() {
-        return Err("it is a directory; give a file with one TARGET a line".into());
+        return Err(ListError::Directory);
     } else {
-        read_certificate_file(file)
-            .map_err(|why| format!("{why}; give a file with one TARGET a line, or -"))?
+        read_certificate_file(file).map_err(|why| ListError::File(why.into()))?
     };
     match bytes.len() as u64 > MAX_LIST_BYTES {
-        true => Err(too_large),
+        true => Err(ListError::TooLarge),
         false => Ok(bytes),
     }
 }
 
 /// Decodes UTF-8, or UTF-16 with a byte order mark.
-fn decode(bytes: &[u8]) -> Result<String, String> {
+fn decode(bytes: &[u8]) -> Result<String, ListError> {
     let utf16 = |unit: fn([u8; 2]) -> u16| {
         let pairs = bytes.get(2..).unwrap_or_default().chunks_exact(2);
         let units = pairs.filter_map(|pair| pair.try_into().ok()).map(unit);
@@ -108,12 +246,12 @@ fn decode(bytes: &[u8]) -> Result<String, String> {
         [0xfe, 0xff, ..] => utf16(u16::from_be_bytes),
         _ => std::str::from_utf8(bytes).ok().map(str::to_owned),
     };
-    text.ok_or_else(|| "the list of targets is not UTF-8 text; save it as UTF-8".into())
+    text.ok_or(ListError::NotText)
 }
 
 /// Returns the targets of a list: one a line. `#` begins a comment, at the start of a line or after a
 /// blank.
-fn lines(text: &str, name: &str) -> Result<Vec<Written>, String> {
+fn lines(text: &str, name: &str) -> Result<Vec<Written>, TargetError> {
     let mut found = Vec::new();
     let text = text.trim_start_matches('\u{feff}');
     for (at, line) in text.split('\n').enumerate() {
@@ -129,8 +267,7 @@ fn lines(text: &str, name: &str) -> Result<Vec<Written>, String> {
                 line: Some((name.to_owned(), at + 1)),
             };
             if text.contains("-----BEGIN ") {
-                let what = "this is a PEM file; give it as --cert, and a list with one TARGET a line as --targets";
-                return Err(written.at(what));
+                return Err(written.at(TargetError::PemAsList));
             }
             found.push(written);
         }
@@ -143,7 +280,7 @@ fn lines(text: &str, name: &str) -> Result<Vec<Written>, String> {
 ///
 /// # Errors
 /// If one of them is none of these. The error names its line.
-pub(super) fn parse(all: &[Written], has_xmpp_domain: bool) -> Result<Targets, String> {
+pub(super) fn parse(all: &[Written], has_xmpp_domain: bool) -> Result<Targets, TargetError> {
     let mut targets = Targets::default();
     let mut before: Option<&Written> = None;
     for written in all {
@@ -151,9 +288,9 @@ pub(super) fn parse(all: &[Written], has_xmpp_domain: bool) -> Result<Targets, S
             check(written)?;
             targets
                 .add(written.text.trim(), has_xmpp_domain)
-                .map_err(|why| joined(why, before, written))
+                .map_err(|error| joined(error, before, written))
         };
-        parse().map_err(|why: String| written.at(&why))?;
+        parse().map_err(|error| written.at(error))?;
         before = Some(written);
     }
     report_zones(&targets.places);
@@ -161,45 +298,42 @@ pub(super) fn parse(all: &[Written], has_xmpp_domain: bool) -> Result<Targets, S
 }
 
 /// Adds a suggestion to the error for a port that is written as a target of its own.
-fn joined(why: String, before: Option<&Written>, port: &Written) -> String {
+fn joined(error: TargetError, before: Option<&Written>, port: &Written) -> TargetError {
     let is_port = port.text.parse::<u16>().is_ok_and(|port| port > 0);
     let host = before.filter(|before| {
         let place = before.text.parse::<TargetAddress>();
         is_port && place.is_ok_and(|place| place.port.is_none() || before.text.contains("://"))
     });
     match host {
-        Some(host) => {
-            let host = host.text.trim_end_matches('/');
-            format!("{why}; did you mean `{host}:{}`?", port.text)
-        }
-        None => why,
+        Some(host) => TargetError::PortApart {
+            error: error.into(),
+            host: host.text.trim_end_matches('/').to_owned(),
+            port: port.text.clone(),
+        },
+        None => error,
     }
 }
 
 /// Refuses what is no host, although some of it could be a name: a file, and a mail domain with a
 /// user name.
-fn check(written: &Written) -> Result<(), String> {
+fn check(written: &Written) -> Result<(), TargetError> {
     let text = written.text.trim();
     if let Some(rest) = text.strip_prefix("mx:") {
         if let Some(domain) = rest.strip_prefix("//") {
             let domain = without_userinfo(domain);
             let domain = domain.trim_end_matches('/').replace("***@", "");
-            return Err(format!(
-                "`mx:` takes a domain, not a URL; did you mean `mx:{domain}`?"
-            ));
+            return Err(TargetError::MailUrl { domain });
         }
         if userinfo(text).is_some() {
-            let domain = rest.rsplit('@').next().unwrap_or_default();
-            return Err(format!(
-                "`mx:` takes a domain, not a mail address; did you mean `mx:{domain}`?"
-            ));
+            let domain = rest.rsplit('@').next().unwrap_or_default().to_owned();
+            return Err(TargetError::MailAddress { domain });
         }
     }
     if userinfo(text).is_some() || text.contains("://") {
         return Ok(());
     }
     match suggestion_for_file(text) {
-        Some(what) => Err(what),
+        Some(suggestion) => Err(TargetError::File { suggestion }),
         None => Ok(()),
     }
 }
@@ -282,6 +416,7 @@ mod tests {
         assert!(
             lines("-----BEGIN CERTIFICATE-----\n", "x")
                 .unwrap_err()
+                .to_string()
                 .starts_with("x:1: ")
         );
     }
@@ -306,7 +441,7 @@ mod tests {
     #[test]
     fn an_error_names_the_line_and_suggests_the_port() {
         let all = lines("a.example\n443\n", "list").unwrap();
-        let error = parse(&all, false).unwrap_err();
+        let error = parse(&all, false).unwrap_err().to_string();
         assert!(
             error.starts_with("list:2: `443` is a port without a host"),
             "{error}"
@@ -316,7 +451,9 @@ mod tests {
             ("mx://a.example/", "`mx:a.example`"),
             ("mx:u:secret@a.example", "`mx:a.example`"),
         ] {
-            let error = parse(&lines(text, "list").unwrap(), false).unwrap_err();
+            let error = parse(&lines(text, "list").unwrap(), false)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(says) && !error.contains("secret"), "{error}");
         }
     }

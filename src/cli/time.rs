@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use crate::model::{Timestamp, parse_duration};
 
+use super::error::FlagError;
+
 /// Time as of which results are judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum At {
@@ -28,26 +30,21 @@ impl At {
 }
 
 impl FromStr for At {
-    type Err = String;
+    type Err = FlagError;
 
     /// Parses RFC 3339, a date, which is its beginning in UTC, or `+30d`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, FlagError> {
         let text = text.trim();
         if let Some(duration) = text.strip_prefix('+') {
             return parse_duration(duration)
                 .map(Self::Later)
-                .map_err(|_| wrong(text));
+                .map_err(|_| FlagError::Time(text.to_owned()));
         }
         let with_zone = format!("{text}T00:00:00Z");
-        let time = text.parse().or_else(|_| with_zone.parse());
-        time.map(Self::Time).map_err(|_: String| wrong(text))
+        let time = Timestamp::from_str(text).or_else(|_| with_zone.parse());
+        time.map(Self::Time)
+            .map_err(|_| FlagError::Time(text.to_owned()))
     }
-}
-
-fn wrong(text: &str) -> String {
-    format!(
-        "`{text}` is not a time; write it as 2026-11-24T12:00:00Z, as a date (2026-11-24), or as +30d"
-    )
 }
 
 #[cfg(test)]

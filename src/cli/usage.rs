@@ -61,6 +61,16 @@ const FLAGS_OF_OTHERS: [(&[&str], &str); 12] = [
     ),
 ];
 
+/// Subcommands that this build does not have, with the features that they need.
+const LEFT_OUT: &[(&str, &str)] = &[
+    #[cfg(not(feature = "serve"))]
+    ("serve", "serve"),
+    #[cfg(not(feature = "demo"))]
+    ("demo", "demo"),
+    #[cfg(not(feature = "demo"))]
+    ("sandbox", "demo"),
+];
+
 /// Formats a usage error in one line, in the form of all other errors. Returns `None` for help.
 pub(super) fn message(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     if matches!(
@@ -97,6 +107,11 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
             let word = context(ContextKind::InvalidSubcommand)?;
+            if let Some((name, feature)) = LEFT_OUT.iter().find(|(name, _)| *name == word) {
+                return Some(format!(
+                    "this build of certvigil has no `{name}`: it was compiled without the feature `{feature}`; install a complete build"
+                ));
+            }
             let is_alike = error.get(ContextKind::SuggestedSubcommand).is_some();
             // `certvigil completions.example` has a dot, which no subcommand has.
             if is_alike && !word.contains(['.', ':', '/']) {

@@ -3,22 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use certvigil_probe::io::{read_certificate_file, read_secret};
+use certvigil_probe::io::{is_stream, read_certificate_file_within, read_secret_within};
 use clap::{ArgGroup, ValueHint};
 
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
 use crate::config::{FoundPlace, Inventory, SslmateSettings};
 use crate::model::{Hostname, RevocationCheck, Threshold};
 use crate::report;
-use crate::scan::prepare;
 use crate::source::{Requests, Sources};
 
-use super::check::{Format, Rendering, environment};
+use super::error::{Error, FlagsError};
 use super::exit::FailOn;
 use super::flags::{RootArgs, parse_positive};
 use super::plan::{self, Wanted};
+use super::rendering::{Format, Rendering};
 use super::time::At;
-use super::{Code, now, output, runtime};
+use super::{Code, block_on, now, output};
 
 /// Maximum files that are read concurrently.
 const CONCURRENCY: usize = 32;
@@ -123,55 +123,40 @@ pub(super) fn run(args: Args) -> Code {
     let fail_on = args.fail_on;
     let tells_on_stdout =
         matches!(args.format, Format::Nagios) && output::file(args.output.as_deref()).is_none();
-    let ended = runtime().and_then(|runtime| {
-        let ended = runtime.block_on(verify(args));
-        runtime.shutdown_background();
-        ended
-    });
-    ended.unwrap_or_else(|error| {
+    block_on(verify(args)).unwrap_or_else(|error| {
         output::fail(&error);
         let code = fail_on.error();
         match tells_on_stdout {
-            true => output::print(&report::nagios_error(&error, code.severity()), code),
+            true => output::print(
+                &report::nagios_error(&error.to_string(), code.severity()),
+                code,
+            ),
             false => code,
         }
     })
 }
 
-async fn verify(args: Args) -> Result<Code, String> {
-    let destination = output::file(args.output.as_deref()).map(output::Destination::new);
-    let destination = destination.transpose()?;
+async fn verify(args: Args) -> Result<Code, Error> {
+    let destination = output::Destination::of(output::file(args.output.as_deref()))?;
+    for file in &args.cert {
+        // The content of a pipe, or the error, is kept for the source that reads it next.
+        if is_stream(file) {
+            let _ = read_certificate_file_within(file, args.timeout);
+        }
+    }
     let mut inventory = inventory(&args);
     args.roots.apply(&mut inventory);
-    let mut sources = Sources::new(&inventory, &environment(), Requests::default())?;
+    let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
-        sources = sources.opening_files_with(read_secret(file)?);
+        let password = read_secret_within(file, args.timeout).map_err(Error::resource)?;
+        sources = sources.opening_files_with(password);
     }
-    sources = sources.comparing_keys(keys(&args.key)?);
+    sources = sources.comparing_keys(keys(&args.key, args.timeout)?);
     let resolver = crate::resolve::Resolver::new(inventory.families, Vec::new(), Vec::new());
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let options = plan::options(&inventory)?;
     let now = args.at.map_or_else(now, |at| at.from(now()));
-    let jobs = prepare(
-        &scanner.sources,
-        &scanner.resolver,
-        &inventory.certificates,
-        &options,
-        args.timeout,
-    );
-    let stop = plan::stop();
-    tokio::pin!(stop);
-    let jobs = tokio::select! {
-        jobs = jobs => jobs,
-        () = &mut stop => return Err("interrupted before any result".into()),
-    };
-    if let Some(error) = jobs.iter().find_map(|job| job.expectation.as_ref().err()) {
-        return Err(error.clone());
-    }
-    let scan = scanner.scan(jobs, now, &mut stop, |_| {}).await;
-    if !scan.complete {
-        output::note("interrupted: the result is incomplete");
-    }
+    let scan = plan::probe_once(&scanner, &inventory, &options, now).await?;
     let code = args.fail_on.code(&scan.results, scan.complete);
     let rendering = Rendering {
         format: args.format,
@@ -187,25 +172,17 @@ async fn verify(args: Args) -> Result<Code, String> {
         now,
     };
     let text = rendering.text(&scan.results);
-    match destination {
-        Some(destination) => destination.write(&text).map(|()| code),
-        None => Ok(output::print(&text, code)),
-    }
+    Ok(destination.finish(&text, code)?)
 }
 
 /// Returns the files with the expected certificate as an inventory.
 fn inventory(args: &Args) -> Inventory {
-    let wanted = if !args.cert.is_empty() {
-        Wanted::Pem(args.cert.clone())
-    } else if !args.fingerprint.is_empty() {
-        Wanted::Fingerprints(args.fingerprint.clone())
-    } else if let Some(key) = args.pubkey_hash {
-        Wanted::PublicKey(key)
-    } else if let Some(name) = &args.sslmate {
-        Wanted::Sslmate(name.to_ascii_lowercase())
-    } else {
-        Wanted::TrustOnly
-    };
+    let wanted = Wanted::from_flags(
+        &args.cert,
+        &args.fingerprint,
+        args.pubkey_hash,
+        args.sslmate.as_deref(),
+    );
     let mut files: Vec<FoundPlace> = Vec::new();
     for path in &args.files {
         let file = FoundPlace::file(path.clone(), &args.hostname);
@@ -227,24 +204,29 @@ fn inventory(args: &Args) -> Inventory {
     inventory
 }
 
-/// Reads the private keys with which the files are compared.
-fn keys(files: &[PathBuf]) -> Result<Vec<KeyOfFile>, String> {
+/// Reads the private keys with which the files are compared, each file within the timeout.
+fn keys(files: &[PathBuf], timeout: Duration) -> Result<Vec<KeyOfFile>, FlagsError> {
     let mut keys = Vec::new();
     for file in files {
-        keys.extend(keys_of(file).map_err(|why| format!("--key {}: {why}", file.display()))?);
+        keys.extend(keys_of(file, timeout)?);
     }
     Ok(keys)
 }
 
-fn keys_of(file: &Path) -> Result<Vec<KeyOfFile>, String> {
-    let bytes = read_certificate_file(file)?;
-    let mut keys = read_private_keys(&bytes).map_err(|error| error.to_string())?;
+fn keys_of(file: &Path, timeout: Duration) -> Result<Vec<KeyOfFile>, FlagsError> {
+    let unusable = |cause| FlagsError::Key {
+        file: file.to_owned(),
+        cause,
+    };
+    let bytes = read_certificate_file_within(file, timeout).map_err(|e| unusable(e.into()))?;
+    let mut keys = read_private_keys(&bytes).map_err(|e| unusable(e.to_string().into()))?;
     let in_file = keys.len();
     keys.dedup_by_key(|key| key.public_key_hash());
     match keys.len() {
         1 => Ok(keys),
-        _ => Err(format!(
-            "the file has {in_file} private keys, and servers use the first: give a file with one"
-        )),
+        _ => Err(FlagsError::SeveralKeys {
+            file: file.to_owned(),
+            count: in_file,
+        }),
     }
 }

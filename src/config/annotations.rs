@@ -7,7 +7,7 @@ use yaml_config::{Fields, Item, Problems};
 use crate::finding::{Acceptance, Code};
 use crate::model::parse_date;
 
-use super::values::non_empty;
+use super::values::{ValueError, non_empty};
 
 /// Labels that the metrics of an endpoint, Prometheus or the alerts have already.
 const RESERVED: [&str; 29] = [
@@ -51,12 +51,12 @@ pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeM
         return labels;
     };
     for (name, value) in item.fields(problems).rest() {
-        if let Err(what) = label_name(&name) {
-            problems.at(&value, what);
+        if let Err(error) = label_name(name) {
+            problems.at(&value, error.to_string());
             continue;
         }
         if let Some(text) = value.parse(problems, non_empty) {
-            labels.insert(name, text);
+            labels.insert(name.to_owned(), text);
         }
     }
     if labels.len() > MAX_LABELS {
@@ -66,16 +66,12 @@ pub(super) fn labels(fields: &mut Fields<'_>, problems: &mut Problems) -> BTreeM
 }
 
 /// Checks that a name is a label name of Prometheus' data model that is not in use.
-fn label_name(name: &str) -> Result<(), String> {
+fn label_name(name: &str) -> Result<(), ValueError> {
     if !is_label_name(name) {
-        return Err(format!(
-            "`{name}` is not a label name of Prometheus; use letters, digits and _, and begin with a letter"
-        ));
+        return Err(ValueError::LabelName(name.to_owned()));
     }
     if name.starts_with("__") || is_reserved(name) {
-        return Err(format!(
-            "the label `{name}` is reserved for certvigil or Prometheus; choose another name"
-        ));
+        return Err(ValueError::ReservedLabel(name.to_owned()));
     }
     Ok(())
 }
@@ -105,14 +101,14 @@ pub(super) fn accept(fields: &mut Fields<'_>, problems: &mut Problems) -> Vec<Ac
 
 fn acceptance(item: &Item<'_>, problems: &mut Problems) -> Option<Acceptance> {
     let mut fields = item.fields(problems);
-    let (line, key) = (fields.line, fields.key.clone());
+    let mapping = fields.item();
     let finding = fields.take("finding");
     let reason = fields.take("reason");
     let until = fields.read("until", problems, parse_date);
     fields.finish(problems);
     for (name, field) in [("finding", &finding), ("reason", &reason)] {
         if field.is_none() {
-            problems.add(line, &key, format!("`{name}` is missing"));
+            problems.at(&mapping, format!("`{name}` is missing"));
         }
     }
     Some(Acceptance {
@@ -123,13 +119,13 @@ fn acceptance(item: &Item<'_>, problems: &mut Problems) -> Option<Acceptance> {
 }
 
 /// Parses the code of a finding.
-fn code(text: &str) -> Result<Code, String> {
+fn code(text: &str) -> Result<Code, ValueError> {
     if let Some(code) = Code::ALL.iter().find(|code| code.name() == text) {
         return Ok(*code);
     }
     let names = Code::ALL.iter().map(|code| code.name());
-    Err(match yaml_config::nearest(text, names) {
-        Some(near) => format!("`{text}` is not a finding; did you mean `{near}`?"),
-        None => format!("`{text}` is not a finding; docs/findings.md lists them"),
+    Err(ValueError::Finding {
+        text: text.to_owned(),
+        near: yaml_config::nearest(text, names),
     })
 }

@@ -37,35 +37,31 @@ impl Reader<'_> {
         if item.is_empty_list() {
             problems.at(item, "the list is empty; add at least one certificate");
         }
-        let mut lines: HashMap<String, usize> = HashMap::new();
-        let mut entries = Vec::new();
+        let default = Entry::by(defaults, SourceSettings::TrustOnly);
+        let mut entries = Vec::with_capacity(items.len());
+        let mut named = Vec::with_capacity(items.len());
         for item in items {
-            let Some(entry) = self.entry(&item, defaults, problems) else {
+            let Some(entry) = self.entry(&item, default.clone(), problems) else {
                 continue;
             };
-            let name = entry.name.clone().or_else(|| match &entry.source {
-                SourceSettings::Sslmate(cn) => Some(cn.clone()),
-                _ => None,
-            });
-            if let Some(name) = name
-                && let Some(line) = lines.insert(name.clone(), item.line)
-            {
-                problems.at(&item, format!("`{name}` is also the name of the certificate in line {line}; change one `name`"));
+            let is_named =
+                entry.name.is_some() || matches!(entry.source, SourceSettings::Sslmate(_));
+            if is_named {
+                named.push((entries.len(), item));
             }
-            entries.extend(one_each(entry));
+            match is_for_one_certificate(&entry) {
+                true => entries.push(entry),
+                false => entries.extend(one_each(&entry)),
+            }
         }
+        check_names(&entries, &named, problems);
         entries
     }
 
-    fn entry(
-        &self,
-        item: &Item<'_>,
-        defaults: &Defaults,
-        problems: &mut Problems,
-    ) -> Option<Entry> {
+    fn entry(&self, item: &Item<'_>, default: Entry, problems: &mut Problems) -> Option<Entry> {
         let mut fields = item.fields(problems);
         let source = self.source(&mut fields, problems);
-        let mut entry = Entry::by(defaults, SourceSettings::TrustOnly);
+        let mut entry = default;
         entry.name = fields.read("name", problems, non_empty);
         let hostnames = fields.list_or_one("hostnames", problems);
         entry.hostnames = unique(each(&hostnames, problems, Hostname::from_str));
@@ -135,20 +131,24 @@ impl Reader<'_> {
         let ca_files = fields.list_or_one("ca_files", problems);
         let ca_files = ca_files.iter().filter_map(|i| self.path(i, problems));
         entry.ca_files = ca_files.collect();
-        let mut own = defaults.labels.clone();
-        own.extend(labels(&mut fields, problems));
-        entry.notes = Arc::new(EntryNotes {
-            labels: own,
+        let own = EntryNotes {
+            labels: labels(&mut fields, problems),
             accept: accept(&mut fields, problems),
             interval: fields.read("interval", problems, duration),
-        });
+        };
+        // Entries without notes of their own share those of the defaults.
+        if own != EntryNotes::default() {
+            let mut labels = entry.notes.labels.clone();
+            labels.extend(own.labels);
+            entry.notes = Arc::new(EntryNotes { labels, ..own });
+        }
         let is_enabled = fields.bool("enabled", problems).unwrap_or(true);
         fields.read_into(&mut entry.dane, "dane", problems, DaneCheck::from_str);
-        let (key, line) = (fields.key.clone(), fields.line);
+        let mapping = fields.item();
         let protocols = entry.srv.iter().map(|service| service.protocol);
         for protocol in std::iter::once(entry.protocol).chain(protocols) {
             if let Err(what) = entry.reach.suits(protocol) {
-                problems.add(line, &key, what);
+                problems.at(&mapping, what);
                 break;
             }
         }
@@ -167,12 +167,12 @@ impl Reader<'_> {
                 || !entry.files.is_empty()
                 || !entry.addresses.is_empty())
         {
-            problems.add(line, &key, "this entry matches many certificates; remove `name`, `hostnames`, `mx`, `srv`, `files` and `addresses`, which apply to a single one");
+            problems.at(&mapping, "this entry matches many certificates; remove `name`, `hostnames`, `mx`, `srv`, `files` and `addresses`, which apply to a single one");
         }
         if !entry.files.is_empty()
             && (!entry.mx.is_empty() || !entry.srv.is_empty() || !entry.addresses.is_empty())
         {
-            problems.add(line, &key, "`files` are probed instead of hosts; remove `mx`, `srv` and `addresses`, or write a second entry for them");
+            problems.at(&mapping, "`files` are probed instead of hosts; remove `mx`, `srv` and `addresses`, or write a second entry for them");
         }
         let nameless = matches!(
             entry.source,
@@ -183,9 +183,8 @@ impl Reader<'_> {
         let has_place =
             !entry.hostnames.is_empty() || !entry.mx.is_empty() || !entry.srv.is_empty();
         if nameless && !has_place && entry.files.is_empty() {
-            problems.add(
-                line,
-                &key,
+            problems.at(
+                &mapping,
                 "`hostnames` is missing; this source has no host names, so add them",
             );
         }
@@ -228,8 +227,8 @@ impl Reader<'_> {
         fields.read_into(&mut reach.sni, "sni", problems, Sni::from_str);
         if let Some(item) = fields.take("source_address") {
             let addresses = each(&item.list_or_one(problems), problems, ip_address);
-            if let Err(what) = one_of_each_family(&addresses) {
-                problems.at(&item, what);
+            if let Err(error) = one_of_each_family(&addresses) {
+                problems.at(&item, error.to_string());
             }
             reach.source_addresses = addresses;
         }
@@ -260,9 +259,8 @@ impl Reader<'_> {
             );
         }
         let Some((name, item)) = found.into_iter().next() else {
-            problems.add(
-                fields.line,
-                &fields.key,
+            problems.at(
+                &fields.item(),
                 format!(
                     "the source of the expected certificate is missing; add one of {}",
                     SOURCES.join(", ")
@@ -304,14 +302,39 @@ impl Reader<'_> {
     }
 }
 
-/// Splits an entry without an expected certificate and without a name: each of its hosts has its own
-/// certificate.
-fn one_each(entry: Entry) -> Vec<Entry> {
-    let is_one = entry.hostnames.len() + entry.mx.len() + entry.srv.len() <= 1;
-    let is_of_files = !entry.files.is_empty();
-    if entry.source != SourceSettings::TrustOnly || entry.name.is_some() || is_one || is_of_files {
-        return vec![entry];
+/// Reports the entries whose names are those of earlier ones. Each is given with its index.
+fn check_names(entries: &[Entry], named: &[(usize, Item<'_>)], problems: &mut Problems) {
+    let mut lines: HashMap<&str, usize> = HashMap::with_capacity(named.len());
+    for (at, item) in named {
+        let name = entries.get(*at).and_then(|entry| match &entry.source {
+            _ if entry.name.is_some() => entry.name.as_deref(),
+            SourceSettings::Sslmate(cn) => Some(cn),
+            _ => None,
+        });
+        if let Some(name) = name
+            && let Some(line) = lines.insert(name, item.line)
+        {
+            problems.at(
+                item,
+                format!(
+                    "`{name}` is also the name of the certificate in line {line}; change one `name`"
+                ),
+            );
+        }
     }
+}
+
+/// Returns false for an entry without an expected certificate and without a name that has several
+/// hosts: each of them has its own certificate.
+fn is_for_one_certificate(entry: &Entry) -> bool {
+    entry.source != SourceSettings::TrustOnly
+        || entry.name.is_some()
+        || entry.hostnames.len() + entry.mx.len() + entry.srv.len() <= 1
+        || !entry.files.is_empty()
+}
+
+/// Splits an entry: each of its hosts has its own certificate.
+fn one_each(entry: &Entry) -> Vec<Entry> {
     let without = Entry {
         hostnames: Vec::new(),
         mx: Vec::new(),
@@ -335,6 +358,9 @@ fn one_each(entry: Entry) -> Vec<Entry> {
 
 /// Removes duplicates and keeps the first of each value.
 fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
+    if values.len() < 2 {
+        return values;
+    }
     let mut seen = HashSet::with_capacity(values.len());
     values.retain(|value| seen.insert(value.clone()));
     values

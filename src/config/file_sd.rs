@@ -11,6 +11,7 @@ use crate::finding::EntryNotes;
 use crate::model::TargetAddress;
 
 use super::annotations::{MAX_LABELS, is_label_name, is_reserved};
+use super::values::ValueError;
 use super::{Defaults, Entry, SourceSettings};
 
 /// Maximum targets of one file.
@@ -84,12 +85,10 @@ fn add_group(
 }
 
 /// Parses a target: `HOST`, `HOST:PORT` or a URL.
-fn target(text: &str) -> Result<TargetAddress, String> {
-    let target = TargetAddress::from_str(text)?;
+fn target(text: &str) -> Result<TargetAddress, ValueError> {
+    let target = TargetAddress::from_str(text).map_err(ValueError::model)?;
     match &target.zone {
-        Some(zone) => Err(format!(
-            "the zone `{zone}` of a link-local address is not supported here; remove it"
-        )),
+        Some(zone) => Err(ValueError::Zone(zone.clone())),
         None => Ok(target),
     }
 }
@@ -128,18 +127,18 @@ fn add_labels(
             ignore(format!(
                 "the label `{name}` is ignored: labels that begin with __ are settings of Prometheus"
             ));
-        } else if !is_label_name(&name) {
+        } else if !is_label_name(name) {
             let what = format!("`{name}` is not a label name of Prometheus; rename it");
             problems.at(&value, what);
-        } else if is_reserved(&name) {
+        } else if is_reserved(name) {
             ignore(format!(
                 "the label `{name}` is ignored: certvigil or Prometheus sets it"
             ));
         } else if value.is_null() || value.text() == Some("") {
             // An empty label is the same as none (Prometheus' data model).
-            notes.labels.remove(&name);
-        } else if let Some(text) = value.parse(problems, |text| Ok::<_, String>(text.to_owned())) {
-            notes.labels.insert(name, text);
+            notes.labels.remove(name);
+        } else if let Some(text) = value.map(problems, str::to_owned) {
+            notes.labels.insert(name.to_owned(), text);
         }
     }
     if notes.labels.len() > MAX_LABELS {

@@ -29,7 +29,8 @@ pub use describe::{describe, warnings};
 pub use file_sd::{TargetFile, parse_targets};
 pub use read::{parse, parse_included};
 pub use values::{
-    one_of_each_family, parse_alpn, parse_domain, parse_ehlo, parse_mail_domain, parse_name_server,
+    ValueError, one_of_each_family, parse_alpn, parse_domain, parse_ehlo, parse_mail_domain,
+    parse_name_server,
 };
 pub use yaml_config::{ConfigError, ConfigErrors};
 

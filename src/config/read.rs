@@ -272,7 +272,7 @@ impl Reader<'_> {
         let mut modules = Vec::new();
         if let Some(item) = fields.take("modules") {
             for (name, item) in item.fields(problems).rest() {
-                modules.push(self.module(name, &item, problems));
+                modules.push(self.module(name.to_owned(), &item, problems));
             }
         }
         fields.finish(problems);
@@ -300,7 +300,7 @@ impl Reader<'_> {
         let accept = accept(&mut fields, problems);
         let protocol = protocol.unwrap_or_default();
         if let Err(what) = reach.suits(protocol) {
-            problems.add(fields.line, fields.key.clone(), what);
+            problems.at(&fields.item(), what);
         }
         fields.finish(problems);
         Module {
@@ -358,18 +358,17 @@ fn required<'i, 'a>(
     problems: &mut Problems,
 ) -> Option<&'i Item<'a>> {
     if item.is_none() {
-        problems.add(fields.line, &fields.key, format!("`{name}` is missing"));
+        problems.at(&fields.item(), format!("`{name}` is missing"));
     }
     item
 }
 
-pub(super) fn each<T>(
+pub(super) fn each<T, E: std::fmt::Display>(
     items: &[Item<'_>],
     problems: &mut Problems,
-    parse: impl Fn(&str) -> Result<T, String>,
+    parse: impl Fn(&str) -> Result<T, E>,
 ) -> Vec<T> {
-    items
-        .iter()
-        .filter_map(|item| item.parse(problems, &parse))
-        .collect()
+    let mut values = Vec::with_capacity(items.len());
+    values.extend(items.iter().filter_map(|item| item.parse(problems, &parse)));
+    values
 }

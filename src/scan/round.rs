@@ -1,5 +1,8 @@
 //! A running scan: finds the addresses of each target, probes each address, and judges each probe.
 
+mod addresses;
+mod judge;
+
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -10,21 +13,13 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::certificate::Certificate;
-use crate::instance::{Expectation, Expected};
-use crate::judge::{DnsFacts, Judged, Signatures};
-use crate::model::{
-    Hostname, KeyType, Protocol, RevocationCheck, Target, Timestamp, Timings, Vantage,
-};
+use crate::judge::Judged;
+use crate::model::{Hostname, KeyType, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Status};
 use crate::probe::Request;
-use crate::resolve::{AddressQuery, Resolution};
-use crate::source::Loaded;
-use crate::tlsa::{DaneCheck, TlsaLookup};
 
-use super::job::mail_domains;
-use super::judging::Judging;
 use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
+use addresses::Found;
 
 /// Timeout of a remote test as a multiple of the probe timeout. A remote test runs many probes.
 const REMOTE_PATIENCE: u32 = 3;
@@ -44,18 +39,6 @@ pub(super) enum Event {
     Judged(Box<Judged>),
     /// All probes of one more target were judged.
     TargetDone,
-}
-
-/// Facts about a target that are needed before it is probed.
-struct Found {
-    addresses: Vec<IpAddr>,
-    /// Those of the addresses that only HTTPS records give.
-    hinted: Vec<IpAddr>,
-    tlsa: TlsaLookup,
-    /// Duration of the name resolution.
-    took: Option<Duration>,
-    /// Time that remains for each probe.
-    left: Duration,
 }
 
 impl Round {
@@ -174,113 +157,6 @@ impl Round {
         }
     }
 
-    /// Finds the addresses of a target. Failures that prevent a probe are judged here.
-    async fn find(&self, job: &Job, target: &Target) -> Option<Found> {
-        #[cfg(test)]
-        super::tests::panic_on_bad_host(target);
-        let without_probe = |timings, error| {
-            let key_types = job.key_types.each().iter();
-            key_types
-                .map(|kind| Observation {
-                    timings,
-                    ..unplaced(target, *kind, Outcome::Failed(ProbeError::clone(&error)))
-                })
-                .collect::<Vec<_>>()
-        };
-        if let Err(error) = &job.expectation {
-            let error = ProbeError::new(ErrorKind::Internal, error);
-            self.judge_all(job, without_probe(Timings::default(), error))
-                .await;
-            return None;
-        }
-        if !self.scanner.local {
-            return None;
-        }
-        let timeout = job.options.timeout;
-        let (hostname, port) = (&target.hostname, target.port);
-        let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
-        // As with a probe, the timeout begins after the permit.
-        let permit = self.scanner.permits.name().await;
-        let start = Instant::now();
-        let resolve = async {
-            match &job.resolved {
-                Some(resolved) => resolved.clone(),
-                None => {
-                    let query = AddressQuery {
-                        hostname,
-                        port,
-                        fixed: &job.addresses,
-                        known: &job.known,
-                        families: job.families,
-                        is_https: target.protocol == Protocol::Https && target.names.is_empty(),
-                    };
-                    self.scanner.resolve(&query, timeout).await
-                }
-            }
-        };
-        let tlsa = async {
-            match job.dane {
-                DaneCheck::Off => Ok(TlsaLookup::Unknown),
-                // TLSA records of a UDP port are at another name.
-                _ if target.protocol.is_quic() => Ok(TlsaLookup::NotApplicable),
-                _ => self.scanner.tlsa(target, timeout).await,
-            }
-        };
-        let (resolution, tlsa) = tokio::join!(resolve, tlsa);
-        drop(permit);
-        let Resolution {
-            mut addresses,
-            failure,
-            hinted,
-            took,
-            ..
-        } = resolution;
-        addresses.extend(&hinted);
-        let unprobed = self.limit_addresses(target, &mut addresses);
-        let timings = Timings {
-            resolve: took,
-            ..Timings::default()
-        };
-        let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
-        let (tlsa, unknown) = match tlsa {
-            Ok(tlsa) => (tlsa, None),
-            Err(error) => (TlsaLookup::Unknown, Some(error)),
-        };
-        // Only one row has no address. The reason why there are no addresses takes precedence.
-        if let Some(error) = failure.or(unprobed).or(unknown) {
-            self.judge_all(job, without_probe(timings, error)).await;
-        }
-        Some(Found {
-            addresses,
-            hinted,
-            tlsa,
-            took,
-            left,
-        })
-    }
-
-    /// Removes the addresses beyond the maximum. Returns the error that is reported for them.
-    fn limit_addresses(&self, target: &Target, addresses: &mut Vec<IpAddr>) -> Option<ProbeError> {
-        let most = self.scanner.permits.max_addresses();
-        let unprobed = addresses
-            .len()
-            .checked_sub(most)
-            .filter(|count| *count > 0)?;
-        addresses.truncate(most);
-        let all = most + unprobed;
-        tracing::debug!(
-            "addresses not probed: hostname={} addresses={all} unprobed={unprobed}",
-            target.hostname
-        );
-        Some(ProbeError::new(
-            ErrorKind::Internal,
-            format!(
-                "{unprobed} of the {all} addresses of {} were not probed: on demand at most {most} are; add the host to the inventory to have all of them probed",
-                target.hostname
-            ),
-        ))
-    }
-
     async fn probe_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
         // Most targets have one probe, which needs no task beside its target's.
         if let ([ip], [key_type]) = (found.addresses.as_slice(), job.key_types.each()) {
@@ -375,112 +251,6 @@ impl Round {
         super::tests::panic_on_bad_address(&request);
         let deadline = Instant::now() + timeout;
         self.scanner.prober.probe(request, deadline).await
-    }
-
-    async fn judge_all(&self, job: &Job, observations: Vec<Observation>) {
-        for observation in observations {
-            self.judge(job, observation, None).await;
-        }
-    }
-
-    /// Judges an observation. `tlsa` is known for local probes only.
-    async fn judge(&self, job: &Job, observation: Observation, tlsa: Option<&TlsaLookup>) {
-        let expected = match (&job.expectation, &observation.outcome) {
-            (Ok(loaded), Outcome::Served(served)) => {
-                let deadline = Instant::now() + job.options.timeout;
-                Some(self.with_previous(loaded, &served.leaf, deadline).await)
-            }
-            (Ok(loaded), _) => Some(loaded.expected.clone()),
-            (Err(_), _) => None,
-        };
-        let dns = tlsa.map(|tlsa| DnsFacts {
-            dane: job.dane,
-            tlsa: tlsa.clone(),
-            mail: mail_domains(&job.places.mail, &observation.target.hostname),
-        });
-        let mut judging = Judging {
-            observation,
-            expected,
-            dns: dns.unwrap_or_default(),
-            trust: job.options.trust.clone(),
-            rules: job.rules,
-            notes: job.notes.clone(),
-            now: self.now,
-            signatures: Signatures::default(),
-        };
-        let has_files = self.scanner.revocations.has_files();
-        let check = job.rules.revocation;
-        if check >= RevocationCheck::Crl || check != RevocationCheck::Off && has_files {
-            judging = Box::pin(self.ask_issuer(job, judging)).await;
-        }
-        let judged = judging.judge(&self.scanner.permits).await;
-        let reported = tracing::enabled!(tracing::Level::DEBUG).then(|| {
-            let Observation { target, ip, .. } = &judged.observation;
-            let ip = ip.map_or("no address".into(), |ip| ip.to_string());
-            format!("{} at {ip}: {}", target.hostname, judged.severity())
-        });
-        let _ = self.sender.send(Event::Judged(Box::new(judged)));
-        // Logged after the result is sent, so that a reader of the log finds the result.
-        if let Some(reported) = reported {
-            tracing::debug!("{reported}");
-        }
-    }
-
-    /// Adds the issuer's response about revocation to the served certificate.
-    async fn ask_issuer(&self, job: &Job, judging: Judging) -> Judging {
-        let (mut judging, issuer) = judging.issuer(&self.scanner.permits).await;
-        let (Some(issuer), Outcome::Served(served)) = (issuer, &mut judging.observation.outcome)
-        else {
-            return judging;
-        };
-        let deadline = Instant::now() + job.options.timeout;
-        let revocations = &self.scanner.revocations;
-        let answer = revocations.ask(
-            &served.leaf,
-            &issuer,
-            job.is_stranger,
-            job.rules.revocation,
-            self.now,
-            deadline,
-        );
-        served.revocation.fetched = answer.await;
-        judging
-    }
-
-    /// Returns the expectation, with the previous instance if the leaf is one.
-    async fn with_previous(
-        &self,
-        loaded: &Loaded,
-        leaf: &Certificate,
-        deadline: Instant,
-    ) -> Arc<Expected> {
-        let expected = &loaded.expected;
-        let known = expected.accepts(leaf) != Some(false);
-        let Expectation::Instances(instances) = &expected.what else {
-            return expected.clone();
-        };
-        if known || instances.previous.iter().any(|i| i.leaf == *leaf) {
-            return expected.clone();
-        }
-        let sources = &self.scanner.sources;
-        match Box::pin(sources.previous_instance(loaded, leaf, deadline)).await {
-            Ok(Some(previous)) => {
-                let mut instances = instances.clone();
-                instances.previous.push(previous);
-                Arc::new(Expected {
-                    source: expected.source,
-                    what: Expectation::Instances(instances),
-                })
-            }
-            Ok(None) => expected.clone(),
-            Err(error) => {
-                tracing::warn!(
-                    "{}: whether an older instance is served could not be found out: {error}",
-                    loaded.name
-                );
-                expected.clone()
-            }
-        }
     }
 }
 

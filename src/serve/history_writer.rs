@@ -147,7 +147,7 @@ fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: 
         *health.writing() = None;
         left.fetch_sub(1, Ordering::Relaxed);
         health.has_failed.store(written.is_err(), Ordering::Relaxed);
-        match written {
+        match written.map_err(|e| e.to_string()) {
             Ok(()) => {
                 if reported.take().is_some() {
                     tracing::info!("the state is kept again");

@@ -8,6 +8,7 @@ mod admission;
 mod answer;
 mod counters;
 mod dns_failures;
+mod error;
 mod expectations;
 mod fetch;
 mod history_writer;
@@ -54,6 +55,7 @@ use routes::Route;
 use runtime::Runtime;
 use snapshot::Current;
 
+pub use error::{ConfigError, ModuleError, ReloadError, ServerError};
 pub use routes::{RouteError, Routes};
 pub use runtime::Setup;
 
@@ -72,7 +74,7 @@ impl Server {
     ///
     /// # Errors
     /// Returns an error if the configuration is invalid, or if the state folder cannot be used.
-    pub fn new(setup: Setup) -> Result<Self, String> {
+    pub fn new(setup: Setup) -> Result<Self, ServerError> {
         let store = setup.state.as_deref().map(Store::open).transpose()?;
         let requests = Requests::default();
         let runtime = Runtime::new(&setup, None, &requests)?;
@@ -95,7 +97,7 @@ impl Server {
         listeners: Vec<TcpListener>,
         mut reloads: mpsc::Receiver<()>,
         shutdown: impl Future<Output = ()>,
-    ) -> Result<(), String> {
+    ) -> Result<(), ServerError> {
         let (stop, stopped) = watch::channel(false);
         let until = || {
             let mut stopped = stopped.clone();
@@ -149,18 +151,17 @@ impl Server {
         let front = front.await;
         match ended.and(front) {
             Ok(()) if !is_early => Ok(()),
-            Ok(()) => Err("the monitor has ended: please report it".into()),
-            Err(error) => Err(format!("a part of certvigil has failed: {error}")),
+            Ok(()) => Err(ServerError::Ended),
+            Err(error) => Err(error.into()),
         }
     }
 }
 
-async fn reload(commands: &mpsc::Sender<Command>) -> Result<(), String> {
+async fn reload(commands: &mpsc::Sender<Command>) -> Result<(), ReloadError> {
     let (reply, answer) = oneshot::channel();
-    let gone = |_| "certvigil is stopping".to_owned();
     let sent = commands.send(Command::Reload(reply)).await;
-    sent.map_err(|_| "certvigil is stopping".to_owned())?;
-    answer.await.map_err(gone)?
+    sent.map_err(|_| ReloadError::Stopping)?;
+    answer.await.map_err(|_| ReloadError::Stopping)?
 }
 
 /// Handler of requests.
@@ -220,7 +221,7 @@ impl web::Service for Pages {
             ),
             "/-/reload" => match reload(&self.commands).await {
                 Ok(()) => plain_text(StatusCode::OK, "the configuration was read anew"),
-                Err(error) => plain_text(StatusCode::INTERNAL_SERVER_ERROR, error),
+                Err(error) => plain_text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             },
             _ if !is_get => Self::not_allowed(&path, "GET, HEAD"),
             "/metrics" => metrics::metrics(current.clone(), &self.scrapes, headers).await,

@@ -14,6 +14,7 @@ use crate::scan::{Job, Scanner, caught};
 use crate::source::Failed;
 use crate::store::Store;
 
+use super::error::{ConfigError, ReloadError};
 use super::fetch::fetch;
 use super::history_writer::HistoryWriter;
 use super::reload::{Asker, Reloads};
@@ -348,7 +349,7 @@ impl Monitor {
                 self.has_new_targets = false;
                 self.is_reading_targets = true;
                 self.reloads.begin(elapsed, move || {
-                    before.with_present_targets(&setup, &requests)
+                    Ok(before.with_present_targets(&setup, &requests)?)
                 });
             }
             return;
@@ -357,13 +358,14 @@ impl Monitor {
         self.has_new_targets = false;
         self.reloads.begin(elapsed, move || {
             let runtime = Runtime::new(&setup, Some(before.as_ref()), &requests)?;
-            setup.web.reload().map_err(|e| e.to_string())?;
+            let web = setup.web.reload();
+            web.map_err(|e| ConfigError::Web(e.to_string().into()))?;
             Ok(runtime)
         });
     }
 
     /// Puts a configuration into force that was read.
-    fn apply(&mut self, read: Result<Runtime, String>) {
+    fn apply(&mut self, read: Result<Runtime, ReloadError>) {
         let result = read.map(|runtime| {
             let defaults = &runtime.inventory.defaults;
             runtime
@@ -384,7 +386,7 @@ impl Monitor {
         self.reloads.finish(&result);
     }
 
-    fn note_targets(&mut self, result: &Result<(), String>) {
+    fn note_targets(&mut self, result: &Result<(), ReloadError>) {
         match result {
             Ok(()) => {
                 let targets = self.runtime.target_files.entries().count();
@@ -397,14 +399,14 @@ impl Monitor {
         self.is_unpublished = true;
     }
 
-    fn note_reload(&mut self, result: &Result<(), String>) {
+    fn note_reload(&mut self, result: &Result<(), ReloadError>) {
         match result {
             Ok(()) => tracing::info!("configuration reloaded"),
             Err(error) => {
                 tracing::error!("configuration refused, the previous one stays in force: {error}")
             }
         }
-        self.reload.error = result.clone().err();
+        self.reload.error = result.as_ref().err().map(ToString::to_string);
         if result.is_ok() {
             self.reload.succeeded = self.current.now();
         }

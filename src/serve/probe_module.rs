@@ -12,6 +12,8 @@ use crate::scan::Job;
 use crate::tlsa::DaneCheck;
 use crate::trust;
 
+use super::error::ModuleError;
+
 /// Share of the total timeout that is reserved for reporting the results, as a divisor.
 const RESPONSE_SHARE: u32 = 8;
 
@@ -57,12 +59,15 @@ impl ProbeModule {
     ///
     /// # Errors
     /// Returns an error if a file of the module cannot be used.
-    pub(super) fn load(module: &Module, trust: &TrustSettings) -> Result<Self, String> {
-        let named = |error: String| format!("the module `{}`: {error}", module.name);
+    pub(super) fn load(module: &Module, trust: &TrustSettings) -> Result<Self, ModuleError> {
         let reach = match module.reach == ReachSettings::default() {
             true => None,
             false => {
-                let loaded = Reaches::load([&module.reach]).map_err(named)?;
+                let loaded = Reaches::load([&module.reach]);
+                let loaded = loaded.map_err(|error| ModuleError::Reach {
+                    module: module.name.clone(),
+                    cause: error.into(),
+                })?;
                 Some(loaded.of(&module.reach))
             }
         };
@@ -76,7 +81,10 @@ impl ProbeModule {
             trust: roots(module, trust)
                 .map(|roots| trust::load(&roots).map(Arc::new))
                 .transpose()
-                .map_err(|e| format!("the trust of the module `{}`: {e}", module.name))?,
+                .map_err(|error| ModuleError::Trust {
+                    module: module.name.clone(),
+                    cause: error.into(),
+                })?,
             reach,
             warn: module.warn,
             crit: module.crit,

@@ -6,18 +6,19 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
+use super::error::ReloadError;
 use super::runtime::Runtime;
 
 /// Maximum time for which a requester waits.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Maximum requesters that wait for the same reload; further ones must try again.
 const MAX_WAITING: usize = 64;
 
 /// Channel for the result, to the requester of a reload. Its receiver may be gone.
-pub(super) type Asker = oneshot::Sender<Result<(), String>>;
+pub(super) type Asker = oneshot::Sender<Result<(), ReloadError>>;
 
 /// Result of reading the configuration.
-type Read = Result<Runtime, String>;
+type Read = Result<Runtime, ReloadError>;
 
 /// Reloads. Only one runs at a time, because a thread that hangs cannot be stopped.
 #[derive(Default)]
@@ -36,13 +37,12 @@ impl Reloads {
     /// Adds a requester.
     pub(super) fn ask(&mut self, asker: Asker) {
         if !self.reading.is_empty() && self.due.is_none() {
-            return refuse(asker, overdue());
+            return refuse(asker, ReloadError::Overdue);
         }
         // Requesters that no longer wait do not count.
         self.asked_since.retain(|asker| !asker.is_closed());
         if self.asked_since.len() >= MAX_WAITING {
-            let reason = "too many wait for the configuration to be read: try again";
-            return refuse(asker, reason.to_owned());
+            return refuse(asker, ReloadError::TooMany);
         }
         self.asked_since.push(asker);
     }
@@ -71,9 +71,9 @@ impl Reloads {
 
     /// If the deadline has passed, sends an error to all requesters and returns it. The reload
     /// continues, and its configuration is applied whenever it ends.
-    pub(super) fn give_up(&mut self, now: Duration) -> Option<String> {
+    pub(super) fn give_up(&mut self, now: Duration) -> Option<ReloadError> {
         self.due.take_if(|due| *due <= now)?;
-        let error = overdue();
+        let error = ReloadError::Overdue;
         let mut all = std::mem::take(&mut self.asked);
         all.append(&mut self.asked_since);
         answer_all(all, &Err(error.clone()));
@@ -83,34 +83,27 @@ impl Reloads {
     /// Waits for the end of the reload. Returns `None` immediately if none runs.
     pub(super) async fn ended(&mut self) -> Option<Read> {
         let done = self.reading.join_next().await?;
-        Some(done.unwrap_or_else(|error| Err(error.to_string())))
+        Some(done.unwrap_or_else(|error| Err(ReloadError::Failed(error.into()))))
     }
 
     /// Sends the result of the reload to its requesters.
-    pub(super) fn finish(&mut self, result: &Result<(), String>) {
+    pub(super) fn finish(&mut self, result: &Result<(), ReloadError>) {
         self.due = None;
         answer_all(std::mem::take(&mut self.asked), result);
     }
 }
 
-fn refuse(asker: Asker, reason: String) {
+fn refuse(asker: Asker, reason: ReloadError) {
     // A reload by SIGHUP has no requester that reports the error, so it is logged.
     tracing::warn!("configuration not reloaded: {reason}");
     answer_all(vec![asker], &Err(reason));
 }
 
-fn answer_all(askers: Vec<Asker>, result: &Result<(), String>) {
+fn answer_all(askers: Vec<Asker>, result: &Result<(), ReloadError>) {
     for asker in askers {
         // The requester may be gone.
         let _ = asker.send(result.clone());
     }
-}
-
-fn overdue() -> String {
-    format!(
-        "the configuration could not be read within {} s: check the disk that it, or a file that it names, is on; it is in force once it has been read",
-        PATIENCE.as_secs()
-    )
 }
 
 #[cfg(test)]
@@ -119,7 +112,7 @@ mod tests {
 
     use super::*;
 
-    fn ask(reloads: &mut Reloads) -> oneshot::Receiver<Result<(), String>> {
+    fn ask(reloads: &mut Reloads) -> oneshot::Receiver<Result<(), ReloadError>> {
         let (asker, answer) = oneshot::channel();
         reloads.ask(asker);
         answer
@@ -133,7 +126,7 @@ mod tests {
         let (release, wait) = mpsc::channel();
         (release, move || {
             let _ = wait.recv();
-            Err("it is broken".to_owned())
+            Err(ReloadError::Failed("it is broken".into()))
         })
     }
 
@@ -165,7 +158,7 @@ mod tests {
         assert_eq!(reloads.next_due(), Some(PATIENCE));
         let reported = reloads.give_up(PATIENCE).unwrap();
         assert!(
-            reported.contains("within 30 s: check the disk"),
+            reported.to_string().contains("within 30 s: check the disk"),
             "{reported}"
         );
         for answer in [&mut first, &mut second, &mut ask(&mut reloads)] {
@@ -194,6 +187,6 @@ mod tests {
         let mut waiting: Vec<_> = (0..MAX_WAITING).map(|_| ask(&mut reloads)).collect();
         assert!(waiting.iter_mut().all(|answer| answer.try_recv().is_err()));
         let reported = ask(&mut reloads).try_recv().unwrap().unwrap_err();
-        assert!(reported.contains("try again"), "{reported}");
+        assert!(reported.to_string().contains("try again"), "{reported}");
     }
 }

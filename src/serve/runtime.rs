@@ -7,6 +7,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::config::Inventory;
+use crate::error::Cause;
 use crate::guard::Guard;
 use crate::model::{Protocol, Timestamp, Vantage};
 use crate::probe::{Prober, Reaches};
@@ -19,6 +20,7 @@ use crate::trust;
 use crate::web::Web;
 use certvigil_probe::io::read_secret;
 
+use super::error::ConfigError;
 use super::expectations::Times;
 use super::probe_module::ProbeModule;
 use super::routes::Routes;
@@ -26,7 +28,7 @@ use super::routes::Routes;
 /// Settings of a monitor, except for its listeners.
 pub struct Setup {
     /// Reads the configuration; called at the start and at every reload.
-    pub load: Box<dyn Fn() -> Result<Inventory, String> + Send + Sync>,
+    pub load: Box<dyn Fn() -> Result<Inventory, Cause> + Send + Sync>,
     /// Environment of the process, for credentials.
     pub environment: fn() -> Environment<'static>,
     /// Addresses of names that override DNS.
@@ -74,8 +76,8 @@ impl Runtime {
         setup: &Setup,
         before: Option<&Runtime>,
         requests: &Requests,
-    ) -> Result<Self, String> {
-        let mut inventory = (setup.load)()?;
+    ) -> Result<Self, ConfigError> {
+        let mut inventory = (setup.load)().map_err(ConfigError::File)?;
         inventory.add_account_vantage();
         Self::of(inventory, setup, before, requests)
     }
@@ -89,7 +91,7 @@ impl Runtime {
         &self,
         setup: &Setup,
         requests: &Requests,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, ConfigError> {
         let mut inventory = self.inventory.clone();
         let of_files = self.target_files.entries().count();
         let configured = inventory.certificates.len().saturating_sub(of_files);
@@ -103,7 +105,7 @@ impl Runtime {
         setup: &Setup,
         before: Option<&Runtime>,
         requests: &Requests,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, ConfigError> {
         let target_files = TargetFiles::read(
             &inventory.file_sd,
             &inventory.defaults,
@@ -114,7 +116,7 @@ impl Runtime {
         inventory.certificates.extend(of_files);
         let prober = match before {
             Some(before) => before.scanner.prober.clone(),
-            None => Arc::new(Prober::new()?),
+            None => Arc::new(Prober::new().map_err(ConfigError::resource)?),
         };
         let sources = Sources::new(&inventory, &(setup.environment)(), requests.clone())?
             .sharing(prober.certificates().clone());
@@ -141,13 +143,12 @@ impl Runtime {
             Some(before) => resolver.sharing_notices_of(&before.scanner.resolver),
             None => resolver,
         };
+        let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &entry.reach));
         let options = ProbeOptions {
             timeout: defaults.timeout,
-            trust: Arc::new(trust::load(&inventory.trust)?),
-            reaches: Arc::new(Reaches::load(
-                inventory.certificates.iter().map(|entry| &entry.reach),
-            )?),
-            own_trust: own_trust(&inventory)?,
+            trust: Arc::new(trust::load(&inventory.trust).map_err(ConfigError::resource)?),
+            reaches: Arc::new(reaches.map_err(ConfigError::resource)?),
+            own_trust: own_trust(&inventory).map_err(ConfigError::resource)?,
         };
         let mut modules = BTreeMap::new();
         for &protocol in Protocol::ALL {
@@ -159,7 +160,7 @@ impl Runtime {
             modules.insert(module.name.clone(), loaded);
         }
         let webhook_secret = inventory.webhook_secret_file.as_deref().map(read_secret);
-        let webhook_secret = webhook_secret.transpose()?;
+        let webhook_secret = webhook_secret.transpose().map_err(ConfigError::resource)?;
         if let Some(secret) = &webhook_secret {
             sources.hide(secret);
         }

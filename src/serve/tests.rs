@@ -59,7 +59,7 @@ fn setup(text: String) -> Setup {
     Setup {
         load: Box::new(move || {
             let inventory = crate::config::parse(&text, Path::new("test.yml"));
-            inventory.map_err(|e| e.to_string())
+            inventory.map_err(|e| e.to_string().into())
         }),
         environment: || Environment {
             variable: &|_| None,

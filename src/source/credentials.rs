@@ -9,6 +9,8 @@ use secrecy::zeroize::Zeroizing;
 
 use crate::config::SslmateSettings;
 
+use super::SetupError;
+
 /// API of SSLMate's public service.
 pub const DEFAULT_ENDPOINT: &str = "https://sslmate.com/api/v2";
 /// Environment variable with the API key.
@@ -47,7 +49,7 @@ impl Credentials {
     pub(super) fn find(
         settings: &SslmateSettings,
         environment: &Environment<'_>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, SetupError> {
         let endpoint = |of_client: Option<String>| {
             let endpoint = settings.endpoint.clone().or(of_client);
             let endpoint = endpoint.unwrap_or_else(|| DEFAULT_ENDPOINT.into());
@@ -57,14 +59,14 @@ impl Credentials {
             return Ok(Self {
                 login: Login::User {
                     name: SecretString::from(login.username.as_str()),
-                    password: read_secret(&login.password_file)?,
+                    password: read_secret(&login.password_file).map_err(SetupError::file)?,
                 },
                 endpoint: endpoint(None),
             });
         }
         let mut client = ClientFile::default();
         let mut key = match &settings.api_key_file {
-            Some(file) => Some(read_secret(file)?),
+            Some(file) => Some(read_secret(file).map_err(SetupError::file)?),
             None => (environment.variable)(API_KEY_VARIABLE)
                 .map(Zeroizing::new)
                 .filter(|key| !key.trim().is_empty())
@@ -83,8 +85,8 @@ impl Credentials {
                 .unwrap_or_default();
             key = client.api_key.take();
         }
-        let key = key.ok_or_else(|| {
-            format!("there is no SSLMate API key: set {API_KEY_VARIABLE}, give `sslmate.api_key_file`, or `sslmate.username` and `sslmate.password_file`, in the configuration, or log in with the SSLMate client (~/.sslmate)")
+        let key = key.ok_or(SetupError::NoApiKey {
+            variable: API_KEY_VARIABLE,
         })?;
         Ok(Self {
             login: Login::Key(key),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::{Defaults, Entry, Include, TargetFile, parse_targets};
 use crate::model::Timestamp;
 
+use super::error::{TargetFileError, TargetFileReason};
 use super::pem::Stamp;
 
 /// Maximum files that the patterns match.
@@ -119,6 +120,7 @@ fn read_again(
     now: Timestamp,
 ) -> KnownFile {
     let content = read_text(path)
+        .map_err(|e| e.to_string())
         .and_then(|text| parse_targets(&text, path, defaults).map_err(|e| e.to_string()));
     match content {
         Ok(content) => {
@@ -148,16 +150,17 @@ fn read_again(
     }
 }
 
-fn read_text(path: &Path) -> Result<String, String> {
-    let wrong = |why: &dyn std::fmt::Display| format!("cannot read {}: {why}", path.display());
-    let metadata = std::fs::metadata(path).map_err(|e| wrong(&e))?;
+fn read_text(path: &Path) -> Result<String, TargetFileError> {
+    let failed = |reason| TargetFileError::new(path, reason);
+    let io = |error: std::io::Error| failed(TargetFileReason::Io(error.into()));
+    let metadata = std::fs::metadata(path).map_err(io)?;
     if !metadata.is_file() {
-        return Err(wrong(&"not a regular file"));
+        return Err(failed(TargetFileReason::Irregular));
     }
     if metadata.len() > MAX_FILE_BYTES {
-        return Err(wrong(&format_args!("larger than {MAX_FILE_BYTES} bytes")));
+        return Err(failed(TargetFileReason::TooLarge(MAX_FILE_BYTES)));
     }
-    std::fs::read_to_string(path).map_err(|e| wrong(&e))
+    std::fs::read_to_string(path).map_err(io)
 }
 
 #[cfg(test)]

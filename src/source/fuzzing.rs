@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::certificate::is_one_line;
 use crate::instance::State;
+use crate::model::Hostname;
 
 use super::sslmate::{CertificateObject, InstanceObject, List};
 use super::*;

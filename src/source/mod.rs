@@ -3,15 +3,17 @@
 mod account;
 mod credentials;
 mod download;
+mod error;
 mod file_sd;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod issuer;
+mod loaded;
 mod pem;
 mod sslmate;
 mod test_rows;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -20,31 +22,31 @@ use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::certificate::{Certificate, Interner, KeyOfFile, PublicKeyHash};
-use crate::config::{Entry, FoundPlace, Inventory, SourceSettings, SslmateSettings};
+use crate::config::{Entry, Inventory, SourceSettings, SslmateSettings};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
-use crate::model::{Hostname, Timestamp, and_more};
+use crate::model::Timestamp;
 use crate::observation::{ErrorKind, Outcome, ProbeError};
 use crate::resolve::Resolver;
 use crate::trust;
+
+use loaded::{expected, failed, hosts, own_name, pinned, whole};
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
 use certvigil_probe::io::{BasicAuth, Http, on_own_thread, read_secret};
 use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
+#[cfg(feature = "serve")]
 pub(crate) use download::name_of as download_name;
+pub use error::{IssuerError, SetupError};
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
+pub use loaded::{Failed, Loaded, source_name};
 pub(crate) use pem::files_of;
 pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
 pub(crate) use test_rows::TestResponse;
 pub(crate) use test_rows::{MAX_ROWS, TestRow};
 
-/// Maximum names in an error. A certificate may have thousands.
-const MAX_LISTED_NAMES: usize = 5;
-/// Maximum names of a certificate that become hosts to probe. Public authorities issue for at most
-/// 2000.
-const MAX_NAMES: usize = 2000;
 /// Maximum instances in the cache by key. The cache is cleared when it is full.
 const MAX_REMEMBERED: usize = 10_000;
 
@@ -55,29 +57,12 @@ const MAX_CLOCK_ERROR: Duration = Duration::from_secs(300);
 /// Name of an SSLMate account among the sources.
 const SSLMATE: &str = "sslmate";
 
-/// Returns the name of an entry's source in metrics. Returns `None` if there is no source to fetch.
-pub fn source_name(entry: &Entry) -> Option<String> {
-    match &entry.source {
-        SourceSettings::Sslmate(_) | SourceSettings::SslmateAll => Some(SSLMATE.into()),
-        // The URL itself may be a secret.
-        SourceSettings::Download(_) => Some(format!(
-            "download: {}",
-            own_name(entry).unwrap_or_else(|| "(unnamed)".into())
-        )),
-        SourceSettings::Pem(files) => Some(pem::display(files)),
-        SourceSettings::PemGlob(pattern) => Some(pattern.clone()),
-        SourceSettings::Fingerprints(_)
-        | SourceSettings::PublicKeys(_)
-        | SourceSettings::TrustOnly => None,
-    }
-}
-
 /// Clients and caches for all sources of expected certificates.
 pub struct Sources {
     http: Http,
     /// The client, or the reason why there is none, which matters only if an entry needs the
     /// account.
-    sslmate: Result<Client, String>,
+    sslmate: Result<Client, SetupError>,
     files: Arc<pem::Files>,
     /// Private keys with which probed files are compared.
     keys: Vec<KeyOfFile>,
@@ -85,53 +70,6 @@ pub struct Sources {
     certificates: Arc<Interner>,
     /// Created at the first request for a mail domain.
     policies: OnceLock<Policies>,
-}
-
-/// Result of a source.
-#[derive(Clone, Debug)]
-pub struct Loaded {
-    /// Name in results.
-    pub name: String,
-    /// Common name in the SSLMate account.
-    pub common_name: Option<String>,
-    /// Expected certificate.
-    pub expected: Arc<Expected>,
-    /// Hosts to probe.
-    pub hostnames: Vec<Hostname>,
-    /// Further places to probe.
-    pub found: Vec<FoundPlace>,
-    /// SSLMate's ID of the pending instance, if there is no better one.
-    pub awaited: Option<u64>,
-}
-
-/// Failure of a source.
-#[derive(Clone, Debug)]
-pub struct Failed {
-    /// Name in results.
-    pub name: String,
-    /// Hosts to probe, as far as they are configured.
-    pub hostnames: Vec<Hostname>,
-    /// Further places to probe.
-    pub found: Vec<FoundPlace>,
-    /// Reason, in one line with the name.
-    pub error: String,
-    /// True if a later retry may succeed.
-    pub may_pass: bool,
-    /// True if the hosts no longer exist, so that the previous ones are not kept.
-    pub is_gone: bool,
-}
-
-impl Failed {
-    /// Returns the failure for an entry whose fetch panicked.
-    pub(crate) fn by_internal_error(entry: &Entry) -> Self {
-        let name = own_name(entry).or_else(|| source_name(entry));
-        let what = "the expected certificate could not be fetched because of a bug in certvigil; please report it";
-        let error = SourceError::Unusable(what.into());
-        Self {
-            may_pass: true,
-            ..failed(&name.unwrap_or_default(), entry, &error)
-        }
-    }
 }
 
 impl Sources {
@@ -143,8 +81,9 @@ impl Sources {
         inventory: &Inventory,
         environment: &Environment<'_>,
         requests: Requests,
-    ) -> Result<Self, String> {
-        let http = Http::new(trust::own_roots(&inventory.trust)?, requests);
+    ) -> Result<Self, SetupError> {
+        let roots = trust::own_roots(&inventory.trust).map_err(SetupError::file)?;
+        let http = Http::new(roots, requests);
         let settings = inventory.sslmate.clone().unwrap_or_default();
         let sslmate = account(&settings, environment, &http.counting_for(SSLMATE));
         Ok(Self {
@@ -159,6 +98,7 @@ impl Sources {
     }
 
     /// Shares the record of files that `others` has read.
+    #[cfg(feature = "serve")]
     pub(crate) fn knowing_files_of(self, others: &Self) -> Self {
         Self {
             files: others.files.clone(),
@@ -229,6 +169,7 @@ impl Sources {
     }
 
     /// Redacts a secret in all responses of sources and vantages.
+    #[cfg(feature = "serve")]
     pub(crate) fn hide(&self, secret: &SecretString) {
         self.http.secrets().add(secret);
     }
@@ -249,7 +190,7 @@ impl Sources {
     ///
     /// # Errors
     /// The reason why there is no account.
-    pub(crate) fn account_client(&self) -> Result<Client, String> {
+    pub(crate) fn account_client(&self) -> Result<Client, SetupError> {
         self.sslmate.clone()
     }
 
@@ -264,8 +205,9 @@ impl Sources {
         url: &str,
         username: Option<&str>,
         password_file: Option<&Path>,
-    ) -> Result<Client, String> {
-        let password = password_file.map(read_secret).transpose()?;
+    ) -> Result<Client, SetupError> {
+        let password = password_file.map(read_secret).transpose();
+        let password = password.map_err(SetupError::file)?;
         if let Some(password) = &password {
             self.http.secrets().add_auth(&BasicAuth {
                 username: username.unwrap_or_default().into(),
@@ -384,7 +326,7 @@ impl Sources {
     ) -> Result<Loaded, Failed> {
         let password = entry.pem_password.as_deref().map(read_secret).transpose();
         let instances = password
-            .map_err(SourceError::Unusable)
+            .map_err(|e| SourceError::Unusable(e.to_string()))
             .and_then(|password| {
                 let both = files.iter().zip(stamps);
                 both.map(|(file, stamp)| {
@@ -476,7 +418,11 @@ impl Sources {
     ///
     /// # Errors
     /// If the response cannot be fetched or is no certificate: the reason, in one line.
-    pub async fn issuers(&self, url: &str, deadline: Instant) -> Result<Vec<Certificate>, String> {
+    pub async fn issuers(
+        &self,
+        url: &str,
+        deadline: Instant,
+    ) -> Result<Vec<Certificate>, IssuerError> {
         issuer::fetch(&self.http, url, deadline).await
     }
 
@@ -538,7 +484,7 @@ impl Sources {
     fn account(&self) -> Result<&Client, SourceError> {
         self.sslmate
             .as_ref()
-            .map_err(|e| SourceError::Unusable(e.clone()))
+            .map_err(|e| SourceError::Unusable(e.to_string()))
     }
 
     fn remembered(
@@ -552,7 +498,7 @@ fn account(
     settings: &SslmateSettings,
     environment: &Environment<'_>,
     http: &Http,
-) -> Result<Client, String> {
+) -> Result<Client, SetupError> {
     let credentials = credentials::Credentials::find(settings, environment)?;
     let auth = credentials.basic_auth();
     if let Some(key) = credentials.key() {
@@ -560,133 +506,4 @@ fn account(
     }
     http.secrets().add_auth(&auth);
     Client::new(&credentials.endpoint, Some(auth), http.clone())
-}
-
-fn expected(source: SourceKind, instances: Instances) -> Expected {
-    Expected {
-        source,
-        what: Expectation::Instances(Box::new(instances)),
-    }
-}
-
-/// Returns the result for complete instances, whose names may be the hosts.
-fn whole(
-    name: String,
-    entry: &Entry,
-    source: SourceKind,
-    instances: Result<Instances, SourceError>,
-) -> Result<Loaded, Failed> {
-    let loaded = instances.and_then(|instances| {
-        let names = instances.accepted().flat_map(Instance::names).collect();
-        Ok((hosts(entry, names)?, instances))
-    });
-    match loaded {
-        Ok((hostnames, instances)) => Ok(Loaded {
-            name,
-            common_name: None,
-            expected: Arc::new(expected(source, instances)),
-            hostnames,
-            found: entry.found.clone(),
-            awaited: None,
-        }),
-        Err(error) => Err(failed(&name, entry, &error)),
-    }
-}
-
-fn pinned(entry: &Entry, source: SourceKind, what: Expectation) -> Loaded {
-    Loaded {
-        name: own_name(entry).unwrap_or_default(),
-        common_name: None,
-        expected: Arc::new(Expected { source, what }),
-        hostnames: entry.hostnames.clone(),
-        found: entry.found.clone(),
-        awaited: None,
-    }
-}
-
-fn own_name(entry: &Entry) -> Option<String> {
-    let found = entry.found.iter().map(|place| &place.hostname);
-    let first = || entry.hostnames.iter().chain(found).next();
-    let first = || first().map(ToString::to_string);
-    entry.name.clone().or_else(first)
-}
-
-/// Returns the configured hosts, or those among the certificate's names. A wildcard is not a host.
-fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, SourceError> {
-    if !entry.hostnames.is_empty() || !entry.found.is_empty() {
-        return Ok(entry.hostnames.clone());
-    }
-    if names.len() > MAX_NAMES {
-        return Err(SourceError::Unusable(format!(
-            "the certificate has {} names, and at most {MAX_NAMES} become hosts to probe: name the hosts to probe under `hostnames`",
-            names.len()
-        )));
-    }
-    let mut seen = HashSet::new();
-    let hostnames = names.iter().filter_map(|n| n.parse().ok());
-    let hostnames: Vec<Hostname> = hostnames
-        .filter(|hostname: &Hostname| seen.insert(hostname.clone()))
-        .collect();
-    if hostnames.is_empty() {
-        return Err(SourceError::Unusable(format!(
-            "none of its names is a host to probe ({}): wildcards are not hosts; name the hosts to probe",
-            and_more(names.iter().take(MAX_LISTED_NAMES), names.len())
-        )));
-    }
-    Ok(hostnames)
-}
-
-fn failed(name: &str, entry: &Entry, error: &SourceError) -> Failed {
-    Failed {
-        name: name.to_owned(),
-        hostnames: entry.hostnames.clone(),
-        found: entry.found.clone(),
-        error: if matches!(
-            entry.source,
-            SourceSettings::Pem(_) | SourceSettings::PemGlob(_)
-        ) {
-            error.to_string()
-        } else {
-            format!("{name}: {error}")
-        },
-        may_pass: error.may_pass(),
-        is_gone: false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn error_lists_only_some_of_many_wildcard_names() {
-        let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
-        let names = (0..2000).map(|n| format!("*.{n}.example")).collect();
-        let message = hosts(&entry, names).unwrap_err().to_string();
-        assert!(message.contains("*.4.example and 1995 more)"), "{message}");
-    }
-
-    /// A hostile download must not fill the inventory.
-    #[test]
-    fn a_certificate_with_thousands_of_names_needs_configured_hosts() {
-        let mut entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
-        let names = |count| Vec::from_iter((0..count).map(|n| format!("{n}.example")));
-        assert_eq!(hosts(&entry, names(MAX_NAMES)).unwrap().len(), MAX_NAMES);
-        let message = hosts(&entry, names(34_000)).unwrap_err().to_string();
-        assert!(
-            message.contains("34000 names") && message.contains("`hostnames`"),
-            "{message}"
-        );
-        entry.hostnames = vec!["a.example".parse().unwrap()];
-        assert_eq!(hosts(&entry, names(34_000)).unwrap(), entry.hostnames);
-    }
-
-    #[test]
-    fn each_certificate_name_is_a_host_once_in_order() {
-        let entry = Entry::new(SourceSettings::Sslmate("a.example".into()));
-        let names = ["b.example", "*.example", "a.example", "B.example"];
-        let hostnames = hosts(&entry, names.map(String::from).into()).unwrap();
-        let wanted = ["b.example", "a.example"].map(|n| n.parse().unwrap());
-        assert_eq!(hostnames, wanted);
-    }
 }

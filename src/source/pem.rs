@@ -1,7 +1,9 @@
 //! PEM files: the leaf, followed by its chain.
 
+mod name;
+mod pattern;
+
 use std::collections::HashMap;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,6 +19,11 @@ use crate::instance::{Instance, issuers_first};
 use crate::observation::{FileFacts, FileKey, Served};
 
 use super::SourceError;
+use pattern::{is_pattern, no_match};
+
+pub(super) use name::{name_of, names_of};
+pub(super) use pattern::expand;
+pub(crate) use pattern::files_of;
 
 /// Time for which a changed file must be unchanged before it is read. A copy of the leaf and the
 /// chain into one file is incomplete for a moment.
@@ -294,171 +301,15 @@ fn compare(leaf: &Certificate, keys: &[KeyOfFile]) -> FileKey {
     }
 }
 
-fn no_match(pattern: &str) -> SourceError {
-    SourceError::Unusable(format!(
-        "no file fits `{pattern}`; check the pattern and who may read the folder"
-    ))
-}
-
-/// Returns true for a glob pattern that is not the path of an existing file.
-fn is_pattern(file: &Path) -> bool {
-    let has_wildcard = file.to_string_lossy().contains(['*', '?', '[']);
-    has_wildcard && std::fs::symlink_metadata(file).is_err()
-}
-
-/// Returns the files to probe that a path or pattern names, in order. A path, and a pattern that
-/// fits no file, is returned itself, so that probing it reports why.
-pub(crate) fn files_of(pattern: &str) -> Vec<PathBuf> {
-    let itself = || vec![PathBuf::from(pattern)];
-    if !is_pattern(Path::new(pattern)) {
-        return itself();
-    }
-    expand(pattern).unwrap_or_else(|_| itself())
-}
-
 /// Formats the files of one certificate.
 pub(super) fn display(files: &[PathBuf]) -> String {
     let files: Vec<String> = files.iter().map(|f| f.display().to_string()).collect();
     files.join(", ")
 }
 
-/// Returns the files that a pattern names, in order. Links without a target and files in folders that certvigil may not
-/// read are among them, so that loading them reports why.
-pub(super) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let paths = glob(pattern)?;
-    let mut files: Vec<PathBuf> = paths.into_iter().filter(|path| !path.is_dir()).collect();
-    files.extend(unreachable(pattern)?);
-    files.sort();
-    files.dedup();
-    if files.is_empty() {
-        return Err(no_match(pattern));
-    }
-    Ok(files)
-}
-
-/// Returns the paths that a pattern names, and the folders on the way that cannot be listed.
-fn glob(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let paths = glob::glob(pattern)
-        .map_err(|e| SourceError::Unusable(format!("`{pattern}` is no pattern: {e}")))?;
-    Ok(paths
-        .map(|path| path.unwrap_or_else(|error| error.path().to_owned()))
-        .collect())
-}
-
-/// Returns the files of a pattern such as `live/*/fullchain.pem` in folders that are links without a target, or that may
-/// not be searched: `glob` passes over these.
-fn unreachable(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let Some((folders, rest)) = pattern
-        .rfind(['*', '?', ']'])
-        .and_then(|at| pattern.get(at..)?.find('/').map(|slash| at + slash))
-        .and_then(|slash| pattern.split_at_checked(slash))
-    else {
-        return Ok(Vec::new());
-    };
-    let is_unreachable = |folder: &Path, file: &Path| match std::fs::symlink_metadata(file) {
-        Ok(_) => false,
-        Err(error) => match error.kind() {
-            ErrorKind::NotFound => folder.is_symlink() && !folder.exists(),
-            ErrorKind::NotADirectory => false,
-            _ => true,
-        },
-    };
-    let rest = rest.trim_start_matches('/');
-    let folders = glob(folders)?.into_iter();
-    Ok(folders
-        .map(|folder| (folder.join(rest), folder))
-        .filter(|(file, folder)| is_unreachable(folder, file))
-        .map(|(file, _)| file)
-        .collect())
-}
-
-/// Returns the name of a file in results. Tools such as certbot give every file the same name, so
-/// the directory supplies the name of the certificate.
-pub(super) fn name_of(file: &Path) -> String {
-    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
-    let stem = text(file.file_stem()).unwrap_or_default();
-    let folder = text(file.parent().and_then(Path::file_name));
-    match (stem.as_str(), folder) {
-        ("fullchain" | "cert" | "tls" | "chain", Some(folder)) => folder,
-        _ => stem,
-    }
-}
-
-/// Returns the name of each file of a pattern. Names that [`name_of`] repeats are extended by as
-/// many trailing path components as make them distinct.
-pub(super) fn names_of(files: &[PathBuf]) -> Vec<String> {
-    let mut names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
-    for parts in 2.. {
-        let mut counts: HashMap<String, usize> = HashMap::new();
-        for name in &names {
-            *counts.entry(name.clone()).or_default() += 1;
-        }
-        let mut has_grown = false;
-        for (name, file) in names.iter_mut().zip(files) {
-            let surplus = file.components().count().checked_sub(parts);
-            if counts.get(name).is_some_and(|count| *count > 1)
-                && let Some(surplus) = surplus
-            {
-                let end: PathBuf = file.components().skip(surplus).collect();
-                *name = end.display().to_string();
-                has_grown = true;
-            }
-        }
-        if !has_grown {
-            break;
-        }
-    }
-    names
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn files_with_the_same_name_are_distinguished_by_path() {
-        let names = |files: &[&str]| names_of(&files.iter().map(PathBuf::from).collect::<Vec<_>>());
-        assert_eq!(
-            names(&["/tls/a/site.pem", "/tls/b/site.pem", "/tls/c/mail.pem"]),
-            ["a/site.pem", "b/site.pem", "mail"]
-        );
-        assert_eq!(
-            names(&["/x/a/site.pem", "/y/a/site.pem", "/y/b/site.pem"]),
-            ["x/a/site.pem", "y/a/site.pem", "b/site.pem"]
-        );
-        // The directory would be the name, but it contains two of the files.
-        assert_eq!(
-            names(&["a/fullchain.pem", "a/cert.pem", "b/fullchain.pem"]),
-            ["a/fullchain.pem", "a/cert.pem", "b"]
-        );
-        assert_eq!(names(&["site.pem", "a/site.pem"]), ["site", "a/site.pem"]);
-    }
-
-    proptest! {
-        #[test]
-        fn names_of_matched_files_are_unique(
-            files in proptest::collection::btree_set("/([ab]/){0,3}(site|fullchain)\\.(pem|crt)", 0..12),
-        ) {
-            let files: Vec<PathBuf> = files.iter().map(PathBuf::from).collect();
-            let names: std::collections::HashSet<String> = names_of(&files).into_iter().collect();
-            prop_assert_eq!(names.len(), files.len());
-        }
-    }
-
-    #[test]
-    fn pem_file_is_named_after_its_stem_or_directory() {
-        assert_eq!(
-            name_of(Path::new("/etc/letsencrypt/live/mail/fullchain.pem")),
-            "mail"
-        );
-        assert_eq!(
-            name_of(Path::new("/etc/sslmate/www.example.com.chained.crt")),
-            "www.example.com.chained"
-        );
-        assert_eq!(name_of(Path::new("fullchain.pem")), "fullchain");
-    }
 
     fn names(loaded: &Result<Instance, SourceError>) -> Vec<String> {
         loaded.as_ref().unwrap().names()

@@ -11,6 +11,8 @@ use crate::certificate::{Certificate, Fingerprint, PublicKeyHash, parse_certific
 use crate::instance::{Instance, Instances, State};
 use crate::model::Hostname;
 
+use super::SetupError;
+use super::error::PemError;
 use super::test_rows::TestResponse;
 
 /// Maximum size of a response about one certificate, in bytes.
@@ -97,23 +99,12 @@ const EXPAND_INSTANCE: [&str; 3] = ["crt", "chain", "root"];
 
 impl Client {
     /// Creates a client of the API at this base URL.
-    pub(crate) fn new(base: &str, auth: Option<BasicAuth>, http: Http) -> Result<Self, String> {
+    pub(crate) fn new(base: &str, auth: Option<BasicAuth>, http: Http) -> Result<Self, SetupError> {
         let base = Url::parse(base)
             .ok()
             .filter(|url| matches!(url.scheme(), "https" | "http") && url.has_host())
             .filter(|url| url.username().is_empty() && url.password().is_none())
-            .ok_or_else(|| {
-                // A URL from another program's file may contain credentials, which must not be
-                // shown.
-                let shown = if base.contains('@') {
-                    "what is given"
-                } else {
-                    base
-                };
-                format!(
-                    "`{shown}` is not the URL of an API: write it as https://sslmate.com/api/v2"
-                )
-            })?;
+            .ok_or_else(|| SetupError::api_url(base))?;
         if auth.is_some() && base.scheme() == "http" && !is_loopback(&base) {
             tracing::warn!("{base} is plain HTTP: the credentials are sent unencrypted");
         }
@@ -371,26 +362,26 @@ impl InstanceObject {
     }
 }
 
-fn read(pem: &str) -> Result<Vec<Certificate>, String> {
-    parse_certificates(pem.as_bytes()).map_err(|error| error.to_string())
+fn read(pem: &str) -> Result<Vec<Certificate>, PemError> {
+    parse_certificates(pem.as_bytes()).map_err(|e| PemError::Text(e.to_string().into()))
 }
 
 /// Returns the first certificate of a PEM text.
-fn one(pem: &str) -> Result<Certificate, String> {
+fn one(pem: &str) -> Result<Certificate, PemError> {
     let first = read(pem)?.into_iter().next();
-    sound(first.ok_or("it has no certificate")?)
+    sound(first.ok_or(PemError::Empty)?)
 }
 
 /// Returns all certificates of a PEM text.
-fn all(pem: &str) -> Result<Vec<Certificate>, String> {
+fn all(pem: &str) -> Result<Vec<Certificate>, PemError> {
     let certificates = read(pem)?;
     certificates.into_iter().map(sound).collect()
 }
 
-fn sound(certificate: Certificate) -> Result<Certificate, String> {
+fn sound(certificate: Certificate) -> Result<Certificate, PemError> {
     certificate
         .facts()
-        .map_err(|e| format!("it is malformed: {e}"))?;
+        .map_err(|e| PemError::Malformed(e.to_string().into()))?;
     Ok(certificate)
 }
 

@@ -14,7 +14,7 @@ use crate::judge::{Judged, Verdict};
 use crate::model::{Hostname, Timestamp};
 use crate::observation::{Outcome, Reported};
 
-use super::Store;
+use super::{Store, StoreError};
 
 /// Maximum spans that are kept of one endpoint. An endpoint that changes at every probe, such as
 /// two servers behind one address that disagree, is evident long before this limit.
@@ -134,7 +134,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written. None of the results is recorded then.
-    pub fn note(&self, results: &[Judged], now: Timestamp) -> Result<(), String> {
+    pub fn note(&self, results: &[Judged], now: Timestamp) -> Result<(), StoreError> {
         self.note_each(results.iter().map(|judged| (judged, now)))
     }
 
@@ -145,7 +145,7 @@ impl Store {
     pub fn note_each<'a>(
         &self,
         results: impl Iterator<Item = (&'a Judged, Timestamp)> + Clone,
-    ) -> Result<(), String> {
+    ) -> Result<(), StoreError> {
         let mut connection = self.connection();
         let mut note = || {
             let transaction =
@@ -157,7 +157,7 @@ impl Store {
             drop(notes);
             transaction.commit()
         };
-        note().map_err(|e| self.reported(&e))
+        note().map_err(|e| self.failed(e))
     }
 
     /// Returns the spans that match a query, oldest first. If there are more than the limit, the
@@ -165,9 +165,9 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub fn history(&self, query: &Query) -> Result<Vec<Span>, String> {
+    pub fn history(&self, query: &Query) -> Result<Vec<Span>, StoreError> {
         let connection = self.connection();
-        spans(&connection, query, "").map_err(|e| self.reported(&e))
+        spans(&connection, query, "").map_err(|e| self.failed(e))
     }
 
     /// Returns the spans that match a query and whose severity is warning, unknown or critical,
@@ -175,16 +175,16 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub fn history_of_problems(&self, query: &Query) -> Result<Vec<Span>, String> {
+    pub fn history_of_problems(&self, query: &Query) -> Result<Vec<Span>, StoreError> {
         let connection = self.connection();
-        spans(&connection, query, PROBLEMS).map_err(|e| self.reported(&e))
+        spans(&connection, query, PROBLEMS).map_err(|e| self.failed(e))
     }
 
     /// Returns the names of the certificates and hosts that have history.
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub fn names(&self) -> Result<BTreeSet<String>, String> {
+    pub fn names(&self) -> Result<BTreeSet<String>, StoreError> {
         let connection = self.connection();
         let read = || {
             let mut select = connection.prepare(
@@ -195,7 +195,7 @@ impl Store {
             let names = select.query_map([], |row| row.get(0))?;
             names.collect::<rusqlite::Result<_>>()
         };
-        read().map_err(|e| self.reported(&e))
+        read().map_err(|e| self.failed(e))
     }
 
     /// Deletes the spans that were last seen before that time, and the oldest beyond [`MAX_SPANS`].
@@ -203,9 +203,9 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub fn prune(&self, before: Timestamp) -> Result<usize, String> {
+    pub fn prune(&self, before: Timestamp) -> Result<usize, StoreError> {
         let mut connection = self.connection();
-        prune_to(&mut connection, before, MAX_SPANS).map_err(|e| self.reported(&e))
+        prune_to(&mut connection, before, MAX_SPANS).map_err(|e| self.failed(e))
     }
 }
 

@@ -3,6 +3,8 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
+use super::StoreError;
+
 /// Name of the lock file in the state folder. The file is not deleted; the operating system
 /// releases the lock when the process exits, even if it crashes.
 pub const LOCK_NAME: &str = "certvigil.lock";
@@ -19,7 +21,7 @@ impl FolderLock {
     /// # Errors
     /// Returns one line if another process holds the lock, or if the file cannot be written. A file
     /// system without locks is only a warning.
-    pub(super) fn take(folder: &Path) -> Result<Self, String> {
+    pub(super) fn take(folder: &Path) -> Result<Self, StoreError> {
         let path = folder.join(LOCK_NAME);
         let mut options = OpenOptions::new();
         options.write(true).create(true).truncate(false);
@@ -28,19 +30,14 @@ impl FolderLock {
             use std::os::unix::fs::OpenOptionsExt as _;
             options.mode(0o600);
         }
-        let file = options.open(&path).map_err(|error| {
-            format!(
-                "{}: cannot open the lock file: {error}; check the owner, the permissions and the free space of the folder",
-                path.display()
-            )
-        })?;
+        let file = match options.open(&path) {
+            Ok(file) => file,
+            Err(error) => return Err(StoreError::LockFile { file: path, error }),
+        };
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(format!(
-                    "{}: another certvigil monitor uses this state folder; stop that monitor, or give this one another --state-dir",
-                    folder.display()
-                ));
+                return Err(StoreError::Locked(folder.to_owned()));
             }
             Err(TryLockError::Error(error)) => tracing::warn!(
                 "cannot lock the state folder {}: {error}; make sure that no other monitor uses it",

@@ -6,6 +6,7 @@
 //! (`synchronous=NORMAL`, <https://www.sqlite.org/pragma.html#pragma_synchronous>), but the
 //! database is consistent.
 
+mod error;
 mod history;
 mod key;
 mod lock;
@@ -18,8 +19,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, OpenFlags};
 
+pub use error::StoreError;
 pub use history::{Before, MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
 pub use key::{EntryKey, KeySource};
 pub use lock::LOCK_NAME;
@@ -59,9 +61,11 @@ impl Store {
     /// - a newer version of certvigil wrote it.
     ///
     /// In these cases nothing is deleted or overwritten.
-    pub fn open(folder: &Path) -> Result<Self, String> {
-        make_folder(folder)
-            .map_err(|e| format!("{}: the folder cannot be made: {e}", folder.display()))?;
+    pub fn open(folder: &Path) -> Result<Self, StoreError> {
+        make_folder(folder).map_err(|error| StoreError::Folder {
+            folder: folder.to_owned(),
+            error,
+        })?;
         let lock = FolderLock::take(folder)?;
         let file = folder.join(FILE_NAME);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -88,16 +92,13 @@ impl Store {
     ///
     /// # Errors
     /// Returns the errors of [`Store::open`], and an error if there is no database.
-    pub fn open_to_read(folder: &Path) -> Result<Self, String> {
+    pub fn open_to_read(folder: &Path) -> Result<Self, StoreError> {
         let file = folder.join(FILE_NAME);
         match std::fs::metadata(&file) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(format!(
-                    "{}: there is no such file: give the --state-dir that monitoring was started with",
-                    file.display()
-                ));
+                return Err(StoreError::Missing(file));
             }
-            Err(error) => return Err(format!("{}: it cannot be read: {error}", file.display())),
+            Err(error) => return Err(StoreError::Unreadable { file, error }),
             Ok(_) => {}
         }
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -108,7 +109,7 @@ impl Store {
         file: PathBuf,
         flags: OpenFlags,
         prepare: impl FnOnce(&mut Connection) -> Result<(), schema::Unfit>,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, StoreError> {
         let opened = Connection::open_with_flags(&file, flags).map_err(schema::Unfit::from);
         let ready = opened.and_then(|mut connection| {
             connection.busy_timeout(PATIENCE)?;
@@ -121,11 +122,7 @@ impl Store {
                 file,
                 _lock: None,
             }),
-            Err(schema::Unfit::Is(what)) => Err(format!(
-                "{}: {what}, or move the file away to begin anew",
-                file.display()
-            )),
-            Err(schema::Unfit::Sqlite(error)) => Err(describe(&file, &error)),
+            Err(unfit) => Err(StoreError::of_opening(file, unfit)),
         }
     }
 
@@ -135,35 +132,12 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn reported(&self, error: &rusqlite::Error) -> String {
-        describe(&self.file, error)
+    fn failed(&self, error: rusqlite::Error) -> StoreError {
+        StoreError::Sqlite {
+            file: self.file.clone(),
+            error,
+        }
     }
-}
-
-/// Returns SQLite's error message, with advice.
-fn describe(file: &Path, error: &rusqlite::Error) -> String {
-    let what = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => format!(
-            "it is damaged or no database ({error}): stop certvigil and move the file away, with its -wal and -shm, to begin anew"
-        ),
-        Some(ErrorCode::DiskFull) => "the disk is full: make room on it".into(),
-        // SQLite writes its index of the log (`-shm`) beside the database, for readers too.
-        Some(ErrorCode::ReadOnly) => {
-            "it cannot be written, which reading needs too: run as the user who owns it, or mend the permissions of the file and its folder".into()
-        }
-        Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => format!(
-            "it cannot be opened ({error}): check the owner and the permissions of the file and its folder"
-        ),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => format!(
-            "another process has held it for {} seconds: let it end, or give another --state-dir",
-            PATIENCE.as_secs()
-        ),
-        Some(ErrorCode::SystemIoFailure) => {
-            format!("it cannot be read or written ({error}): check the disk, whether it is full, and the system's log")
-        }
-        _ => format!("the database says: {error}"),
-    };
-    format!("{}: {what}", file.display()).replace('\n', " ")
 }
 
 fn make_folder(folder: &Path) -> std::io::Result<()> {

@@ -11,11 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, Fingerprint};
 use crate::config::FoundPlace;
+use crate::error::Cause;
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
 use crate::model::{Protocol, Timestamp};
 use crate::source::Loaded;
 
-use super::Store;
+use super::error::ContentError;
+use super::{Store, StoreError};
 
 /// Time for which the instances of an entry are kept after it was last in the configuration: 30
 /// days. A reload without the entry loses nothing if the entry returns within this time.
@@ -39,10 +41,10 @@ impl Store {
     /// # Errors
     /// Returns an error if the database cannot be written. The earlier results are still stored
     /// then.
-    pub fn remember(&self, key: &str, remembered: &[Remembered]) -> Result<(), String> {
+    pub fn remember(&self, key: &str, remembered: &[Remembered]) -> Result<(), StoreError> {
         let mut connection = self.connection();
         self.remember_in(&mut connection, key, remembered)
-            .map_err(|e| self.reported(&e))
+            .map_err(|e| self.failed(e))
     }
 
     fn remember_in(
@@ -82,7 +84,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the database cannot be read.
-    pub fn recall(&self) -> Result<Vec<(String, Vec<Remembered>)>, String> {
+    pub fn recall(&self) -> Result<Vec<(String, Vec<Remembered>)>, StoreError> {
         let connection = self.connection();
         let mut certificates = Kept::new(&connection);
         let read = || {
@@ -93,7 +95,7 @@ impl Store {
             rows.collect::<rusqlite::Result<Vec<ItemRow>>>()
         };
         let mut all: Vec<(String, Vec<Remembered>)> = Vec::new();
-        for row in read().map_err(|e| self.reported(&e))? {
+        for row in read().map_err(|e| self.failed(e))? {
             let item = match row.item(&mut certificates) {
                 Ok(item) => item,
                 Err(error) => {
@@ -118,9 +120,9 @@ impl Store {
     ///
     /// # Errors
     /// Returns an error if the database cannot be written.
-    pub fn configured(&self, keys: &BTreeSet<String>, now: Timestamp) -> Result<(), String> {
+    pub fn configured(&self, keys: &BTreeSet<String>, now: Timestamp) -> Result<(), StoreError> {
         let mut connection = self.connection();
-        configured_in(&mut connection, keys, now).map_err(|e| self.reported(&e))
+        configured_in(&mut connection, keys, now).map_err(|e| self.failed(e))
     }
 }
 
@@ -197,11 +199,11 @@ impl ItemRow {
         })
     }
 
-    fn item(&self, certificates: &mut Kept<'_>) -> Result<Remembered, String> {
+    fn item(&self, certificates: &mut Kept<'_>) -> Result<Remembered, ContentError> {
         let rusqlite::types::Value::Text(text) = &self.content else {
-            return Err("it is no text".into());
+            return Err(ContentError::NoText);
         };
-        let content: Content = serde_json::from_str(text).map_err(|e| e.to_string())?;
+        let content: Content = serde_json::from_str(text)?;
         Ok(Remembered {
             loaded: content.loaded(certificates)?,
             fetched: Timestamp(self.fetched),
@@ -224,7 +226,7 @@ impl<'a> Kept<'a> {
         }
     }
 
-    fn get(&mut self, sha256: &str) -> Result<Certificate, String> {
+    fn get(&mut self, sha256: &str) -> Result<Certificate, ContentError> {
         if let Some(certificate) = self.known.get(sha256) {
             return Ok(certificate.clone());
         }
@@ -232,13 +234,12 @@ impl<'a> Kept<'a> {
         let der: Option<Vec<u8>> = self
             .connection
             .query_row(query, [sha256], |row| row.get(0))
-            .optional()
-            .map_err(|e| e.to_string())?;
-        let der = der.ok_or_else(|| format!("the certificate {sha256} is missing"))?;
+            .optional()?;
+        let der = der.ok_or_else(|| ContentError::Missing(sha256.to_owned()))?;
         let certificate = Certificate::from_der(der);
         // A stored certificate becomes an expected one, so it must match its fingerprint.
         if certificate.sha256().to_string() != sha256 {
-            return Err(format!("the certificate {sha256} has been changed"));
+            return Err(ContentError::Changed(sha256.to_owned()));
         }
         self.known.insert(sha256.to_owned(), certificate.clone());
         Ok(certificate)
@@ -339,7 +340,7 @@ impl Content {
         }
     }
 
-    fn loaded(self, certificates: &mut Kept<'_>) -> Result<Loaded, String> {
+    fn loaded(self, certificates: &mut Kept<'_>) -> Result<Loaded, ContentError> {
         let what = match self.expected {
             ExpectedForm::Instances(i) => Expectation::Instances(Box::new(Instances {
                 expected: i.expected.instance(certificates)?,
@@ -358,7 +359,7 @@ impl Content {
                 source: self.source,
                 what,
             }),
-            hostnames: all(self.hostnames, |h| h.parse())?,
+            hostnames: all(self.hostnames, |h| parsed(&h))?,
             found: all(self.found, FoundForm::place)?,
             awaited: self.awaited,
         })
@@ -384,15 +385,15 @@ impl FoundForm {
         }
     }
 
-    fn place(self) -> Result<FoundPlace, String> {
-        let names = all(self.names, |name| name.parse())?;
+    fn place(self) -> Result<FoundPlace, ContentError> {
+        let names = all(self.names, |name| parsed(&name))?;
         if self.protocol == Protocol::File.name() {
             return Ok(FoundPlace::file(self.hostname.into(), &names));
         }
         Ok(FoundPlace {
-            hostname: self.hostname.parse()?,
+            hostname: parsed(&self.hostname)?,
             port: self.port,
-            protocol: self.protocol.parse()?,
+            protocol: parsed(&self.protocol)?,
             names: names.into(),
         })
     }
@@ -414,7 +415,7 @@ impl InstanceForm {
         }
     }
 
-    fn instance(self, certificates: &mut Kept<'_>) -> Result<Instance, String> {
+    fn instance(self, certificates: &mut Kept<'_>) -> Result<Instance, ContentError> {
         Ok(Instance {
             id: self.id,
             state: self.state,
@@ -429,14 +430,22 @@ fn texts<T: Display>(all: impl IntoIterator<Item = T>) -> Vec<String> {
     all.into_iter().map(|one| one.to_string()).collect()
 }
 
-fn all<T, U>(from: Vec<T>, read: impl FnMut(T) -> Result<U, String>) -> Result<Vec<U>, String> {
+fn all<T, U, E>(from: Vec<T>, read: impl FnMut(T) -> Result<U, E>) -> Result<Vec<U>, E> {
     from.into_iter().map(read).collect()
 }
 
 /// Parses pins. An empty list is an error: no certificate could match such an expectation.
-fn at_least_one<T: Ord + FromStr<Err = String>>(from: Vec<String>) -> Result<BTreeSet<T>, String> {
+fn at_least_one<T>(from: Vec<String>) -> Result<BTreeSet<T>, ContentError>
+where
+    T: Ord + FromStr<Err: Into<Cause>>,
+{
     if from.is_empty() {
-        return Err("its list of hashes is empty".into());
+        return Err(ContentError::NoPins);
     }
-    from.into_iter().map(|text| text.parse()).collect()
+    from.iter().map(|text| parsed(text)).collect()
+}
+
+fn parsed<T: FromStr<Err: Into<Cause>>>(text: &str) -> Result<T, ContentError> {
+    text.parse()
+        .map_err(|error: T::Err| ContentError::Value(error.into()))
 }

@@ -58,7 +58,7 @@ fn quic_endpoint_is_judged_like_a_tcp_endpoint() {
         assert_eq!(row.text("/served/tls_version"), "1.3");
         assert_eq!(
             row.text("/served/cipher_suite"),
-            "TLS_AES_256_GCM_SHA384",
+            "TLS_AES_128_GCM_SHA256",
             "{row:?}"
         );
         assert_eq!(row.text("/served/alpn"), "h3");

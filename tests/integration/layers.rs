@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use crate::markdown::document;
+
 /// Each crate with the workspace crates that it depends on.
-const LAYERS: [(&str, &[&str]); 6] = [
+const LAYERS: [(&str, &[&str]); 7] = [
+    ("xtask", &["certvigil"]),
     (
         "certvigil",
         &[
@@ -92,6 +95,21 @@ fn a_crate_depends_only_on_the_crates_below_it() {
         .map(|(name, below)| (*name, below.iter().copied().collect()))
         .collect();
     assert_eq!(seen, allowed);
+}
+
+/// docs/installing.md lists the features that a package may leave out.
+#[test]
+fn every_feature_is_documented() {
+    let metadata = metadata();
+    let packages = metadata["packages"].as_array().unwrap();
+    let program = packages.iter().find(|p| p["name"] == "certvigil").unwrap();
+    let features = program["features"].as_object().unwrap();
+    let features: BTreeSet<&str> = features.keys().map(String::as_str).collect();
+    let page = document("docs/installing.md");
+    let rows = page.section("Features").rows();
+    let mut listed: BTreeSet<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    listed.insert("default");
+    assert_eq!(features, listed);
 }
 
 #[test]

@@ -22,12 +22,31 @@ fn package() -> &'static Path {
     PACKAGE.get_or_init(|| build("deb"))
 }
 
+/// Folder with the manual pages. `cargo test --workspace` has built the generator; otherwise cargo
+/// builds it now.
+fn manual() -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("manual");
+    let program = Path::new(env!("CARGO_BIN_EXE_certvigil"));
+    let built = program.with_file_name(format!("xtask{}", std::env::consts::EXE_SUFFIX));
+    let mut command = match built.is_file() {
+        true => Command::new(built),
+        false => {
+            let mut cargo = Command::new(env!("CARGO"));
+            cargo.arg("xtask").current_dir(root());
+            cargo
+        }
+    };
+    run(command.arg("man").arg(&folder));
+    folder
+}
+
 fn build(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = fs::remove_dir_all(&folder);
     let written = run(Command::new("sh")
         .arg(root().join("dist/debian/build.sh"))
         .arg(env!("CARGO_BIN_EXE_certvigil"))
+        .arg(manual())
         .arg(&folder)
         .env_remove("SOURCE_DATE_EPOCH")
         // Less compression, in less time.

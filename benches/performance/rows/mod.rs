@@ -1,6 +1,7 @@
 //! The measurements. Each function starts the processes that it needs, and can be run alone.
 
 mod check;
+mod config;
 mod dns;
 mod growth;
 mod memory;
@@ -28,8 +29,9 @@ const PROBERS: usize = 8;
 type Measure = fn(&Testbed, usize) -> Vec<Row>;
 
 /// Every measurement with its name in `BENCH`.
-pub(crate) const ALL: [(&str, Measure); 7] = [
+pub(crate) const ALL: [(&str, Measure); 8] = [
     ("check", check::rows),
+    ("config", config::rows),
     ("probe", probe::rows),
     ("memory", memory::rows),
     ("serve", serve::rows),

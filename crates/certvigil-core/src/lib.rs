@@ -5,6 +5,9 @@
 pub mod authority;
 pub mod certificate;
 pub mod finding;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod guard;
 pub mod instance;
 pub mod judge;

@@ -160,7 +160,7 @@ fn host(item: &Item<'_>, problems: &mut Problems) -> Option<Host> {
     fields.finish(problems);
     let servers = servers.map(|s| s.list(problems)).unwrap_or_default();
     let Some(name) = name else {
-        problems.add(item.line, &item.key, "`host` is missing");
+        problems.at(item, "`host` is missing");
         return None;
     };
     Some(Host {
@@ -185,7 +185,7 @@ fn server(item: &Item<'_>, problems: &mut Problems) -> Option<Server> {
     let (chain, findings) = (fields.take("chain"), fields.take("findings"));
     fields.finish(problems);
     let (Some(at), Some(serve)) = (at, serve) else {
-        problems.add(item.line, &item.key, "`at` or `serve` is missing");
+        problems.at(item, "`at` or `serve` is missing");
         return None;
     };
     let findings = findings

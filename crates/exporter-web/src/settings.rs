@@ -65,7 +65,7 @@ pub(super) fn read(text: &str, file: &Path) -> Result<State, ConfigErrors> {
 
 fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
     let mut fields = item.fields(problems);
-    let place = (fields.line, fields.key.clone());
+    let mapping = fields.item();
     let mut pem = |name: &'static str, file: &'static str, problems: &mut Problems| {
         let inline = given(fields.take(name));
         let file = given(fields.take(file));
@@ -123,10 +123,8 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
 
     for (part, name) in [(&certificate, "cert_file"), (&key, "key_file")] {
         if part.is_none() {
-            let (line, key) = &place;
-            problems.add(
-                *line,
-                key,
+            problems.at(
+                &mapping,
                 format!("`{name}` is missing; TLS needs a certificate and its key"),
             );
         }
@@ -168,8 +166,7 @@ fn tls(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Tls> {
                     Part::ClientCa => ca_item.as_ref(),
                     Part::Settings => None,
                 };
-                let (line, key) = culprit.map_or((place.0, &place.1), |i| (i.line, &i.key));
-                problems.add(line, key, broken.to_string());
+                problems.at(culprit.unwrap_or(&mapping), broken.to_string());
             }
             None
         }
@@ -321,7 +318,7 @@ fn users(item: &Item<'_>, problems: &mut Problems) -> Users {
             );
         }
         if let Some(hash) = item.parse(problems, Hash::parse) {
-            hashes.insert(name, hash);
+            hashes.insert(name.to_owned(), hash);
         }
     }
     Users::new(hashes)
@@ -332,13 +329,12 @@ fn rate_limit(item: &Item<'_>, problems: &mut Problems) -> Option<RateLimit> {
     let interval = given(fields.take("interval")).and_then(|i| i.parse(problems, interval));
     let burst_item = given(fields.take("burst"));
     let burst = burst_item.as_ref().and_then(|i| i.parse(problems, burst));
-    let (line, key) = (fields.line, fields.key.clone());
+    let mapping = fields.item();
     fields.finish(problems);
     let interval = interval.filter(|interval| !interval.is_zero())?;
     if burst_item.is_none() {
-        problems.add(
-            line,
-            key,
+        problems.at(
+            &mapping,
             "`burst` is missing; set the maximum number of requests at once",
         );
     }

@@ -5,8 +5,9 @@ use std::convert::Infallible;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use saphyr::{MarkedYaml, ScalarStyle, YamlData, YamlLoader};
-use saphyr_parser::{BufferedInput, Event, Parser, SpannedEventReceiver as _};
+mod tree;
+
+use tree::{Document, Kind};
 
 /// Maximum size of a file, in bytes.
 const MAX_BYTES: usize = 16 << 20;
@@ -15,6 +16,10 @@ const MAX_BYTES: usize = 16 << 20;
 const MAX_ALIASED_NODES: usize = 100_000;
 /// Maximum nesting depth. The tree is traversed recursively, and the stack is limited.
 const MAX_DEPTH: usize = 64;
+/// Number of known keys of a mapping for which space is reserved: most kinds have fewer.
+const USUAL_KEYS: usize = 48;
+/// Maximum errors to print. One mistake may be repeated in thousands of entries.
+const MAX_SHOWN: usize = 50;
 /// Share of the letters, as a divisor, in which a misspelling may differ from the known name.
 const EDITED_SHARE: usize = 3;
 /// Minimum length of a key for this comparison. Shorter names are similar to too many keys.
@@ -57,9 +62,13 @@ impl ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 impl fmt::Display for ConfigErrors {
-    /// Writes one line for each error.
+    /// Writes one line for each error, up to a limit, and the number of the others.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (at, error) in self.errors.iter().enumerate() {
+            if at == MAX_SHOWN {
+                let more = self.errors.len() - at;
+                return write!(f, "\n{}: {more} more errors", self.file.display());
+            }
             if at > 0 {
                 f.write_str("\n")?;
             }
@@ -89,7 +98,7 @@ impl Problems {
 
     /// Adds an error about a value.
     pub fn at(&mut self, item: &Item<'_>, message: impl Into<String>) {
-        self.add(item.line, &item.key, message);
+        self.add(item.line, item.key(), message);
     }
 
     /// Returns the value, or the collected errors if there are any.
@@ -125,49 +134,16 @@ pub fn with_root<T>(
             format!("the file is larger than {MAX_BYTES} bytes"),
         ));
     }
-    let mut loader: YamlLoader<MarkedYaml<'_>> = YamlLoader::default();
-    // Scalars keep their original text: `sha256: 1234…` is not a number, and loses no digit.
-    loader.early_parse(false);
-    loader.alias_limit(MAX_ALIASED_NODES);
-    let mut depth = 0_usize;
-    for event in Parser::new(BufferedInput::new(text.chars())) {
-        let (event, span) = event.map_err(|e| {
-            let what = format!("invalid YAML: {}", e.info());
-            alone(e.marker().line(), what)
-        })?;
-        match event {
-            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
-            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_DEPTH {
-            let what =
-                format!("values are nested deeper than {MAX_DEPTH} levels; no key needs that");
-            return Err(alone(span.start.line(), what));
-        }
-        loader.on_event(event, span);
-        if let Some(error) = loader.error() {
-            let what = format!("invalid YAML: {}", error.info());
-            return Err(alone(error.marker().line(), what));
-        }
-    }
-    let documents = loader.into_documents();
-    let root = match documents.as_slice() {
-        [] => return Ok(None),
-        [root] => root,
-        [_, second, ..] => {
-            return Err(alone(
-                second.span.start.line(),
-                "the file has a second YAML document; merge them into one".into(),
-            ));
-        }
+    let document = Document::parse(text).map_err(|(line, message)| alone(line, message))?;
+    let Some(document) = document else {
+        return Ok(None);
     };
     let mut problems = Problems::default();
     let value = read(
         Item {
-            key: String::new(),
-            line: root.span.start.line().max(1),
-            node: root,
+            document: &document,
+            at: 0,
+            line: document.line(0),
         },
         &mut problems,
     );
@@ -175,32 +151,32 @@ pub fn with_root<T>(
 }
 
 /// Value with its position.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub struct Item<'a> {
-    /// Path of the key.
-    pub key: String,
     /// Line number, starting at 1.
     pub line: usize,
-    node: &'a MarkedYaml<'a>,
+    document: &'a Document,
+    at: u32,
 }
 
 impl<'a> Item<'a> {
-    /// Returns the original text of a scalar.
+    /// Returns the path of the key, such as `certificates[2].port`.
+    pub fn key(&self) -> String {
+        self.document.path(self.at)
+    }
+
+    /// Returns the original text of a scalar: `sha256: 1234…` is not a number, and loses no digit.
     pub fn text(&self) -> Option<&'a str> {
-        match &self.node.data {
-            YamlData::Representation(text, ..) => Some(text),
-            _ => None,
-        }
+        self.document.scalar(self.at)
     }
 
     /// Returns true for an absent value: `key:`, `~` or `null`.
     pub fn is_null(&self) -> bool {
-        match &self.node.data {
-            YamlData::Representation(text, ScalarStyle::Plain, _) => {
-                matches!(text.as_ref(), "" | "~" | "null")
-            }
-            _ => false,
-        }
+        let is_plain = matches!(
+            self.document.kind(self.at),
+            Kind::Scalar { is_plain: true, .. }
+        );
+        is_plain && matches!(self.text(), Some("" | "~" | "null"))
     }
 
     /// Parses a scalar. Adds a problem if this fails.
@@ -243,16 +219,12 @@ impl<'a> Item<'a> {
 
     /// Returns the items of a list.
     pub fn list(&self, problems: &mut Problems) -> Vec<Item<'a>> {
-        match &self.node.data {
-            YamlData::Sequence(items) => items
-                .iter()
-                .enumerate()
-                .map(|(at, node)| Item {
-                    key: format!("{}[{at}]", self.key),
-                    line: node.span.start.line(),
-                    node,
-                })
-                .collect(),
+        let document = self.document;
+        match document.kind(self.at) {
+            Kind::Sequence => {
+                let items = document.children(self.at);
+                items.map(|at| self.child(document.line(at), at)).collect()
+            }
             _ => {
                 problems.at(self, format!("expected a list, found {}", self.kind()));
                 Vec::new()
@@ -262,13 +234,14 @@ impl<'a> Item<'a> {
 
     /// Returns true for a list without items, for keys whose list must not be empty.
     pub fn is_empty_list(&self) -> bool {
-        matches!(&self.node.data, YamlData::Sequence(items) if items.is_empty())
+        self.document.kind(self.at) == Kind::Sequence
+            && self.document.children(self.at).next().is_none()
     }
 
     /// Returns the items of a list, or a single value as a list of one item.
     pub fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
-        match &self.node.data {
-            YamlData::Representation(..) if !self.is_null() => vec![self.clone()],
+        match self.document.kind(self.at) {
+            Kind::Scalar { .. } if !self.is_null() => vec![*self],
             _ => self.list(problems),
         }
     }
@@ -285,15 +258,13 @@ impl<'a> Item<'a> {
     /// Returns the fields of a mapping.
     pub fn fields(&self, problems: &mut Problems) -> Fields<'a> {
         let mut entries = Vec::new();
-        match &self.node.data {
-            YamlData::Mapping(map) => {
-                for (key, node) in map {
-                    let line = key.span.start.line();
-                    match &key.data {
-                        YamlData::Representation(name, ..) => {
-                            entries.push((name.to_string(), self.child(name, line, node)));
-                        }
-                        _ => problems.add(line, &self.key, "a key must be plain text"),
+        match self.document.kind(self.at) {
+            Kind::Mapping => {
+                for (key, value) in self.document.pairs(self.at) {
+                    let line = self.document.line(key);
+                    match self.document.scalar(key) {
+                        Some(name) => entries.push((name, self.child(line, value))),
+                        None => problems.add(line, self.key(), "a key must be plain text"),
                     }
                 }
             }
@@ -304,48 +275,47 @@ impl<'a> Item<'a> {
             ),
         }
         Fields {
-            key: self.key.clone(),
             line: self.line,
+            mapping: *self,
             entries,
-            known: Vec::new(),
+            known: Vec::with_capacity(USUAL_KEYS),
         }
     }
 
-    fn child(&self, name: &str, line: usize, node: &'a MarkedYaml<'a>) -> Item<'a> {
-        let key = if self.key.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.key)
-        };
-        Item { key, line, node }
+    fn child(&self, line: usize, at: u32) -> Self {
+        Item { line, at, ..*self }
     }
 
     fn kind(&self) -> &'static str {
-        match &self.node.data {
-            YamlData::Sequence(_) => "a list",
-            YamlData::Mapping(_) => "a mapping",
-            YamlData::Representation(..) if self.is_null() => "nothing",
-            YamlData::Representation(..) => "a single value",
-            _ => "something else",
+        match self.document.kind(self.at) {
+            Kind::Sequence => "a list",
+            Kind::Mapping => "a mapping",
+            Kind::Scalar { .. } if self.is_null() => "nothing",
+            Kind::Scalar { .. } => "a single value",
+            Kind::Other => "something else",
         }
     }
 }
 
 /// Fields of a mapping. Fields that are not taken are reported as unknown.
 pub struct Fields<'a> {
-    /// Path of the mapping's key.
-    pub key: String,
     /// Line number of the mapping, starting at 1.
     pub line: usize,
-    entries: Vec<(String, Item<'a>)>,
+    mapping: Item<'a>,
+    entries: Vec<(&'a str, Item<'a>)>,
     known: Vec<&'static str>,
 }
 
 impl<'a> Fields<'a> {
+    /// Returns the mapping.
+    pub fn item(&self) -> Item<'a> {
+        self.mapping
+    }
+
     /// Returns the value of a key, if it is present.
     pub fn take(&mut self, name: &'static str) -> Option<Item<'a>> {
         self.known.push(name);
-        let at = self.entries.iter().position(|(key, _)| key == name)?;
+        let at = self.entries.iter().position(|(key, _)| *key == name)?;
         Some(self.entries.remove(at).1)
     }
 
@@ -385,19 +355,19 @@ impl<'a> Fields<'a> {
     }
 
     /// Returns the fields that have not been taken yet, for mappings whose keys are names.
-    pub fn rest(&mut self) -> Vec<(String, Item<'a>)> {
+    pub fn rest(&mut self) -> Vec<(&'a str, Item<'a>)> {
         std::mem::take(&mut self.entries)
     }
 
     /// Reports the remaining keys as unknown, with the most similar known key.
     pub fn finish(self, problems: &mut Problems) {
         for (name, item) in self.entries {
-            let nearest = nearest(&name, self.known.iter().copied());
+            let nearest = nearest(name, self.known.iter().copied());
             let message = match nearest {
-                Some(file) if is_secret(&name) && file.ends_with("_file") => format!(
+                Some(file) if is_secret(name) && file.ends_with("_file") => format!(
                     "this file must not contain secrets; put it into a separate file and set `{file}`"
                 ),
-                _ if is_secret(&name) => {
+                _ if is_secret(name) => {
                     "unknown key, and this file must not contain secrets; remove it".into()
                 }
                 Some(known) => format!("unknown key; did you mean `{known}`?"),
@@ -407,7 +377,7 @@ impl<'a> Fields<'a> {
                     format!("unknown key; known keys: {}", known.join(", "))
                 }
             };
-            problems.add(item.line, item.key, message);
+            problems.add(item.line, item.key(), message);
         }
     }
 }
@@ -452,4 +422,31 @@ pub fn printable(text: &str) -> String {
         c => c,
     };
     text.chars().map(printable).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_beyond_the_limit_are_counted() {
+        let errors = |count: usize| ConfigErrors {
+            file: "f.yml".into(),
+            errors: (1..=count)
+                .map(|line| ConfigError {
+                    line,
+                    key: "k".into(),
+                    message: "wrong".into(),
+                })
+                .collect(),
+        };
+        assert_eq!(
+            errors(2).to_string(),
+            "f.yml:1: k: wrong\nf.yml:2: k: wrong"
+        );
+        let printed = errors(MAX_SHOWN + 7).to_string();
+        assert_eq!(printed.lines().count(), MAX_SHOWN + 1);
+        assert_eq!(printed.lines().last(), Some("f.yml: 7 more errors"));
+        assert!(!errors(MAX_SHOWN).to_string().contains("more"));
+    }
 }

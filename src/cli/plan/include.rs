@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::config::{Include, Inventory, SourceSettings, parse_included};
 
-use super::read_text;
+use super::{InventoryError, read_text};
 
 /// Maximum included files.
 const MAX_FILES: usize = 10_000;
@@ -14,7 +14,7 @@ const MAX_FILES: usize = 10_000;
 ///
 /// # Errors
 /// One line for each problem, with the file and its line.
-pub(super) fn add_included(inventory: &mut Inventory, file: &Path) -> Result<(), String> {
+pub(super) fn add_included(inventory: &mut Inventory, file: &Path) -> Result<(), InventoryError> {
     if inventory.include.is_empty() {
         return Ok(());
     }
@@ -31,7 +31,7 @@ pub(super) fn add_included(inventory: &mut Inventory, file: &Path) -> Result<(),
     );
     match files.problems.is_empty() {
         true => Ok(()),
-        false => Err(files.problems.join("\n")),
+        false => Err(InventoryError::Files(files.problems)),
     }
 }
 
@@ -73,7 +73,8 @@ impl Files {
                         .push(format!("{place}: more than {MAX_FILES} files; merge some"));
                     return;
                 }
-                let read = read_text(&path).and_then(|text| {
+                let text = read_text(&path).map_err(|e| e.to_string());
+                let read = text.and_then(|text| {
                     parse_included(&text, &path, &inventory.defaults).map_err(|e| e.to_string())
                 });
                 match read {
@@ -159,7 +160,7 @@ mod tests {
         }
         let folder = format!("{}/", place.path().display());
         let inventory = read_inventory(&place.path().join(files[0].0));
-        let inventory = inventory.map_err(|e| e.replace(&folder, ""))?;
+        let inventory = inventory.map_err(|e| e.to_string().replace(&folder, ""))?;
         let hosts = inventory.certificates.iter().flat_map(|e| &e.hostnames);
         Ok(hosts.map(ToString::to_string).collect())
     }

@@ -1,6 +1,8 @@
+use super::kept::MAX_PREVIOUS;
 use super::*;
-use crate::certificate::{Certificate, PublicKeyHash};
-use crate::instance::{Instances, SourceKind};
+use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
+use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
+use crate::judge::Grace;
 use crate::testbed::authority::{Authority, Key, Validity};
 
 const NOW: Timestamp = Timestamp(1_795_000_000);

@@ -39,7 +39,7 @@ impl History {
             limit: MAX_SEARCHED,
         };
         let spans = Store::open_to_read(folder).and_then(|store| store.history(&query));
-        spans.map_or_else(Self::Unreadable, Self::Spans)
+        spans.map_or_else(|e| Self::Unreadable(e.to_string()), Self::Spans)
     }
 
     /// Returns the time since which a result has not changed. The history may contain results from

@@ -395,7 +395,10 @@ fn history_is_readable_during_a_write() {
     assert_eq!(history(&reader).len(), 1);
     writer.execute_batch("COMMIT").unwrap();
     assert_eq!(history(&reader).len(), 0);
-    let error = reader.note(&[saw(0, true, true)], NOW).unwrap_err();
+    let error = reader
+        .note(&[saw(0, true, true)], NOW)
+        .unwrap_err()
+        .to_string();
     assert!(
         error.contains("cannot be written, which reading needs too: run as"),
         "{error}"
@@ -417,7 +420,7 @@ fn full_disk_is_reported_and_the_write_is_rolled_back() {
         pages
     };
     let looks: Vec<Judged> = (0..500).map(|i| saw(i % 2, true, true)).collect();
-    let error = store.note(&looks, at(1)).unwrap_err();
+    let error = store.note(&looks, at(1)).unwrap_err().to_string();
     assert!(
         error.contains("the disk is full: make room"),
         "{pages}: {error}"

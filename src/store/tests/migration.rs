@@ -16,7 +16,7 @@ const KEYS: &str = include_str!("schema-1-keys.txt");
 fn schema_1_entries_are_recalled_by_current_keys() {
     let folder = folder();
     old(&folder);
-    let error = Store::open_to_read(folder.path()).unwrap_err();
+    let error = Store::open_to_read(folder.path()).unwrap_err().to_string();
     assert!(error.contains("older certvigil"), "{error}");
     let mut all = open(&folder).recall().unwrap();
     all.sort_by_key(|(_, said)| said[0].fetched);
@@ -61,7 +61,7 @@ fn failed_migration_changes_nothing() {
         .execute_batch("CREATE TABLE entries (x)")
         .unwrap();
     let before = std::fs::read(folder.path().join(FILE_NAME)).unwrap();
-    Store::open(folder.path()).unwrap_err();
+    Store::open(folder.path()).unwrap_err().to_string();
     let version: i64 = raw(&folder)
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();

@@ -8,7 +8,7 @@ use rusqlite::params;
 use super::*;
 
 fn error_of(folder: &Path) -> String {
-    let error = Store::open(folder).unwrap_err();
+    let error = Store::open(folder).unwrap_err().to_string();
     assert!(!error.contains('\n'), "{error}");
     error
 }
@@ -81,14 +81,14 @@ fn foreign_or_damaged_database_is_reported_and_not_changed() {
 #[test]
 fn read_only_open_requires_an_existing_database() {
     let folder = folder();
-    let error = Store::open_to_read(folder.path()).unwrap_err();
+    let error = Store::open_to_read(folder.path()).unwrap_err().to_string();
     assert!(
         error.contains("no such file: give the --state-dir"),
         "{error}"
     );
     assert!(!folder.path().join(FILE_NAME).exists());
     std::fs::write(folder.path().join(FILE_NAME), "").unwrap();
-    let error = Store::open_to_read(folder.path()).unwrap_err();
+    let error = Store::open_to_read(folder.path()).unwrap_err().to_string();
     assert!(error.contains("older certvigil"), "{error}");
 }
 
@@ -99,7 +99,7 @@ fn locked_database_is_reported() {
     store.connection().busy_timeout(Duration::ZERO).unwrap();
     let other = raw(&folder);
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let error = store.prune(NOW).unwrap_err();
+    let error = store.prune(NOW).unwrap_err().to_string();
     assert!(error.contains("another process has held it"), "{error}");
     other
         .execute(

@@ -56,7 +56,7 @@ async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
     let monitor = Monitor::new(Setup {
         load: Box::new(move || {
             certvigil::config::parse(&text, std::path::Path::new("c.yml"))
-                .map_err(|e| e.to_string())
+                .map_err(|e| e.to_string().into())
         }),
         environment,
         overrides: Vec::new(),

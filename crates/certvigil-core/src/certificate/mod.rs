@@ -32,6 +32,8 @@ pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use file::fuzzing::keystore as fuzz_keystore;
 pub use file::{
     FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, check_layout,
     is_unordered, leaf_of, parse_certificates, read_certificates, read_private_keys,

@@ -30,6 +30,14 @@ static STREAMS: Mutex<Option<Streams>> = Mutex::new(None);
 /// # Errors
 /// Why it cannot be read, in words.
 pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, String> {
+    read_certificate_file_within(file, MAX_STREAM_WAIT)
+}
+
+/// Reads a file as [`read_certificate_file`] does, with a shorter maximum wait for the end of a pipe or device.
+///
+/// # Errors
+/// The same as [`read_certificate_file`].
+pub fn read_certificate_file_within(file: &Path, wait: Duration) -> Result<Vec<u8>, String> {
     if !is_stream(file) {
         return read_bounded(file);
     }
@@ -43,7 +51,7 @@ pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, String> {
             "it is a pipe or device, and {MAX_STREAMS} others were read: give a regular file"
         ));
     }
-    let read = read_bounded(file);
+    let read = read_bounded_within(file, wait);
     streams.insert(file.to_owned(), read.clone());
     read
 }
@@ -53,7 +61,11 @@ pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, String> {
 /// # Errors
 /// A message with the reason if the file cannot be read.
 pub fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
-    let bytes = read_at_most(file, MAX_FILE_BYTES, MAX_STREAM_WAIT)
+    read_bounded_within(file, MAX_STREAM_WAIT)
+}
+
+fn read_bounded_within(file: &Path, wait: Duration) -> Result<Vec<u8>, String> {
+    let bytes = read_at_most(file, MAX_FILE_BYTES, wait.min(MAX_STREAM_WAIT))
         .map_err(|e| format!("it cannot be read: {e}"))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
@@ -84,7 +96,8 @@ fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> 
         .name("read-stream".into())
         .spawn(move || sender.send(read()))?;
     receiver.recv_timeout(wait).unwrap_or_else(|_| {
-        let what = format!("the pipe or device did not end within {} s", wait.as_secs());
+        let seconds = wait.as_secs_f32();
+        let what = format!("the pipe or device did not end within {seconds} s");
         Err(io::Error::new(io::ErrorKind::TimedOut, what))
     })
 }
@@ -94,7 +107,15 @@ fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> 
 /// # Errors
 /// A message with the file and the reason if there is no secret.
 pub fn read_secret(file: &Path) -> Result<SecretString, String> {
-    let secret = read_first_line(file)?;
+    read_secret_within(file, MAX_STREAM_WAIT)
+}
+
+/// Reads a secret as [`read_secret`] does, with a shorter maximum wait for the end of a pipe or device.
+///
+/// # Errors
+/// The same as [`read_secret`].
+pub fn read_secret_within(file: &Path, wait: Duration) -> Result<SecretString, String> {
+    let secret = read_first_line(file, wait)?;
     if secret.expose_secret().is_empty() {
         return Err(format!(
             "{}: the secret is empty: write it into the first line",
@@ -111,15 +132,15 @@ pub fn read_secret(file: &Path) -> Result<SecretString, String> {
 /// # Errors
 /// A message with the file and the reason if it cannot be read.
 pub fn read_password(file: &Path) -> Result<SecretString, String> {
-    let password = read_first_line(file)?;
+    let password = read_first_line(file, MAX_STREAM_WAIT)?;
     if !password.expose_secret().is_empty() {
         warn_if_readable_by_others(file);
     }
     Ok(password)
 }
 
-fn read_first_line(file: &Path) -> Result<SecretString, String> {
-    let text = read_short_text(file)
+fn read_first_line(file: &Path, wait: Duration) -> Result<SecretString, String> {
+    let text = read_short_text_within(file, wait)
         .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
     let line = text.lines().next().unwrap_or_default();
     Ok(line.trim().into())
@@ -130,7 +151,11 @@ fn read_first_line(file: &Path) -> Result<SecretString, String> {
 /// # Errors
 /// A message with the reason if the file cannot be read.
 pub fn read_short_text(file: &Path) -> Result<Zeroizing<String>, String> {
-    let bytes = read_at_most(file, MAX_SHORT_FILE_BYTES, MAX_STREAM_WAIT)
+    read_short_text_within(file, MAX_STREAM_WAIT)
+}
+
+fn read_short_text_within(file: &Path, wait: Duration) -> Result<Zeroizing<String>, String> {
+    let bytes = read_at_most(file, MAX_SHORT_FILE_BYTES, wait.min(MAX_STREAM_WAIT))
         .map(Zeroizing::new)
         .map_err(|e| e.to_string())?;
     if bytes.len() as u64 > MAX_SHORT_FILE_BYTES {
@@ -187,6 +212,17 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let error = read_at_most(&pipe(&folder), 1, Duration::from_millis(1)).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn a_silent_pipe_is_an_error_after_the_given_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, wait) = (pipe(&folder), Duration::from_millis(1));
+        let says = "did not end within 0.001 s";
+        let error = read_certificate_file_within(&pipe, wait).unwrap_err();
+        assert!(error.contains(says), "{error}");
+        let error = read_secret_within(&pipe, wait).unwrap_err();
+        assert!(error.contains(says), "{error}");
     }
 
     #[test]

@@ -10,9 +10,11 @@ mod handshake;
 mod hello_size;
 mod key_proof;
 mod p521;
+#[cfg(feature = "h3")]
 mod quic;
 mod reach;
 mod rsa;
+#[cfg(feature = "h3")]
 mod session;
 mod setup;
 mod starttls;
@@ -138,7 +140,13 @@ impl Prober {
         // Boxed: state that few probes need must not enlarge every waiting probe. There may be ten
         // thousand.
         if request.target.protocol.is_quic() {
+            #[cfg(feature = "h3")]
             return Box::pin(quic::take(&self.config, request, deadline, timings)).await;
+            #[cfg(not(feature = "h3"))]
+            return Err(ProbeError::new(
+                ErrorKind::Internal,
+                "this build of certvigil cannot probe HTTP/3: it was compiled without the feature `h3`; install a complete build",
+            ));
         }
         if !setup::can_send(request.sni()) {
             return Box::pin(self.take_with_odd_name(request, deadline, timings)).await;

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+#[cfg(feature = "h3")]
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use rustls::client::ResolvesClientCert;
 use tokio::io::AsyncWriteExt as _;
-use tokio::net::{TcpSocket, TcpStream, UdpSocket};
+#[cfg(feature = "h3")]
+use tokio::net::UdpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::model::{Hostname, Protocol, ProxyProtocol, Sni};
 
@@ -125,6 +129,7 @@ impl Reach {
 
     /// Opens a UDP socket connected to this address. A connected socket reports an ICMP port
     /// unreachable (RFC 1122, section 4.1.3.3).
+    #[cfg(feature = "h3")]
     pub(super) async fn associate(&self, address: SocketAddr) -> io::Result<UdpSocket> {
         let any: IpAddr = match address {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),

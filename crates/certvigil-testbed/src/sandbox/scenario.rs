@@ -240,15 +240,11 @@ fn planned(item: &Item<'_>, folder: &Path, problems: &mut Problems) -> Option<Pl
     let import = fields.take("import").and_then(|item| item.text());
     fields.finish(problems);
     let Some(cn) = cn.and_then(|cn| cn.text()) else {
-        problems.add(item.line, &item.key, "`cn` is missing");
+        problems.at(item, "`cn` is missing");
         return None;
     };
     let Some(key) = key.and_then(|key| key.text()) else {
-        problems.add(
-            item.line,
-            &item.key,
-            "`key` is missing; name a file for the private key",
-        );
+        problems.at(item, "`key` is missing; name a file for the private key");
         return None;
     };
     Some(Planned {

@@ -1,0 +1,135 @@
+//! Addresses and TLSA records of a target, looked up before it is probed.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::model::{Protocol, Target, Timings};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError};
+use crate::resolve::{AddressQuery, Resolution};
+use crate::scan::Job;
+use crate::tlsa::{DaneCheck, TlsaLookup};
+
+use super::{Round, unplaced};
+
+/// Facts about a target that are needed before it is probed.
+pub(super) struct Found {
+    pub(super) addresses: Vec<IpAddr>,
+    /// Those of the addresses that only HTTPS records give.
+    pub(super) hinted: Vec<IpAddr>,
+    pub(super) tlsa: TlsaLookup,
+    /// Duration of the name resolution.
+    pub(super) took: Option<Duration>,
+    /// Time that remains for each probe.
+    pub(super) left: Duration,
+}
+
+impl Round {
+    /// Finds the addresses of a target. Failures that prevent a probe are judged here.
+    pub(super) async fn find(&self, job: &Job, target: &Target) -> Option<Found> {
+        #[cfg(test)]
+        crate::scan::tests::panic_on_bad_host(target);
+        let without_probe = |timings, error| {
+            let key_types = job.key_types.each().iter();
+            key_types
+                .map(|kind| Observation {
+                    timings,
+                    ..unplaced(target, *kind, Outcome::Failed(ProbeError::clone(&error)))
+                })
+                .collect::<Vec<_>>()
+        };
+        if let Err(error) = &job.expectation {
+            let error = ProbeError::new(ErrorKind::Internal, error);
+            self.judge_all(job, without_probe(Timings::default(), error))
+                .await;
+            return None;
+        }
+        if !self.scanner.local {
+            return None;
+        }
+        let timeout = job.options.timeout;
+        let (hostname, port) = (&target.hostname, target.port);
+        let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
+        // As with a probe, the timeout begins after the permit.
+        let permit = self.scanner.permits.name().await;
+        let start = Instant::now();
+        let resolve = async {
+            match &job.resolved {
+                Some(resolved) => resolved.clone(),
+                None => {
+                    let query = AddressQuery {
+                        hostname,
+                        port,
+                        fixed: &job.addresses,
+                        known: &job.known,
+                        families: job.families,
+                        is_https: target.protocol == Protocol::Https && target.names.is_empty(),
+                    };
+                    self.scanner.resolve(&query, timeout).await
+                }
+            }
+        };
+        let tlsa = async {
+            match job.dane {
+                DaneCheck::Off => Ok(TlsaLookup::Unknown),
+                // TLSA records of a UDP port are at another name.
+                _ if target.protocol.is_quic() => Ok(TlsaLookup::NotApplicable),
+                _ => self.scanner.tlsa(target, timeout).await,
+            }
+        };
+        let (resolution, tlsa) = tokio::join!(resolve, tlsa);
+        drop(permit);
+        let Resolution {
+            mut addresses,
+            failure,
+            hinted,
+            took,
+            ..
+        } = resolution;
+        addresses.extend(&hinted);
+        let unprobed = self.limit_addresses(target, &mut addresses);
+        let timings = Timings {
+            resolve: took,
+            ..Timings::default()
+        };
+        let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
+        let (tlsa, unknown) = match tlsa {
+            Ok(tlsa) => (tlsa, None),
+            Err(error) => (TlsaLookup::Unknown, Some(error)),
+        };
+        // Only one row has no address. The reason why there are no addresses takes precedence.
+        if let Some(error) = failure.or(unprobed).or(unknown) {
+            self.judge_all(job, without_probe(timings, error)).await;
+        }
+        Some(Found {
+            addresses,
+            hinted,
+            tlsa,
+            took,
+            left,
+        })
+    }
+
+    /// Removes the addresses beyond the maximum. Returns the error that is reported for them.
+    fn limit_addresses(&self, target: &Target, addresses: &mut Vec<IpAddr>) -> Option<ProbeError> {
+        let most = self.scanner.permits.max_addresses();
+        let unprobed = addresses
+            .len()
+            .checked_sub(most)
+            .filter(|count| *count > 0)?;
+        addresses.truncate(most);
+        let all = most + unprobed;
+        tracing::debug!(
+            "addresses not probed: hostname={} addresses={all} unprobed={unprobed}",
+            target.hostname
+        );
+        Some(ProbeError::new(
+            ErrorKind::Internal,
+            format!(
+                "{unprobed} of the {all} addresses of {} were not probed: on demand at most {most} are; add the host to the inventory to have all of them probed",
+                target.hostname
+            ),
+        ))
+    }
+}
