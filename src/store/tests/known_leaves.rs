@@ -46,7 +46,7 @@ fn known_leaves_are_read_as_they_were_kept() {
         .unwrap();
     store.keep_leaves(&place("a.example"), &of_a).unwrap();
     store
-        .keep_leaves(&place("b.example"), &[without_names.clone()])
+        .keep_leaves(&place("b.example"), std::slice::from_ref(&without_names))
         .unwrap();
     drop(store);
     let all = Store::open_to_read(folder.path())
