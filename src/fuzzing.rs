@@ -12,7 +12,9 @@ use crate::config;
 use crate::finding::{Detail, Finding};
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
 use crate::judge::{Rules, TrustStore, judge, together};
-use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
+use crate::model::{
+    Hostname, HostnameError, KeyType, Protocol, Target, TimeError, Timestamp, Timings, Vantage,
+};
 use crate::mta_sts::{StsMode, StsPolicy, announced};
 use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served, TlsVersion};
 use crate::report;
@@ -135,7 +137,7 @@ pub fn certificate(data: &[u8]) {
             assert_one_line(&facts.key.to_string());
             assert_one_line(&facts.signature.name);
         }
-        Err(malformed) => assert_one_line(&malformed.0),
+        Err(malformed) => assert_one_line(&malformed.to_string()),
     }
     let known = known();
     let trusted = Expected {
@@ -262,10 +264,16 @@ impl Known {
             leaf,
             trust,
             ca,
-            hostname: "www.example.com".parse()?,
-            now: "2026-11-25T12:00:00Z".parse()?,
+            hostname: "www.example.com"
+                .parse()
+                .map_err(|e: HostnameError| e.to_string())?,
+            now: "2026-11-25T12:00:00Z"
+                .parse()
+                .map_err(|e: TimeError| e.to_string())?,
             revoked: Revoked {
-                at: "2026-11-01T12:00:00Z".parse()?,
+                at: "2026-11-01T12:00:00Z"
+                    .parse()
+                    .map_err(|e: TimeError| e.to_string())?,
                 reason: Some("keyCompromise"),
             },
         })

@@ -31,8 +31,8 @@ use crate::tlsa::TlsaLookup;
 
 pub(crate) use caught::caught;
 pub use job::{
-    Job, KnownPlaces, Located, OwnTrust, ProbeOptions, locate, own_trust, prepare, targets,
-    targets_at, targets_of_failed,
+    Job, KnownPlaces, LocateTime, Located, OwnTrust, ProbeOptions, locate, own_trust, prepare,
+    targets, targets_at, targets_of_failed,
 };
 pub use permits::{
     MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,

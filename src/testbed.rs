@@ -102,7 +102,8 @@ impl Tester {
 /// # Errors
 /// If a server cannot be started because loopback addresses or ports are unavailable.
 pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Testbed, String> {
-    Testbed::start(scenario, Arc::new(move || now), tester).await
+    let testbed = Testbed::start(scenario, Arc::new(move || now), tester).await;
+    testbed.map_err(|e| e.to_string())
 }
 
 /// Starts all servers of a scenario. Time passes in its account, so that orders are approved.
@@ -113,7 +114,8 @@ pub async fn start_with_clock(
     scenario: Scenario,
     clock: fn() -> Timestamp,
 ) -> Result<Testbed, String> {
-    Testbed::start(scenario, Arc::new(clock), tester).await
+    let testbed = Testbed::start(scenario, Arc::new(clock), tester).await;
+    testbed.map_err(|e| e.to_string())
 }
 
 /// Returns the configuration that finds the faults of a testbed.
@@ -167,7 +169,7 @@ pub fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, St
             revocations: Arc::new(Revocations::new(sources.http_for_others())),
             sources: Arc::new(sources),
             resolver: Arc::new(resolver),
-            prober: Arc::new(Prober::new()?),
+            prober: Arc::new(Prober::new().map_err(|e| e.to_string())?),
             local: true,
             remotes: Arc::new([]),
             permits: Arc::new(Permits::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),

@@ -10,11 +10,21 @@ if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
     exit 0
 fi
 missing=
+unpacked=
+folder="$(dirname "$0")/../target/unpacked"
 for package in $wanted; do
+    # Such a package cannot be installed beside the others: its files are only unpacked, into target/unpacked.
+    case $package in
+    unpacked:*)
+        package=${package#unpacked:}
+        [ -d "$folder/$package" ] || unpacked="$unpacked $package"
+        continue
+        ;;
+    esac
     state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=
     [ "$state" = installed ] || missing="$missing $package"
 done
-[ -n "$missing" ] || exit 0
+[ -n "$missing$unpacked" ] || exit 0
 
 sudo=
 [ "$(id -u)" = 0 ] || sudo=sudo
@@ -27,7 +37,18 @@ if [ ! -e "$policy" ]; then
     $sudo chmod 755 "$policy"
 fi
 
-echo "Installing:$missing"
+echo "Installing:$missing$unpacked"
 $sudo apt-get update -q
+for package in $unpacked; do
+    mkdir -p "$folder"
+    (
+        cd "$folder"
+        apt-get download -q "$package"
+        dpkg-deb --extract "$package"_*.deb "$package.new"
+        rm "$package"_*.deb
+        mv "$package.new" "$package"
+    )
+done
+[ -n "$missing" ] || exit 0
 # shellcheck disable=SC2086 # several words on purpose
 $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $missing

@@ -427,6 +427,8 @@ fn compared(told: &ReportedResult, kind: Kind, is_whole: bool) -> ReportedResult
     // A vantage with false results disagrees with the truth.
     told.findings
         .retain(|(code, _)| code != "vantages_disagree");
+    // It depends on what the host served before.
+    told.findings.retain(|(code, _)| code != "material_change");
     if !is_whole {
         told.findings
             .retain(|(code, _)| !COMPARING.contains(&code.as_str()));

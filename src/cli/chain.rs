@@ -111,7 +111,10 @@ async fn chain(args: &Args) -> Result<String, Error> {
     };
     let name = given.name.clone();
     let completed = given.complete(&sources, deadline, now()).await;
-    let bundle = completed.map_err(|reason| ChainError { name, reason })?;
+    let bundle = completed.map_err(|reason| ChainError {
+        name,
+        reason: reason.into(),
+    })?;
     Ok(bundle.to_pem())
 }
 
@@ -121,7 +124,7 @@ async fn chain(args: &Args) -> Result<String, Error> {
 pub(super) struct ChainError {
     /// Name of the file or source.
     name: String,
-    reason: ChainReason,
+    reason: Box<ChainReason>,
 }
 
 /// Fault of a certificate, or of its chain.
@@ -222,7 +225,7 @@ impl Given {
         let password = password.as_ref().map(ExposeSecret::expose_secret);
         let unusable = |cause| ChainError {
             name: name.clone(),
-            reason: ChainReason::File(cause),
+            reason: ChainReason::File(cause).into(),
         };
         let bytes = read_certificate_file(file).map_err(|e| unusable(e.into()))?;
         let certificates = read_certificates(&bytes, password);
@@ -246,10 +249,10 @@ impl Given {
         let instance = sources.instance(source, deadline).await;
         let instance = instance.map_err(|error| ChainError {
             name: name.to_owned(),
-            reason: match error {
+            reason: Box::new(match error {
                 SourceError::NotIssued(_) => ChainReason::NotIssued,
                 other => ChainReason::Source(other),
-            },
+            }),
         })?;
         if instance.state == State::Pending {
             output::note("this is a temporary certificate; no certificate has been issued yet");

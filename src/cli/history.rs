@@ -1,5 +1,6 @@
 //! `certvigil history`: shows recorded certificate changes of each server.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,9 +12,10 @@ use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
 
 use crate::certificate::printable;
+use crate::finding::MaterialChange;
 use crate::model::{KeyType, Protocol, Timestamp, Vantage, did_you_mean};
 use crate::report::{Style, colour_of, paint};
-use crate::store::{Before, Query, Seen, Span, Store};
+use crate::store::{Before, Query, Replacement, Seen, Span, Store};
 
 use super::error::{Error, FlagError};
 use super::flags::parse_count;
@@ -206,6 +208,15 @@ fn place(span: &Span) -> String {
 }
 
 fn change(span: &Span) -> String {
+    let change = results(span);
+    match &span.replacement {
+        Some(replacement) => format!("{change}; {}", printable(&replacement.to_string())),
+        None => change,
+    }
+}
+
+/// Formats the results before and after a change.
+fn results(span: &Span) -> String {
     let is = name(&span.seen);
     let judged = judgement(span.correct, span.chained);
     let together = |name: &str, judged: &str| match judged {
@@ -289,6 +300,15 @@ struct Row<'a> {
     served: Option<ServedRow<'a>>,
     told: Option<ReportedRow>,
     failed: Option<FailedRow<'a>>,
+    change: Option<ChangeRow<'a>>,
+    labels: &'a BTreeMap<String, String>,
+}
+
+/// Comparison of a certificate with the previous one.
+#[derive(Serialize)]
+struct ChangeRow<'a> {
+    kind: &'static str,
+    reasons: &'a [MaterialChange],
 }
 
 #[derive(Serialize)]
@@ -374,5 +394,20 @@ fn row(span: &Span) -> Row<'_> {
         served,
         told,
         failed,
+        change: span.replacement.as_ref().map(change_row),
+        labels: &span.labels,
+    }
+}
+
+fn change_row(replacement: &Replacement) -> ChangeRow<'_> {
+    match replacement {
+        Replacement::Renewal => ChangeRow {
+            kind: "renewal",
+            reasons: &[],
+        },
+        Replacement::MaterialChange(reasons) => ChangeRow {
+            kind: "material_change",
+            reasons,
+        },
     }
 }

@@ -202,6 +202,7 @@ impl WebArgs {
     }
 
     /// Returns true if any of these flags was given.
+    #[cfg(feature = "demo")]
     pub(super) fn is_given(&self) -> bool {
         !self.listen.is_empty()
             || self.config.is_some()

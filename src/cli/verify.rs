@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use certvigil_probe::io::{read_certificate_file, read_secret};
+use certvigil_probe::io::{is_stream, read_certificate_file_within, read_secret_within};
 use clap::{ArgGroup, ValueHint};
 
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
@@ -138,13 +138,20 @@ pub(super) fn run(args: Args) -> Code {
 
 async fn verify(args: Args) -> Result<Code, Error> {
     let destination = output::Destination::of(output::file(args.output.as_deref()))?;
+    for file in &args.cert {
+        // The content of a pipe, or the error, is kept for the source that reads it next.
+        if is_stream(file) {
+            let _ = read_certificate_file_within(file, args.timeout);
+        }
+    }
     let mut inventory = inventory(&args);
     args.roots.apply(&mut inventory);
     let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
-        sources = sources.opening_files_with(read_secret(file).map_err(Error::resource)?);
+        let password = read_secret_within(file, args.timeout).map_err(Error::resource)?;
+        sources = sources.opening_files_with(password);
     }
-    sources = sources.comparing_keys(keys(&args.key)?);
+    sources = sources.comparing_keys(keys(&args.key, args.timeout)?);
     let resolver = crate::resolve::Resolver::new(inventory.families, Vec::new(), Vec::new());
     let scanner = plan::scanner(sources, resolver, &inventory, CONCURRENCY)?;
     let options = plan::options(&inventory)?;
@@ -197,21 +204,21 @@ fn inventory(args: &Args) -> Inventory {
     inventory
 }
 
-/// Reads the private keys with which the files are compared.
-fn keys(files: &[PathBuf]) -> Result<Vec<KeyOfFile>, FlagsError> {
+/// Reads the private keys with which the files are compared, each file within the timeout.
+fn keys(files: &[PathBuf], timeout: Duration) -> Result<Vec<KeyOfFile>, FlagsError> {
     let mut keys = Vec::new();
     for file in files {
-        keys.extend(keys_of(file)?);
+        keys.extend(keys_of(file, timeout)?);
     }
     Ok(keys)
 }
 
-fn keys_of(file: &Path) -> Result<Vec<KeyOfFile>, FlagsError> {
+fn keys_of(file: &Path, timeout: Duration) -> Result<Vec<KeyOfFile>, FlagsError> {
     let unusable = |cause| FlagsError::Key {
         file: file.to_owned(),
         cause,
     };
-    let bytes = read_certificate_file(file).map_err(|e| unusable(e.into()))?;
+    let bytes = read_certificate_file_within(file, timeout).map_err(|e| unusable(e.into()))?;
     let mut keys = read_private_keys(&bytes).map_err(|e| unusable(e.to_string().into()))?;
     let in_file = keys.len();
     keys.dedup_by_key(|key| key.public_key_hash());

@@ -1,5 +1,7 @@
 //! Human-readable description of what an inventory tests.
 
+use std::time::Duration;
+
 use crate::certificate::printable;
 use crate::model::{Families, KeyType, KeyTypes, RevocationCheck, Sni};
 use crate::probe::ClientFiles;
@@ -123,17 +125,35 @@ pub fn describe(inventory: &Inventory) -> String {
 /// Returns the settings of an entry that differ from the defaults.
 fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
     let mut lines = Vec::new();
+    if let Some(file) = &entry.pem_password {
+        lines.push(format!(
+            "opens PKCS #12 files with the password in {}",
+            file.display()
+        ));
+    }
     match entry.key_types {
         KeyTypes::One(KeyType::Any) => {}
         KeyTypes::One(kind) => lines.push(format!("requests {kind} certificates")),
         KeyTypes::All => lines.push("requests RSA and ECDSA certificates".into()),
     }
     let reach = &entry.reach;
-    if let Some(ClientFiles { certificate, .. }) = &reach.client {
+    if let Some(client) = &reach.client {
+        let ClientFiles {
+            certificate,
+            key,
+            password,
+        } = client;
         lines.push(format!(
-            "presents the client certificate in {}",
-            certificate.display()
+            "presents the client certificate in {}, with the key in {}",
+            certificate.display(),
+            key.display()
         ));
+        if let Some(file) = password {
+            lines.push(format!(
+                "opens the client certificate with the password in {}",
+                file.display()
+            ));
+        }
     }
     if let Some(version) = reach.proxy_protocol {
         lines.push(format!("sends a PROXY protocol {} header", version.name()));
@@ -176,6 +196,34 @@ fn particulars(inventory: &Inventory, entry: &Entry) -> Vec<String> {
         DaneCheck::Off => {}
         DaneCheck::On => lines.push("validated against its TLSA records too".into()),
         DaneCheck::Required => lines.push("requires TLSA records that DNSSEC authenticates".into()),
+    }
+    if !entry.ca_files.is_empty() {
+        let files: Vec<_> = entry
+            .ca_files
+            .iter()
+            .map(|f| f.display().to_string())
+            .collect();
+        lines.push(format!("trusts the roots in {} too", files.join(", ")));
+    }
+    let notes = &entry.notes;
+    let time = |time: Duration| humantime::format_duration(time).to_string();
+    if let Some(interval) = notes.interval {
+        lines.push(format!("probed every {}", time(interval)));
+    }
+    if let Some(timeout) = entry.timeout {
+        lines.push(format!("each probe ends within {}", time(timeout)));
+    }
+    if let Some(grace) = entry.grace {
+        let grace = time(grace);
+        lines.push(format!("the previous certificate is a warning for {grace}"));
+    }
+    if !notes.labels.is_empty() {
+        let labels = notes.labels.iter().map(|(k, v)| format!("{k}={v}"));
+        let labels: Vec<_> = labels.collect();
+        lines.push(format!("with the labels {}", labels.join(", ")));
+    }
+    for acceptance in &notes.accept {
+        lines.push(format!("{}: {acceptance}", acceptance.code.name()));
     }
     lines
 }

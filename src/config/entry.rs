@@ -148,7 +148,7 @@ impl Reader<'_> {
         let protocols = entry.srv.iter().map(|service| service.protocol);
         for protocol in std::iter::once(entry.protocol).chain(protocols) {
             if let Err(what) = entry.reach.suits(protocol) {
-                problems.at(&mapping, what);
+                problems.at(&mapping, what.to_string());
                 break;
             }
         }
@@ -366,7 +366,7 @@ fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
     values
 }
 
-fn pins<T: Ord + FromStr<Err = String>>(
+fn pins<T: Ord + FromStr<Err: std::fmt::Display>>(
     item: &Item<'_>,
     problems: &mut Problems,
 ) -> Option<BTreeSet<T>> {

@@ -300,7 +300,7 @@ impl Reader<'_> {
         let accept = accept(&mut fields, problems);
         let protocol = protocol.unwrap_or_default();
         if let Err(what) = reach.suits(protocol) {
-            problems.at(&fields.item(), what);
+            problems.at(&fields.item(), what.to_string());
         }
         fields.finish(problems);
         Module {

@@ -677,6 +677,106 @@ certificates:
     assert!(told.contains("requires TLSA records"), "{told}");
 }
 
+/// Keys of an entry, each with a value that differs from the default, and another key that it needs.
+const KEYS_OF_AN_ENTRY: [(&str, &str, &str); 38] = [
+    ("accept", "[{finding: self_signed, reason: appliance}]", ""),
+    ("addresses", "192.0.2.7", ""),
+    ("alpn", "h2", ""),
+    ("ca_files", "office.pem", ""),
+    ("client_cert", "c.pem", ", client_key: c.key"),
+    (
+        "client_cert_password_file",
+        "c.txt",
+        ", client_cert: c.p12, client_key: c.key",
+    ),
+    ("client_key", "c.key", ", client_cert: c.pem"),
+    ("crit", "1d", ""),
+    ("dane", "true", ""),
+    ("download", "https://a.example/d", ""),
+    ("ehlo", "c.example", ", protocol: smtp"),
+    ("enabled", "false", ""),
+    ("families", "ipv4", ""),
+    ("files", "f.pem", ""),
+    ("grace", "1h", ""),
+    ("hostnames", "b.example", ""),
+    ("interval", "1h", ""),
+    ("key_type", "rsa", ""),
+    ("labels", "{team: office}", ""),
+    ("mx", "b.example", ""),
+    ("name", "one", ""),
+    ("pem", "a.pem", ""),
+    ("pem_dir", "live/*.pem", ""),
+    ("pem_password_file", "p.txt", ", pem: a.p12"),
+    ("port", "8443", ""),
+    ("ports", "[8443]", ""),
+    ("protocol", "imaps", ""),
+    ("proxy_protocol", "v1", ""),
+    ("pubkey_sha256", PIN, ""),
+    ("revocation", "full", ""),
+    ("sha256", PIN, ""),
+    ("sni", "none", ""),
+    ("source_address", "192.0.2.8", ""),
+    ("srv", "_imaps._tcp.b.example", ""),
+    ("sslmate", "b.example", ""),
+    ("timeout", "3s", ""),
+    ("warn", "3d", ""),
+    ("xmpp_domain", "b.example", ", protocol: xmpp"),
+];
+
+const PIN: &str = "d5a2dddeaa13cdb7bd2ab61b02bb1f7e8e8b9bb1d9b0cb2fbd3f9cbb0e8ce7a8";
+
+#[test]
+fn description_shows_every_key_of_an_entry() {
+    let unknown = error(&entry("trust: true, hostnames: a.example, qqqqqqqqqqqq: 1"));
+    let (_, known) = unknown.split_once("known keys: ").unwrap();
+    let tested: Vec<&str> = KEYS_OF_AN_ENTRY.iter().map(|(key, ..)| *key).collect();
+    let known: Vec<&str> = known.split(", ").filter(|key| *key != "trust").collect();
+    assert_eq!(tested, known);
+    for (key, value, more) in KEYS_OF_AN_ENTRY {
+        let is_source = [
+            "download",
+            "pem",
+            "pem_dir",
+            "pubkey_sha256",
+            "sha256",
+            "sslmate",
+        ];
+        let has_source = is_source.contains(&key) || more.contains("pem:");
+        let source = if has_source { "" } else { ", trust: true" };
+        let hosts = match key {
+            "hostnames" | "pem_dir" => "",
+            _ => ", hostnames: a.example",
+        };
+        let second = "\n  - {trust: true, hostnames: z.example}";
+        let described = |own: &str| {
+            let fields = format!("{own}{more}{source}{hosts}");
+            let fields = fields.trim_start_matches(", ");
+            let text = format!("certificates:\n  - {{{fields}}}{second}\n");
+            parse(&text, Path::new(FILE)).map(|inventory| describe(&inventory))
+        };
+        let with_key =
+            described(&format!("{key}: {value}")).unwrap_or_else(|e| panic!("{key}: {e}"));
+        // Without the key, an entry may be incomplete.
+        let without_key = described("").unwrap_or_default();
+        assert_ne!(with_key, without_key, "{key}");
+        let is_shown = match key {
+            "enabled" => !with_key.contains("a.example"),
+            "dane" => with_key.contains("TLSA"),
+            "families" => with_key.contains("IPv4"),
+            "revocation" => with_key.contains("OCSP"),
+            "sni" => with_key.contains("no SNI"),
+            "accept" => with_key.contains("self_signed") && with_key.contains("appliance"),
+            "labels" => with_key.contains("team=office"),
+            "pubkey_sha256" => with_key.contains("one public key"),
+            "sha256" => with_key.contains("one fingerprint"),
+            "download" => with_key.contains("https://a.example"),
+            "ports" => with_key.contains("8443"),
+            _ => with_key.contains(value),
+        };
+        assert!(is_shown, "{key}: {with_key}");
+    }
+}
+
 #[test]
 fn description_shows_each_value_on_one_line() {
     let inventory = read(

@@ -69,7 +69,10 @@ pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, String> {
         }
         let mut settings = inventory.trust.clone();
         settings.ca_files.extend(entry.ca_files.iter().cloned());
-        all.insert(entry.ca_files.clone(), Arc::new(trust::load(&settings)?));
+        all.insert(
+            entry.ca_files.clone(),
+            Arc::new(trust::load(&settings).map_err(|e| e.to_string())?),
+        );
     }
     Ok(Arc::new(all))
 }
@@ -136,9 +139,12 @@ pub async fn prepare(
             let _permit = permit;
             let asked = caught(async {
                 let mut jobs = Vec::new();
-                let deadline = Instant::now() + patience;
+                let time = LocateTime {
+                    lookup: options.of(&entry).timeout,
+                    deadline: Instant::now() + patience,
+                };
                 let none = KnownPlaces::default();
-                let located = locate(&entry, &none, &resolver, &sources, deadline).await;
+                let located = locate(&entry, &none, &resolver, &sources, time).await;
                 let places = Arc::new(located.known);
                 for (entry, failure) in located.entries {
                     let resolved = failure.map(Resolution::failed);
@@ -203,6 +209,22 @@ pub struct Located {
     pub known: KnownPlaces,
 }
 
+/// Time for finding the hosts of an entry.
+#[derive(Clone, Copy, Debug)]
+pub struct LocateTime {
+    /// Maximum duration of one DNS lookup.
+    pub lookup: Duration,
+    /// End of all lookups, and of requests to policy hosts.
+    pub deadline: Instant,
+}
+
+impl LocateTime {
+    /// Returns the end of a DNS lookup that begins now.
+    pub(super) fn end_of_lookup(&self) -> Instant {
+        self.deadline.min(Instant::now() + self.lookup)
+    }
+}
+
 /// Resolves the mail servers of an entry's domains and the hosts of its services, and finds its
 /// files. If DNS fails (SERVFAIL, timeout), known hosts are kept. Also finds the
 /// MTA-STS policies of the domains.
@@ -211,12 +233,12 @@ pub async fn locate(
     known: &KnownPlaces,
     resolver: &Arc<Resolver>,
     sources: &Sources,
-    deadline: Instant,
+    time: LocateTime,
 ) -> Located {
     #[cfg(test)]
     super::tests::panic_on_bad_source(entry);
     if let (true, Some(domain)) = (entry.finds_xmpp_hosts, &entry.reach.xmpp_domain) {
-        return xmpp::locate(entry, domain, resolver, deadline).await;
+        return xmpp::locate(entry, domain, known, resolver, time.end_of_lookup()).await;
     }
     let mut found = entry.clone();
     found.mx.clear();
@@ -228,7 +250,7 @@ pub async fn locate(
     }
     let (mut failed, mut current) = (Vec::new(), KnownPlaces::default());
     for domain in &entry.mx {
-        let mail = match mail_domain(entry, domain, resolver, sources, deadline).await {
+        let mail = match mail_domain(entry, domain, resolver, sources, time).await {
             Ok(mail) => Arc::new(mail),
             Err(error) => {
                 let kept = known.mail.get(domain).filter(|_| !error.is_dns_answer());
@@ -249,7 +271,7 @@ pub async fn locate(
         current.mail.insert(domain.clone(), mail);
     }
     for service in &entry.srv {
-        let places = match resolver.service(service, deadline).await {
+        let places = match resolver.service(service, time.end_of_lookup()).await {
             Ok(targets) => places_of(service, targets),
             Err(error) => {
                 let kept = known.services.get(service);
@@ -285,20 +307,25 @@ async fn mail_domain(
     domain: &Hostname,
     resolver: &Arc<Resolver>,
     sources: &Sources,
-    deadline: Instant,
+    time: LocateTime,
 ) -> Result<MailDomain, ProbeError> {
     let now = Instant::now();
-    let share = now + deadline.saturating_duration_since(now) / MAIL_SHARE;
+    let share = now + time.deadline.saturating_duration_since(now) / MAIL_SHARE;
+    let lookup = time.end_of_lookup();
     let security = async {
         match entry.dane {
             DaneCheck::Off => None,
-            DaneCheck::On | DaneCheck::Required => Some(resolver.is_mx_secure(domain, share).await),
+            DaneCheck::On | DaneCheck::Required => {
+                Some(resolver.is_mx_secure(domain, lookup.min(share)).await)
+            }
         }
     };
     let (hosts, is_authenticated, sts) = tokio::join!(
-        resolver.mail_hosts(domain, deadline),
+        resolver.mail_hosts(domain, lookup),
         security,
-        sources.policies(resolver).of(domain, share),
+        sources
+            .policies(resolver)
+            .of(domain, lookup.min(share), share),
     );
     Ok(MailDomain {
         domain: domain.clone(),
@@ -308,7 +335,7 @@ async fn mail_domain(
     })
 }
 
-fn places_of(service: &Service, targets: Vec<(Hostname, u16)>) -> Vec<FoundPlace> {
+pub(super) fn places_of(service: &Service, targets: Vec<(Hostname, u16)>) -> Vec<FoundPlace> {
     let places = targets.into_iter().map(|(hostname, port)| FoundPlace {
         hostname,
         port,
@@ -440,3 +467,6 @@ pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Target> {
     targets.extend(targets_found(&failed.name, &failed.found));
     targets
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,12 @@
 
 use tokio::time::Instant;
 
-use crate::config::Entry;
+use crate::config::{Entry, FoundPlace};
 use crate::model::{Hostname, Protocol, Service};
 use crate::observation::{ErrorKind, ProbeError};
 use crate::resolve::Resolver;
 
-use super::job::has_names;
+use super::job::{has_names, places_of};
 use super::{KnownPlaces, Located};
 
 /// Services of an XMPP domain, each with the protocol of its hosts.
@@ -20,12 +20,13 @@ const SERVER: [(&str, Protocol); 2] = [
     ("xmpps-server", Protocol::XmppsServer),
 ];
 
-/// Returns the hosts of an entry's XMPP domain, as one entry for each port and protocol. Without SRV
-/// records, the domain is its own host. If the lookups fail, the entry is that of the domain, with
-/// the error.
+/// Finds the hosts of an entry's XMPP domain. Without SRV records, the domain is its own host. If DNS
+/// fails (SERVFAIL, timeout), known hosts are kept, and another entry is that of the domain, with the
+/// error.
 pub(super) async fn locate(
     entry: &Entry,
     domain: &Hostname,
+    known: &KnownPlaces,
     resolver: &Resolver,
     deadline: Instant,
 ) -> Located {
@@ -50,48 +51,68 @@ pub(super) async fn locate(
         Protocol::XmppServer => SERVER,
         _ => CLIENT,
     };
-    let lookup = |(service, protocol): (&str, Protocol)| {
-        let service = Service {
-            name: service.to_owned(),
-            transport: "tcp".to_owned(),
-            domain: domain.clone(),
-            protocol,
+    let services = services.map(|(service, protocol)| Service {
+        name: service.to_owned(),
+        transport: "tcp".to_owned(),
+        domain: domain.clone(),
+        protocol,
+    });
+    let [starttls, direct] = &services;
+    let (starttls, direct) = tokio::join!(
+        resolver.service_if_offered(starttls, deadline),
+        resolver.service_if_offered(direct, deadline),
+    );
+    let mut current = KnownPlaces::default();
+    let mut failure = None;
+    let lookups = services.into_iter().zip([starttls, direct]);
+    let lookups = lookups.map(|(service, lookup)| {
+        let places = match lookup {
+            Ok(hosts) => Ok(hosts.map(|hosts| places_of(&service, hosts))),
+            Err(error) => match known.services.get(&service) {
+                Some(kept) if !error.is_dns_answer() => {
+                    failure = Some(error);
+                    Ok(Some(kept.clone()))
+                }
+                _ => Err(error),
+            },
         };
-        async move {
-            let hosts = resolver.service_if_offered(&service, deadline).await;
-            (protocol, hosts)
+        if let Ok(Some(places)) = &places {
+            current.services.insert(service, places.clone());
         }
-    };
-    let [starttls, direct] = services;
-    let (starttls, direct) = tokio::join!(lookup(starttls), lookup(direct));
-    match combine(domain, [starttls, direct]) {
-        Ok(hosts) if hosts.is_empty() => alone(None),
-        Ok(hosts) => Located {
-            entries: by_place(&entry, &hosts)
-                .map(|entry| (entry, None))
-                .collect(),
-            known: KnownPlaces::default(),
-        },
+        places
+    });
+    match combine(domain, lookups.collect()) {
+        Ok(places) if places.is_empty() => alone(None),
+        Ok(places) => {
+            let found = Entry {
+                hostnames: Vec::new(),
+                found: places,
+                ..entry.clone()
+            };
+            let failed = failure.map(|error| (entry.clone(), Some(error)));
+            Located {
+                entries: std::iter::once((found, None)).chain(failed).collect(),
+                known: current,
+            }
+        }
         Err(error) => alone(Some(error)),
     }
 }
 
-/// A host and its port.
-type Place = (Hostname, u16);
-/// The hosts of a service, which are `None` if the domain does not offer it.
-type Lookup = (Protocol, Result<Option<Vec<Place>>, ProbeError>);
+/// The places of a service, which are `None` if the domain does not offer it.
+type Lookup = Result<Option<Vec<FoundPlace>>, ProbeError>;
 
 /// Combines the results of both services. The list is empty if the domain has no SRV record, so
 /// that it is its own host.
 ///
 /// # Errors
 /// If the domain does not offer the service, or the hosts are unknown.
-fn combine(domain: &Hostname, lookups: [Lookup; 2]) -> Result<Vec<(Protocol, Place)>, ProbeError> {
+fn combine(domain: &Hostname, lookups: Vec<Lookup>) -> Result<Vec<FoundPlace>, ProbeError> {
     let (mut hosts, mut failure, mut is_refused) = (Vec::new(), None, false);
-    for (protocol, lookup) in lookups {
+    for lookup in lookups {
         match lookup {
             Ok(None) => is_refused = true,
-            Ok(Some(found)) => hosts.extend(found.into_iter().map(|host| (protocol, host))),
+            Ok(Some(found)) => hosts.extend(found),
             Err(error) if error.is_dns_answer() => {}
             Err(error) => failure = Some(error),
         }
@@ -114,80 +135,36 @@ fn combine(domain: &Hostname, lookups: [Lookup; 2]) -> Result<Vec<(Protocol, Pla
     }
 }
 
-/// Returns the entries of the hosts, each with the hosts of one port and protocol.
-fn by_place(entry: &Entry, hosts: &[(Protocol, Place)]) -> impl Iterator<Item = Entry> {
-    let mut entries: Vec<Entry> = Vec::new();
-    for (protocol, (hostname, port)) in hosts {
-        let same = |e: &&mut Entry| e.protocol == *protocol && e.ports == [*port];
-        match entries.iter_mut().find(same) {
-            Some(entry) => entry.hostnames.push(hostname.clone()),
-            None => entries.push(Entry {
-                hostnames: vec![hostname.clone()],
-                ports: vec![*port],
-                protocol: *protocol,
-                ..entry.clone()
-            }),
-        }
-    }
-    entries.into_iter()
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::config::SourceSettings;
-
     use super::*;
 
-    fn host(name: &str, port: u16) -> Place {
-        (name.parse().unwrap(), port)
-    }
-
     fn hosts(
-        starttls: Result<Option<Vec<Place>>, ErrorKind>,
-        direct: Result<Option<Vec<Place>>, ErrorKind>,
+        starttls: Result<Option<u16>, ErrorKind>,
+        direct: Result<Option<u16>, ErrorKind>,
     ) -> Result<usize, ErrorKind> {
         let domain = "example.com".parse().unwrap();
-        let error = |kind| ProbeError::new(kind, "x");
-        let lookups = [
-            (Protocol::Xmpp, starttls.map_err(error)),
-            (Protocol::Xmpps, direct.map_err(error)),
-        ];
-        let found = combine(&domain, lookups);
+        let lookup = |found: Result<Option<u16>, ErrorKind>| match found {
+            Ok(port) => Ok(port.map(|port| {
+                let service = "_xmpp-client._tcp.example.com".parse().unwrap();
+                places_of(&service, vec![("a.example".parse().unwrap(), port)])
+            })),
+            Err(kind) => Err(ProbeError::new(kind, "x")),
+        };
+        let found = combine(&domain, vec![lookup(starttls), lookup(direct)]);
         found.map(|hosts| hosts.len()).map_err(|error| error.kind)
     }
 
     #[test]
     fn domain_without_records_is_its_own_host() {
         let (none, servfail) = (ErrorKind::DnsNxdomain, ErrorKind::DnsServfail);
-        let one = || Ok(Some(vec![host("a.example", 5222)]));
         assert_eq!(hosts(Err(none), Err(none)), Ok(0));
-        assert_eq!(hosts(one(), Err(none)), Ok(1));
-        assert_eq!(hosts(one(), Ok(None)), Ok(1));
-        assert_eq!(hosts(one(), Err(servfail)), Ok(1));
+        assert_eq!(hosts(Ok(Some(5222)), Err(none)), Ok(1));
+        assert_eq!(hosts(Ok(Some(5222)), Ok(None)), Ok(1));
+        assert_eq!(hosts(Ok(Some(5222)), Err(servfail)), Ok(1));
+        assert_eq!(hosts(Ok(Some(5222)), Ok(Some(443))), Ok(2));
         assert_eq!(hosts(Err(none), Err(servfail)), Err(servfail));
         let no_address = ErrorKind::DnsNoAddress;
         assert_eq!(hosts(Ok(None), Err(none)), Err(no_address));
-    }
-
-    #[test]
-    fn hosts_of_one_port_and_protocol_are_one_entry() {
-        let entry = Entry::new(SourceSettings::TrustOnly);
-        let hosts = [
-            (Protocol::Xmpp, host("a.example", 5222)),
-            (Protocol::Xmpp, host("b.example", 5222)),
-            (Protocol::Xmpps, host("a.example", 443)),
-        ];
-        let entries: Vec<Entry> = by_place(&entry, &hosts).collect();
-        let [starttls, direct] = entries.as_slice() else {
-            panic!("{entries:?}");
-        };
-        assert_eq!(
-            (starttls.hostnames.len(), &starttls.ports[..]),
-            (2, &[5222][..])
-        );
-        assert_eq!(
-            (direct.protocol, &direct.ports[..]),
-            (Protocol::Xmpps, &[443][..])
-        );
     }
 }

@@ -61,7 +61,7 @@ pub(super) async fn admit(
     }
     runtime.guard.may_name(hostname).map_err(|why| {
         if plan.is_whole() {
-            Refused::Forbidden(why)
+            Refused::Forbidden(why.to_string())
         } else {
             Refused::TooEarly
         }

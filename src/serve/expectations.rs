@@ -11,7 +11,7 @@ use crate::config::{Entry, SourceSettings};
 use crate::judge::Rules;
 use crate::model::{Hostname, Target, Timestamp};
 use crate::scan::{Job, KnownPlaces, ProbeOptions};
-use crate::source::{Failed, Loaded, download_name, source_name};
+use crate::source::{Failed, Loaded, SourceFailure, download_name, source_name};
 use crate::store::{EntryKey, KeySource};
 
 use super::state::SourceRequest;
@@ -45,15 +45,6 @@ pub(super) struct Watch {
     pub(super) up: Option<bool>,
     /// Current failure of the source, if any.
     pub(super) failure: Option<SourceFailure>,
-}
-
-/// Failure of a source.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct SourceFailure {
-    /// Time of the first of the consecutive failures.
-    pub(super) since: Timestamp,
-    /// Error of the last failure, in one line.
-    pub(super) error: String,
 }
 
 /// Changes from a result of a source.

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 
 use crate::config::Entry;
 use crate::observation::ProbeError;
-use crate::scan::{KnownPlaces, locate};
+use crate::scan::{KnownPlaces, LocateTime, locate};
 use crate::source::{Failed, Loaded};
 
 use super::runtime::Runtime;
@@ -38,8 +38,11 @@ pub(super) async fn fetch(
         return Fetched::alone(sources.load_certificate(entry, cn, patience).await);
     }
     let mut answers = Vec::new();
-    let deadline = Instant::now() + patience;
-    let located = locate(entry, known, &scanner.resolver, sources, deadline).await;
+    let time = LocateTime {
+        lookup: runtime.options.of(entry).timeout,
+        deadline: Instant::now() + patience,
+    };
+    let located = locate(entry, known, &scanner.resolver, sources, time).await;
     for (entry, failure) in located.entries {
         match failure {
             None => answers.extend(sources.load(&entry, patience).await),
@@ -52,14 +55,14 @@ pub(super) async fn fetch(
     }
 }
 
-/// Returns the failure that stands for a domain's mail hosts if their lookup failed.
+/// Returns the failure that stands for the hosts of a domain or service if their lookup failed.
 fn unlocated(entry: &Entry, error: &ProbeError) -> Failed {
     let hostnames = entry.hostnames.clone();
     let domain = hostnames.first().map(ToString::to_string);
     Failed {
         name: entry.name.clone().or(domain).unwrap_or_default(),
         found: entry.found.clone(),
-        error: format!("the mail hosts are not known: {error}"),
+        error: format!("the hosts are not known: {error}"),
         hostnames,
         may_pass: true,
         is_gone: error.is_dns_answer(),

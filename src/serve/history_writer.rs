@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::Timestamp;
-use crate::store::{Remembered, Store};
+use crate::store::{KnownLeaf, Place, Remembered, Store};
 
 use super::snapshot::EndpointResult;
 
@@ -56,6 +56,8 @@ pub(super) enum Note {
     Probed(Vec<Arc<EndpointResult>>),
     /// Certificates that the source of this entry returned.
     Remember(String, Vec<Remembered>),
+    /// Known leaves of a host.
+    Leaves(Place, Vec<KnownLeaf>),
     /// Keys of all configured entries, as of a time.
     Entries(BTreeSet<String>, Timestamp),
     /// Command to delete the history before this time.
@@ -141,6 +143,7 @@ fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: 
                 store.note_each(results.iter().map(|result| (&*result.judged, result.at)))
             }
             Note::Remember(key, said) => store.remember(&key, &said),
+            Note::Leaves(place, leaves) => store.keep_leaves(&place, &leaves),
             Note::Entries(keys, now) => store.configured(&keys, now),
             Note::Prune(before) => store.prune(before).map(drop),
         };

@@ -334,8 +334,8 @@ fn how_sources_are(out: &mut Exposition, plan: &Plan, targets: &TargetFiles) {
         }
     }
     for (path, file) in targets.states() {
-        let source = format!("file_sd: {}", path.display());
-        up.insert(source.clone(), file.error.is_none());
+        let source = TargetFiles::source(path);
+        up.insert(source.clone(), file.failure.is_none());
         if let Some(at) = file.last_success {
             last.insert(source, at.0);
         }

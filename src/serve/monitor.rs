@@ -100,9 +100,15 @@ impl Monitor {
             tracing::error!("cannot read the remembered certificates: {error}");
             None
         });
+        let known_leaves = store.as_ref().map(Store::known_leaves).transpose();
+        let known_leaves = known_leaves.unwrap_or_else(|error| {
+            tracing::error!("cannot read the known certificates of hosts: {error}");
+            None
+        });
         let start = Start {
             concurrency: snapshot.runtime.scanner.permits.slots(),
             remembered: remembered.unwrap_or_default(),
+            known_leaves: known_leaves.unwrap_or_default(),
             has_store: store.is_some(),
         };
         let settings = Settings::from(&*snapshot.runtime);

@@ -60,7 +60,7 @@ pub(super) struct Runtime {
     pub(super) modules: BTreeMap<String, ProbeModule>,
     pub(super) webhook_secret: Option<SecretString>,
     /// Files of targets. Their entries are the last ones of the inventory.
-    pub(super) target_files: TargetFiles,
+    pub(super) target_files: Arc<TargetFiles>,
 }
 
 /// One remote vantage.
@@ -109,7 +109,7 @@ impl Runtime {
         let target_files = TargetFiles::read(
             &inventory.file_sd,
             &inventory.defaults,
-            before.map(|before| &before.target_files),
+            before.map(|before| &*before.target_files),
             (setup.clock)(),
         );
         let of_files = target_files.entries().cloned();
@@ -188,7 +188,7 @@ impl Runtime {
             options,
             modules,
             webhook_secret,
-            target_files,
+            target_files: Arc::new(target_files),
             inventory,
         })
     }

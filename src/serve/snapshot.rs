@@ -1,6 +1,7 @@
 //! The monitor's state at one moment. The loop publishes it; every page, metric and API response
 //! reads one.
 
+mod recent;
 mod results;
 
 use std::sync::{Arc, OnceLock};
@@ -17,6 +18,9 @@ use super::history_writer::StateHealth;
 use super::plan::Plan;
 use super::runtime::Runtime;
 
+#[cfg(test)]
+pub(super) use recent::Recent;
+pub(super) use recent::{PERIODS, Period, RecentDay};
 pub(super) use results::{EndpointResult, ResultMap, Since, TargetResults, saw_the_same};
 
 /// The monitor's state at one moment. It is immutable.

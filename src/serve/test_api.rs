@@ -235,13 +235,13 @@ fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<
     };
     let mut entry = entry.clone();
     match query.last("port") {
-        Some(port) => entry.ports = vec![parse_port(port).map_err(|e| bad("port", e))?],
+        Some(port) => entry.ports = vec![parse_port(port).map_err(|e| bad("port", e.to_string()))?],
         None => entry.ports = default_ports(&entry.ports),
     }
-    let named = query.all("hostname").map(str::parse);
+    let named = query.all("hostname").map(str::parse::<Hostname>);
     let mut hostnames: Vec<Hostname> = named
         .collect::<Result<_, _>>()
-        .map_err(|e: String| bad("hostname", e))?;
+        .map_err(|e| bad("hostname", e.to_string()))?;
     if hostnames.is_empty() {
         hostnames.clone_from(&kept.loaded.hostnames);
     }

@@ -8,6 +8,7 @@ use crate::config::{Defaults, Entry, Include, TargetFile, parse_targets};
 use crate::model::Timestamp;
 
 use super::error::{TargetFileError, TargetFileReason};
+use super::failure::SourceFailure;
 use super::pem::Stamp;
 
 /// Maximum files that the patterns match.
@@ -32,8 +33,8 @@ pub struct TargetFiles {
 pub struct KnownFile {
     /// Last good content.
     content: Arc<TargetFile>,
-    /// Reason why the content is not of the present file.
-    pub error: Option<String>,
+    /// Reason why the content is not of the present file, and the time since which it is not.
+    pub failure: Option<SourceFailure>,
     /// Time of the last success.
     pub last_success: Option<Timestamp>,
 }
@@ -79,7 +80,7 @@ impl TargetFiles {
                 before.stamps.0.get(path) == Some(stamp) && before.defaults == *defaults
             });
             let file = match known {
-                Some(known) if is_same && known.error.is_none() => known.clone(),
+                Some(known) if is_same && known.failure.is_none() => known.clone(),
                 _ => read_again(path, defaults, known, now),
             };
             files.insert(path.clone(), file);
@@ -106,10 +107,22 @@ impl TargetFiles {
         self.files.iter().map(|(path, file)| (&**path, file))
     }
 
+    /// Returns the name of a file as a source, for metrics and pages.
+    pub fn source(path: &Path) -> String {
+        format!("file_sd: {}", path.display())
+    }
+
     /// Returns the reasons why files cannot be used.
     pub fn errors(&self) -> Vec<String> {
-        let errors = self.files.values().filter_map(|file| file.error.clone());
-        errors.collect()
+        let failures = self.files.values().filter_map(|file| file.failure.as_ref());
+        failures.map(|failure| failure.error.clone()).collect()
+    }
+}
+
+impl KnownFile {
+    /// Returns the number of hosts and ports in the content that is in use.
+    pub fn targets(&self) -> usize {
+        self.content.entries.len()
     }
 }
 
@@ -129,21 +142,25 @@ fn read_again(
                     tracing::info!("{}: {reason}", path.display());
                 }
             }
-            if known.is_some_and(|known| known.error.is_some()) {
+            if known.is_some_and(|known| known.failure.is_some()) {
                 tracing::info!("{}: the targets can be read again", path.display());
             }
             KnownFile {
                 content: Arc::new(content),
-                error: None,
+                failure: None,
                 last_success: Some(now),
             }
         }
         Err(error) => {
-            if known.is_none_or(|known| known.error.as_ref() != Some(&error)) {
+            let before = known.and_then(|known| known.failure.as_ref());
+            if before.is_none_or(|before| before.error != error) {
                 tracing::warn!("targets not updated, the last good ones stay in use: {error}");
             }
             KnownFile {
-                error: Some(error),
+                failure: Some(SourceFailure {
+                    since: before.map_or(now, |before| before.since),
+                    error,
+                }),
                 ..known.cloned().unwrap_or_default()
             }
         }
@@ -198,6 +215,14 @@ mod tests {
         assert!(error.contains("a.json:"), "{error}");
         let (_, state) = second.states().next().unwrap();
         assert_eq!(state.last_success, Some(Timestamp(1)));
+        assert_eq!(state.targets(), 1);
+        std::fs::write(at("a.json"), "[[").unwrap();
+        let (_, state) = read(Some(&second), 7)
+            .states()
+            .next()
+            .map(|(p, s)| (p.to_owned(), s.clone()))
+            .unwrap();
+        assert_eq!(state.failure.unwrap().since, Timestamp(2));
         std::fs::write(at("a.json"), "[]").unwrap();
         let third = read(Some(&second), 3);
         assert!(hosts(&third).is_empty() && third.errors().is_empty());

@@ -4,6 +4,7 @@ mod account;
 mod credentials;
 mod download;
 mod error;
+mod failure;
 mod file_sd;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
@@ -39,6 +40,7 @@ pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 #[cfg(feature = "serve")]
 pub(crate) use download::name_of as download_name;
 pub use error::{IssuerError, SetupError};
+pub use failure::SourceFailure;
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub use loaded::{Failed, Loaded, source_name};
 pub(crate) use pem::files_of;

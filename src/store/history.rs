@@ -1,6 +1,7 @@
 //! Change history: the results of each endpoint, with the first and the last time of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 use rusqlite::{
@@ -8,12 +9,12 @@ use rusqlite::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::certificate::Certificate;
-use crate::finding::Severity;
-use crate::judge::{Judged, Verdict};
+use crate::finding::{MaterialChange, Severity};
+use crate::judge::{Judged, Verdict, material_changes};
 use crate::model::{Hostname, Timestamp};
 use crate::observation::{Outcome, Reported};
 
+use super::leaf_row::{self, AddLeaf, LEAF_COLUMNS, leaf_columns};
 use super::{Store, StoreError};
 
 /// Maximum spans that are kept of one endpoint. An endpoint that changes at every probe, such as
@@ -68,6 +69,20 @@ pub struct Span {
     pub severity: Severity,
     /// Result before this span.
     pub before: Before,
+    /// Comparison of the certificate with the one that the endpoint served before. `None` if it is
+    /// the same, if there was none, or if an older version recorded one of them.
+    pub replacement: Option<Replacement>,
+    /// Labels of the entry at the last probe.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Replacement of a certificate by another one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// A renewal.
+    Renewal,
+    /// More than a renewal: the differences, at least one.
+    MaterialChange(Vec<MaterialChange>),
 }
 
 /// Result of probes.
@@ -214,7 +229,8 @@ struct Notes<'a> {
     last: Statement<'a>,
     keep: Statement<'a>,
     add_endpoint: Statement<'a>,
-    add_leaf: Statement<'a>,
+    update_labels: Statement<'a>,
+    add_leaf: AddLeaf<'a>,
     add_span: Statement<'a>,
     trim: Statement<'a>,
 }
@@ -223,7 +239,8 @@ impl<'a> Notes<'a> {
     fn new(transaction: &'a Transaction<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             last: transaction.prepare(
-                "SELECT e.id, s.id, l.sha256, s.told, s.error_kind, s.correct, s.chained
+                "SELECT e.id, s.id, l.sha256, s.told, s.error_kind, s.correct, s.chained, e.labels,
+                        l.id IS NOT NULL AND l.key IS NULL
                  FROM endpoints e
                  LEFT JOIN spans s ON s.id = (SELECT max(id) FROM spans WHERE endpoint = e.id)
                  LEFT JOIN leaves l ON l.id = s.leaf
@@ -238,13 +255,8 @@ impl<'a> Notes<'a> {
                 "INSERT INTO endpoints (certificate, hostname, ip, port, protocol, key_type, vantage)
                  VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING id",
             )?,
-            // The update changes nothing. It is needed because `RETURNING` returns no row for `DO
-            // NOTHING`.
-            add_leaf: transaction.prepare(
-                "INSERT INTO leaves (sha256, subject, issuer, issuer_common_name, serial, not_before, not_after)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)
-                 ON CONFLICT (sha256) DO UPDATE SET sha256 = excluded.sha256 RETURNING id",
-            )?,
+            update_labels: transaction.prepare("UPDATE endpoints SET labels = ?2 WHERE id = ?1")?,
+            add_leaf: AddLeaf::new(transaction)?,
             add_span: transaction.prepare(
                 "INSERT INTO spans (endpoint, is_first, first_seen, last_seen, leaf, told, error_kind, error,
                                     correct, chained, severity)
@@ -278,22 +290,30 @@ impl<'a> Notes<'a> {
             .query_map(endpoint, Last::read)?
             .next()
             .transpose()?;
-        if let Some(Last {
-            span: Some(span),
-            seen_row: last,
-            ..
-        }) = &known
-            && *last == seen_row
-        {
-            self.keep.execute(params![span, now.0, severity])?;
-            return Ok(());
-        }
         let id = match &known {
             Some(last) => last.endpoint,
             None => self.add_endpoint.query_row(endpoint, |row| row.get(0))?,
         };
+        let labels = labels_text(&judged.notes.labels);
+        if known.as_ref().map_or("{}", |last| &last.labels) != labels {
+            self.update_labels.execute(params![id, labels])?;
+        }
+        if let Some(Last {
+            span: Some(span),
+            seen_row: last,
+            is_leaf_partial,
+            ..
+        }) = &known
+            && *last == seen_row
+        {
+            if *is_leaf_partial && let Outcome::Served(served) = &judged.observation.outcome {
+                self.add_leaf.certificate(&served.leaf)?;
+            }
+            self.keep.execute(params![span, now.0, severity])?;
+            return Ok(());
+        }
         let (leaf, error) = match &judged.observation.outcome {
-            Outcome::Served(served) => (Some(self.leaf(&served.leaf)?), None),
+            Outcome::Served(served) => (Some(self.add_leaf.certificate(&served.leaf)?), None),
             Outcome::Reported(_) => (None, None),
             Outcome::Failed(error) => (None, Some(shortened(&error.message))),
         };
@@ -311,23 +331,6 @@ impl<'a> Notes<'a> {
         })?;
         self.trim.execute(params![id, MAX_SPANS_OF_ENDPOINT])?;
         Ok(())
-    }
-
-    fn leaf(&mut self, leaf: &Certificate) -> rusqlite::Result<i64> {
-        let facts = leaf.facts().ok();
-        let validity = facts.and_then(crate::certificate::Facts::validity);
-        let text =
-            |of: fn(&crate::certificate::Facts) -> Option<&str>| facts.and_then(of).map(shortened);
-        let values = params![
-            leaf.sha256().to_string(),
-            text(|f| Some(&f.subject)),
-            text(|f| Some(&f.issuer)),
-            text(|f| f.issuer_common_name.as_deref()),
-            text(|f| Some(&f.serial)),
-            validity.map(|(begin, _)| begin.0),
-            validity.map(|(_, end)| end.0),
-        ];
-        self.add_leaf.query_row(values, |row| row.get(0))
     }
 }
 
@@ -370,6 +373,9 @@ struct Last {
     endpoint: i64,
     span: Option<i64>,
     seen_row: SeenRow,
+    labels: String,
+    /// An older version wrote the row of its leaf, without some of its fields.
+    is_leaf_partial: bool,
 }
 
 impl Last {
@@ -384,6 +390,8 @@ impl Last {
                 correct: row.get(5)?,
                 chained: row.get(6)?,
             },
+            labels: row.get(7)?,
+            is_leaf_partial: row.get(8)?,
         })
     }
 }
@@ -411,7 +419,13 @@ impl From<Reported> for ReportedForm {
     }
 }
 
-fn shortened(text: &str) -> String {
+/// Returns labels as they are stored.
+fn labels_text(labels: &BTreeMap<String, String>) -> String {
+    serde_json::to_string(labels).unwrap_or_else(|_| "{}".into())
+}
+
+/// Returns a text, shortened to the maximum that is kept.
+pub(super) fn shortened(text: &str) -> String {
     match text.char_indices().nth(MAX_TEXT_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text.to_owned(),
@@ -422,20 +436,8 @@ fn shortened(text: &str) -> String {
 macro_rules! columns_of {
     ($span:literal, $leaf:literal) => {
         concat!(
-            $leaf,
-            ".sha256, ",
-            $leaf,
-            ".subject, ",
-            $leaf,
-            ".issuer, ",
-            $leaf,
-            ".issuer_common_name, ",
-            $leaf,
-            ".serial, ",
-            $leaf,
-            ".not_before, ",
-            $leaf,
-            ".not_after, ",
+            leaf_columns!($leaf),
+            ", ",
             $span,
             ".told, ",
             $span,
@@ -450,7 +452,7 @@ macro_rules! columns_of {
     };
 }
 /// Number of columns in `columns_of`.
-const SEEN_COLUMNS: usize = 12;
+const SEEN_COLUMNS: usize = LEAF_COLUMNS + 5;
 
 /// Condition of spans whose result needs attention. A severity that this version does not know is
 /// shown too.
@@ -469,16 +471,20 @@ fn spans(
     };
     let sql = format!(
         "SELECT e.certificate, e.hostname, e.ip, e.port, e.vantage,
-                s.first_seen, s.last_seen, s.severity, s.is_first, b.id, e.protocol, e.key_type, {}, {}
+                s.first_seen, s.last_seen, s.severity, s.is_first, b.id, e.protocol, e.key_type, e.labels,
+                {}, {}, {}
          FROM spans s
          JOIN endpoints e ON e.id = s.endpoint
          LEFT JOIN leaves l ON l.id = s.leaf
          LEFT JOIN spans b ON b.id = (SELECT max(id) FROM spans WHERE endpoint = s.endpoint AND id < s.id)
          LEFT JOIN leaves m ON m.id = b.leaf
+         LEFT JOIN leaves p ON p.id = (SELECT leaf FROM spans WHERE endpoint = s.endpoint AND id < s.id
+                                       AND leaf IS NOT NULL ORDER BY id DESC LIMIT 1)
          WHERE {condition} AND s.first_seen >= :since {and_condition}
          ORDER BY s.id DESC LIMIT :limit",
         columns_of!("s", "l"),
         columns_of!("b", "m"),
+        leaf_columns!("p"),
     );
     // Names are stored as [`Hostname`] writes them: in lower case, and international names as
     // A-labels.
@@ -504,9 +510,21 @@ fn spans(
 
 impl Span {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        const OWN: usize = 12;
+        const OWN: usize = 13;
+        const PREVIOUS_LEAF: usize = OWN + 2 * SEEN_COLUMNS;
         let ip: String = row.get(2)?;
         let severity: String = row.get(7)?;
+        let labels: String = row.get(12)?;
+        let leaves = (
+            leaf_row::read(row, PREVIOUS_LEAF)?,
+            leaf_row::read(row, OWN)?,
+        );
+        let replacement = match &leaves {
+            (Some(before), Some(after)) if before.sha256 != after.sha256 => {
+                Some(Replacement::of(material_changes(before, after)))
+            }
+            _ => None,
+        };
         let (seen, correct, chained) = Seen::read(row, OWN)?;
         let before = match (row.get(8)?, row.get::<_, Option<i64>>(9)?) {
             (true, _) => Before::Nothing,
@@ -535,14 +553,41 @@ impl Span {
             chained,
             severity: severity_named(&severity),
             before,
+            replacement,
+            labels: serde_json::from_str(&labels).unwrap_or_default(),
         })
+    }
+}
+
+impl fmt::Display for Replacement {
+    /// Writes the kind of the change, and the reasons.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self::MaterialChange(changes) = self else {
+            return f.write_str("renewal");
+        };
+        f.write_str("material change: ")?;
+        for (position, change) in changes.iter().enumerate() {
+            let separator = if position > 0 { "; " } else { "" };
+            write!(f, "{separator}{change}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Replacement {
+    fn of(changes: Vec<MaterialChange>) -> Self {
+        match changes.is_empty() {
+            true => Self::Renewal,
+            false => Self::MaterialChange(changes),
+        }
     }
 }
 
 impl Seen {
     fn read(row: &Row<'_>, at: usize) -> rusqlite::Result<(Self, Option<bool>, Option<bool>)> {
+        const OTHERS: usize = LEAF_COLUMNS;
         let sha256: Option<String> = row.get(at)?;
-        let reported: Option<String> = row.get(at + 7)?;
+        let reported: Option<String> = row.get(at + OTHERS)?;
         let seen = match (sha256, reported) {
             (Some(sha256), _) => Self::Served {
                 sha256,
@@ -560,7 +605,7 @@ impl Seen {
                     dummy,
                 } = serde_json::from_str(&reported).map_err(|e| {
                     let text = rusqlite::types::Type::Text;
-                    rusqlite::Error::FromSqlConversionFailure(at + 7, text, Box::new(e))
+                    rusqlite::Error::FromSqlConversionFailure(at + OTHERS, text, Box::new(e))
                 })?;
                 Self::Reported {
                     correct,
@@ -569,11 +614,13 @@ impl Seen {
                 }
             }
             (None, None) => Self::Failed {
-                error_kind: row.get(at + 8)?,
-                error: row.get::<_, Option<String>>(at + 9)?.unwrap_or_default(),
+                error_kind: row.get(at + OTHERS + 1)?,
+                error: row
+                    .get::<_, Option<String>>(at + OTHERS + 2)?
+                    .unwrap_or_default(),
             },
         };
-        Ok((seen, row.get(at + 10)?, row.get(at + 11)?))
+        Ok((seen, row.get(at + OTHERS + 3)?, row.get(at + OTHERS + 4)?))
     }
 }
 
@@ -607,8 +654,17 @@ pub(super) fn prune_to(
              WHERE NOT EXISTS (SELECT 1 FROM spans WHERE endpoint = endpoints.id)",
             [],
         )?;
+        // Hosts that have no history have not been probed for as long.
         transaction.execute(
-            "DELETE FROM leaves WHERE NOT EXISTS (SELECT 1 FROM spans WHERE leaf = leaves.id)",
+            "DELETE FROM known_leaves AS k WHERE NOT EXISTS (
+                 SELECT 1 FROM endpoints e WHERE e.certificate = k.certificate AND e.hostname = k.hostname
+                 AND e.port = k.port AND e.protocol = k.protocol AND e.key_type = k.key_type)",
+            [],
+        )?;
+        transaction.execute(
+            "DELETE FROM leaves WHERE NOT EXISTS (SELECT 1 FROM spans WHERE leaf = leaves.id)
+             AND NOT EXISTS (SELECT 1 FROM known_leaves WHERE leaf = leaves.id)
+             AND NOT EXISTS (SELECT 1 FROM known_leaves WHERE replaced = leaves.id)",
             [],
         )?;
     }

@@ -1,5 +1,5 @@
-//! Persistent state: the last results of the sources, and the change history of each endpoint. It
-//! is one SQLite database in the folder of `--state-dir`.
+//! Persistent state: the last results of the sources, the last leaves of each host, and the change
+//! history of each endpoint. It is one SQLite database in the folder of `--state-dir`.
 //!
 //! A commit is in the write-ahead log before a call returns, so a killed process loses only the
 //! transaction in flight. After a power failure the last commits may be missing too
@@ -9,6 +9,8 @@
 mod error;
 mod history;
 mod key;
+mod known_leaves;
+mod leaf_row;
 mod lock;
 mod remembered;
 mod schema;
@@ -22,8 +24,9 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 pub use error::StoreError;
-pub use history::{Before, MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
+pub use history::{Before, MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Replacement, Seen, Span};
 pub use key::{EntryKey, KeySource};
+pub use known_leaves::{KnownLeaf, Place};
 pub use lock::LOCK_NAME;
 pub use remembered::{FORGET_AFTER, Remembered};
 

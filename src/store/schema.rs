@@ -11,7 +11,7 @@ const APPLICATION_ID: i32 = 0x6376_676c;
 /// Migrations, each from the previous version of the schema. The number of applied migrations is
 /// the database's `user_version`. A released migration never changes; a change of the schema is a
 /// new one.
-const MIGRATIONS: [Migration; 2] = [Migration { sql: "
+const MIGRATIONS: [Migration; 3] = [Migration { sql: "
 -- What sources said: an item of an entry, as JSON that names certificates by their SHA-256.
 CREATE TABLE remembered (
     key TEXT NOT NULL,
@@ -87,7 +87,34 @@ CREATE TABLE entries (
     key TEXT PRIMARY KEY NOT NULL,
     last_configured INTEGER NOT NULL
 ) WITHOUT ROWID;
-", then: Some(encode_keys) }];
+", then: Some(encode_keys) }, Migration { sql: "
+-- Fields of a leaf that decide whether its replacement is a renewal. names is a JSON list, and key has a
+-- kind and a size; both are NULL if they are not known.
+ALTER TABLE leaves ADD COLUMN issuer_organization TEXT;
+ALTER TABLE leaves ADD COLUMN names TEXT;
+ALTER TABLE leaves ADD COLUMN key TEXT;
+
+-- Labels of the entry, as a JSON object.
+ALTER TABLE endpoints ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
+
+-- Last leaves of the hosts of entries without an expected certificate; position 0 is the one that was seen
+-- last. replaced is the leaf that this one replaced, while that is reported as a material change.
+CREATE TABLE known_leaves (
+    certificate TEXT NOT NULL,
+    hostname TEXT NOT NULL,
+    port INTEGER NOT NULL,
+    protocol TEXT NOT NULL,
+    key_type TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    leaf INTEGER NOT NULL REFERENCES leaves,
+    replaced INTEGER REFERENCES leaves,
+    is_trusted INTEGER NOT NULL,
+    first_seen INTEGER NOT NULL,
+    PRIMARY KEY (certificate, hostname, port, protocol, key_type, position)
+) WITHOUT ROWID;
+CREATE INDEX known_leaves_by_leaf ON known_leaves (leaf);
+CREATE INDEX known_leaves_by_replaced ON known_leaves (replaced);
+", then: None }];
 
 /// Migration: SQL statements, and a function for the part that SQL cannot do.
 struct Migration {

@@ -1,6 +1,7 @@
 //! Tests of the store, on real files.
 
 mod history;
+mod known_leaves;
 mod migration;
 mod opening;
 mod remembered;
@@ -24,7 +25,7 @@ fn at(minutes: i64) -> Timestamp {
     Timestamp(NOW.0 + minutes * MINUTE)
 }
 
-/// Valid certificates, and two that cannot be parsed.
+/// Valid certificates, of which 4 and 5 cannot be parsed, and 6 renews 0.
 static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
     let validity = Validity::around(NOW, 10, 80);
     let root = Authority::root("Root", validity).unwrap();
@@ -40,6 +41,7 @@ static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
         root.certificate.clone(),
         Certificate::from_der(Vec::new()),
         Certificate::from_der(vec![0x30, 0x80, 0]),
+        leaf("a.example"),
     ]
 });
 

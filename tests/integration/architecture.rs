@@ -98,6 +98,53 @@ fn every_path_in_architecture_exists() {
     assert!(checked > 40, "{checked}");
 }
 
+/// Maximum lines of a file. A longer file has more than one concern.
+const MAX_FILE_LINES: usize = 500;
+/// Longer files, each with the reason. Their length is data.
+const TABLES: [(&str, &str); 2] = [
+    (
+        "crates/certvigil-core/src/finding/detail.rs",
+        "the data of each finding, one variant a code",
+    ),
+    (
+        "crates/certvigil-probe/src/probe/cleartext/suites.rs",
+        "the table of cipher suites",
+    ),
+];
+
+/// Adds the Rust files below a directory that are not tests, with their lines.
+fn code_files(directory: &Path, files: &mut Vec<(String, usize)>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() {
+            if name != "tests" {
+                code_files(&path, files);
+            }
+        } else if name.ends_with(".rs") && name != "tests.rs" {
+            let lines = fs::read_to_string(&path).unwrap().lines().count();
+            let path = path.strip_prefix(root()).unwrap();
+            files.push((path.to_str().unwrap().to_owned(), lines));
+        }
+    }
+}
+
+#[test]
+fn no_file_of_a_library_is_long_except_tables() {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(root().join("crates")).unwrap() {
+        code_files(&entry.unwrap().path().join("src"), &mut files);
+    }
+    assert!(files.len() > 200, "{}", files.len());
+    let is_long = |file: &&(String, usize)| file.1 > MAX_FILE_LINES;
+    let long: BTreeSet<&str> = files.iter().filter(is_long).map(|f| f.0.as_str()).collect();
+    let tables: BTreeSet<&str> = TABLES.iter().map(|(file, _)| *file).collect();
+    assert_eq!(
+        long, tables,
+        "split the file by concern into modules; list it in TABLES only if it is a table"
+    );
+}
+
 #[test]
 fn path_extraction_ignores_other_code_spans() {
     let text = "`src/a.rs` and `--flag`, `make lint`, `a b/c`, `docs/x/`";

@@ -504,7 +504,10 @@ fn every_documentation_link_resolves() {
     assert!(links > 10, "{links}");
 }
 
-/// Every picture that is shown exists, in the Debian package too, and every picture is shown.
+/// Maximum size of a picture: it is in the repository, and loaded with its page.
+const MAX_PICTURE_BYTES: u64 = 150_000;
+
+/// Every picture that is shown exists, is small, in the Debian package too, and every picture is shown.
 #[test]
 fn every_picture_is_shown_and_packaged() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -528,6 +531,10 @@ fn every_picture_is_shown_and_packaged() {
         .map(|entry| entry.unwrap().file_name().into())
         .collect();
     assert_eq!(shown, there);
+    for file in &there {
+        let size = std::fs::metadata(folder.join(file)).unwrap().len();
+        assert!(size < MAX_PICTURE_BYTES, "{}: {size}", file.display());
+    }
     let manifest = std::fs::read_to_string(root.join("Cargo.toml")).unwrap();
     let asset = r#"["docs/pictures/*", "usr/share/doc/certvigil/docs/pictures/", "644"]"#;
     assert!(manifest.contains(asset), "{asset}");

@@ -330,6 +330,111 @@ fn a_password_file_opens_pkcs12() {
     assert!(alone.stderr.contains("--cert <FILE>"), "{alone:?}");
 }
 
+/// The name in the certificate that keytool makes.
+const JAVA_HOST: &str = "java.example";
+const JAVA_PASSWORD: &str = "changeit";
+
+/// Runs keytool in a folder with these options and the password of its keystores.
+fn keytool(folder: &Path, options: &str) -> String {
+    let mut command = Command::new("keytool");
+    command.current_dir(folder).args(options.split(' '));
+    run(command.args(["-storepass", JAVA_PASSWORD]))
+}
+
+/// Keystores of keytool with a self-signed certificate, its DER, and its PEM.
+fn java_files(folder: &Path) {
+    for kind in ["JKS", "JCEKS", "PKCS12"] {
+        keytool(
+            folder,
+            &format!(
+                "-genkeypair -alias a -keyalg EC -validity 90 -dname CN={JAVA_HOST} -ext san=dns:{JAVA_HOST} \
+                 -storetype {kind} -keypass {JAVA_PASSWORD} -keystore {kind}"
+            ),
+        );
+    }
+    // The same certificate in each.
+    keytool(folder, "-exportcert -alias a -keystore PKCS12 -file der");
+    keytool(
+        folder,
+        "-exportcert -rfc -alias a -keystore PKCS12 -file pem",
+    );
+}
+
+#[test]
+#[ignore = "needs openjdk-17-jre-headless"]
+fn files_of_keytool_are_read() {
+    let pki = Pki::new();
+    let folder = pki.path("");
+    java_files(&folder);
+    let password = pki.file(JAVA_PASSWORD);
+    fs::set_permissions(&password, fs::Permissions::from_mode(0o600)).unwrap();
+    let pem = fs::read_to_string(folder.join("pem")).unwrap();
+    let expected = parse_certificates(pem.as_bytes()).unwrap();
+    let verify = |file: &str, more: &[&str]| -> Run {
+        let mut command = command();
+        command.args(["verify", "--no-system-roots", "--ca-file"]);
+        command.arg(folder.join("pem"));
+        command.args(["--format", "json", "--hostname", JAVA_HOST, "--cert"]);
+        command.arg(folder.join("pem")).arg(folder.join(file));
+        command.args(more).output().unwrap().into()
+    };
+    let with_password = ["--cert-password-file", password.to_str().unwrap()];
+    for (file, more) in [("pem", &[][..]), ("der", &[]), ("PKCS12", &with_password)] {
+        let run = verify(file, more);
+        let row = &rows(&run)[0];
+        assert_eq!(row.flag("correct"), Some(true), "{file}: {run:?}");
+        assert_eq!(
+            row.text("/served/leaf/sha256_fingerprint"),
+            expected[0].sha256().to_string(),
+            "{file}"
+        );
+    }
+    let run = verify("PKCS12", &[]);
+    let row = &rows(&run)[0];
+    assert!(
+        row.text("/error").contains("--cert-password-file"),
+        "{run:?}"
+    );
+}
+
+#[test]
+#[ignore = "needs openjdk-17-jre-headless"]
+fn refused_java_keystore_is_converted_by_the_command_in_the_message() {
+    let pki = Pki::new();
+    let folder = pki.path("");
+    java_files(&folder);
+    for kind in ["JKS", "JCEKS"] {
+        let check = Check::new(&pki).expect(&folder.join(kind)).run();
+        assert_eq!(check.code, 3, "{kind}: {check:?}");
+        let advice = check
+            .stderr
+            .split('`')
+            .find(|part| part.starts_with("keytool "));
+        let advice = advice.unwrap_or_else(|| panic!("no command: {check:?}"));
+        // The password is what keytool asks for.
+        let advice = format!(
+            "{} -storepass {JAVA_PASSWORD}",
+            advice.replace("FILE", kind)
+        );
+        let advice = advice.replace(
+            &format!("> {kind}.pem -storepass {JAVA_PASSWORD}"),
+            &format!("-storepass {JAVA_PASSWORD} > {kind}.pem"),
+        );
+        run(Command::new("sh")
+            .args(["-ec", &advice])
+            .current_dir(&folder));
+        let converted = folder.join(format!("{kind}.pem"));
+        let mut command = command();
+        command.args(["verify", "--no-system-roots", "--ca-file"]);
+        command.arg(&converted);
+        command.args(["--format", "json", "--hostname", JAVA_HOST]);
+        let run: Run = command.arg(&converted).output().unwrap().into();
+        let row = &rows(&run)[0];
+        assert_eq!(row.flag("hostname_match"), Some(true), "{kind}: {run:?}");
+        assert_eq!(row.flag("trusted"), Some(true), "{kind}: {run:?}");
+    }
+}
+
 #[test]
 #[ignore = "needs openssl"]
 fn password_file_of_an_entry_opens_its_pkcs12_files() {

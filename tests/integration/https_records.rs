@@ -1,5 +1,6 @@
 //! HTTPS records (RFC 9460): addresses and ports that address records lack.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -148,6 +149,42 @@ fn an_address_of_an_https_record_that_does_not_respond_is_no_fault() {
     assert_eq!(addresses(&run), ["127.0.0.2"]);
     assert_eq!(run.code, 0, "{run:?}");
     assert!(run.stderr.contains("ip=127.0.0.3"), "{}", run.stderr);
+}
+
+/// A server that responds shows a fault to the clients that use the address.
+#[test]
+fn a_failed_handshake_at_an_address_of_an_https_record_is_reported() {
+    let bench = Bench::at("127.0.0.2");
+    let owner = bench.owner();
+    let closing = TcpListener::bind(("127.0.0.3", bench.server.port())).unwrap();
+    std::thread::spawn(move || closing.incoming().for_each(drop));
+    let hints = name_server(move |name| {
+        let hint: &[u8] = &[127, 0, 0, 3];
+        Some(match name == owner {
+            true => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            false => Err(NXDOMAIN),
+        })
+    });
+    let run = bench.check(&hints);
+    let rows = rows(&run);
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    rows[0].assert_right(&[]);
+    assert_eq!(rows[1].ip(), "127.0.0.3");
+    assert_eq!(rows[1].text("/status"), "handshake_error", "{rows:?}");
+}
+
+#[test]
+fn https_records_are_queried_for_https_only() {
+    let bench = Bench::at("0.0.0.0");
+    let hints = name_server(|_| Some(Ok(Vec::new())));
+    let (dns, port) = (hints.address.to_string(), bench.server.port());
+    for protocol in ["imaps", "h3", "xmpps"] {
+        let check = Check::new(&bench.pki).args(&["-4", "--dns", &dns, "--timeout", "1s"]);
+        check.arg(format!("{protocol}://{HOST}:{port}")).run();
+    }
+    let asked = hints.asked();
+    assert!(asked.iter().any(|query| query.kind == A), "{asked:?}");
+    assert!(asked.iter().all(|query| query.kind != HTTPS), "{asked:?}");
 }
 
 #[test]

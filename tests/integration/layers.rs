@@ -1,6 +1,8 @@
 //! The crates of the workspace: each depends only on those below it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
@@ -140,4 +142,168 @@ fn the_core_has_no_runtime_and_no_network() {
             "{outside} is below certvigil-core"
         );
     }
+}
+
+/// The top-level modules of a crate, each with those that it imports.
+type Imports = BTreeMap<String, BTreeSet<String>>;
+
+/// Returns the top-level modules of the sources of a crate, without the root and the tests.
+fn top_level_modules(sources: &Path) -> BTreeSet<String> {
+    let entries = fs::read_dir(sources).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let modules = names.map(|name| name.trim_end_matches(".rs").to_owned());
+    modules
+        .filter(|module| !matches!(module.as_str(), "lib" | "main" | "tests"))
+        .collect()
+}
+
+/// Adds the Rust files below a directory, without tests, each with its module path.
+fn module_files(directory: &Path, above: &[String], files: &mut Vec<(Vec<String>, String)>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        let mut module = above.to_vec();
+        if path.is_dir() && name != "tests" {
+            module.push(name.to_owned());
+            module_files(&path, &module, files);
+        } else if let Some(stem) = name.strip_suffix(".rs").filter(|stem| *stem != "tests") {
+            if stem != "mod" {
+                module.push(stem.to_owned());
+            }
+            files.push((module, fs::read_to_string(&path).unwrap()));
+        }
+    }
+}
+
+/// Returns the code of a file without comments and without its tests.
+fn without_comments_and_tests(text: &str) -> String {
+    let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+    let lines = code.lines().filter(|l| !l.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Returns the first names of the paths after each `prefix`, such as `a` and `b` of
+/// `crate::{a::C, b}`.
+fn names_after(code: &str, prefix: &str) -> Vec<String> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let mut names = Vec::new();
+    for (at, _) in code.match_indices(prefix) {
+        if code[..at].ends_with(is_part) {
+            continue;
+        }
+        let rest = &code[at + prefix.len()..];
+        let Some(list) = rest.strip_prefix('{') else {
+            names.push(
+                rest.split(|c: char| !is_part(c) || c == ':')
+                    .next()
+                    .unwrap(),
+            );
+            continue;
+        };
+        let (mut depth, mut start) = (0, 0);
+        for (end, c) in list.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
+                    let path = list[start..end].trim();
+                    names.push(path.split("::").next().unwrap());
+                    start = end + 1;
+                    if c == '}' {
+                        break;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    names.into_iter().map(str::to_owned).collect()
+}
+
+/// Returns the imports between the top-level modules of a crate.
+fn imports(sources: &Path) -> Imports {
+    let modules = top_level_modules(sources);
+    let mut files = Vec::new();
+    module_files(sources, &[], &mut files);
+    let mut imports: Imports = modules
+        .iter()
+        .map(|m| (m.clone(), BTreeSet::new()))
+        .collect();
+    for (module, text) in files {
+        let Some(importer) = module.first().filter(|top| modules.contains(*top)) else {
+            continue;
+        };
+        let code = without_comments_and_tests(&text);
+        let to_root = "super::".repeat(module.len());
+        let named = ["crate::", &to_root].into_iter();
+        let named = named.flat_map(|prefix| names_after(&code, prefix));
+        let others = named.filter(|name| modules.contains(name) && name != importer);
+        imports.get_mut(importer).unwrap().extend(others);
+    }
+    imports
+}
+
+/// Returns the groups of modules that import each other, directly or through others: the strongly
+/// connected components of more than one module.
+fn circles(imports: &Imports) -> BTreeSet<BTreeSet<&str>> {
+    let reached_from = |module: &str| {
+        let mut reached = BTreeSet::new();
+        let mut left: Vec<&str> = imports[module].iter().map(String::as_str).collect();
+        while let Some(next) = left.pop() {
+            if reached.insert(next) {
+                left.extend(imports[next].iter().map(String::as_str));
+            }
+        }
+        reached
+    };
+    let reached: BTreeMap<&str, BTreeSet<&str>> = imports
+        .keys()
+        .map(|module| (module.as_str(), reached_from(module)))
+        .collect();
+    let groups = reached.iter().map(|(module, others)| {
+        let is_mutual = |other: &&&str| reached[**other].contains(module);
+        others.iter().filter(is_mutual).copied().collect()
+    });
+    groups
+        .filter(|group: &BTreeSet<&str>| !group.is_empty())
+        .collect()
+}
+
+#[test]
+fn no_modules_of_a_crate_import_each_other() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut crates = vec![root.join("src")];
+    for entry in fs::read_dir(root.join("crates")).unwrap() {
+        crates.push(entry.unwrap().path().join("src"));
+    }
+    let mut edges = 0;
+    for sources in crates {
+        let imports = imports(&sources);
+        edges += imports.values().map(BTreeSet::len).sum::<usize>();
+        let circles = circles(&imports);
+        assert!(circles.is_empty(), "{}: {circles:?}", sources.display());
+    }
+    // Fewer edges mean that imports are no longer recognised.
+    assert!(edges > 50, "{edges}");
+}
+
+#[test]
+fn circles_between_modules_are_found() {
+    let names = names_after(
+        "use crate::{a::{X, Y}, b};\nfn f() { crate::c::g(mycrate::d) }",
+        "crate::",
+    );
+    assert_eq!(names, ["a", "b", "c"]);
+    let module = |name: &str, imports: &[&str]| {
+        let imports = imports.iter().map(|i| (*i).to_owned()).collect();
+        (name.to_owned(), imports)
+    };
+    let imports = Imports::from([
+        module("a", &["b"]),
+        module("b", &["c"]),
+        module("c", &["a", "d"]),
+        module("d", &[]),
+    ]);
+    let circle = BTreeSet::from(["a", "b", "c"]);
+    assert_eq!(circles(&imports), BTreeSet::from([circle]));
 }

@@ -1,5 +1,8 @@
 //! `srv:` targets: the hosts of a service, found by its SRV records.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crate::dns::knot;
 use crate::fixture::check::{Check, Row, rows};
 use crate::fixture::dns::{A, DnsQuery, DnsResponse, NXDOMAIN, NameServer, SERVFAIL, wire_name};
@@ -167,6 +170,58 @@ fn an_inventory_may_name_a_service() {
         is_right("127.0.0.2") && is_right("127.0.0.3")
     });
 }
+
+/// Both services of an XMPP domain have hosts of their own. A failure of DNS must not remove those
+/// of one.
+#[test]
+fn dns_failure_keeps_the_hosts_of_both_services_of_an_xmpp_target() {
+    let pki = Pki::new();
+    let server = Server::tls("0.0.0.0", tls::config(&pki, &pki.leaf(&["chat.example"])));
+    let port = server.port();
+    let is_failing = Arc::new(AtomicBool::new(false));
+    let state = is_failing.clone();
+    let dns = NameServer::start(move |asked: &DnsQuery| {
+        let said = |kind, data: Vec<u8>| DnsResponse {
+            records: vec![(asked.name.clone(), kind, data)],
+            ..DnsResponse::default()
+        };
+        Some(match (asked.name.as_str(), asked.kind) {
+            (_, SRV) if state.load(Ordering::SeqCst) => DnsResponse {
+                code: SERVFAIL,
+                ..DnsResponse::default()
+            },
+            ("_xmpp-client._tcp.chat.example", SRV) => said(SRV, srv(1, port, "one.example.net")),
+            ("_xmpps-client._tcp.chat.example", SRV) => said(SRV, srv(1, port, "two.example.net")),
+            ("one.example.net", A) => said(A, vec![127, 0, 0, 2]),
+            ("two.example.net", A) => said(A, vec![127, 0, 0, 3]),
+            _ => DnsResponse::default(),
+        })
+    });
+    let inventory = format!(
+        "defaults: {{interval: 1s, timeout: 5s}}\ndns: \"{}\"\n\
+         trust: {{system: false, ca_files: [{}]}}\n\
+         certificates:\n- {{trust: true, hostnames: [127.0.0.1], port: {port}}}\n",
+        dns.address,
+        pki.path("root.pem").display(),
+    );
+    let exporter = Exporter::start(&inventory, &["xmpp:chat.example"], |_| {});
+    for (fails, row_of_domain) in [(false, 0), (true, 1), (false, 0)] {
+        is_failing.store(fails, Ordering::SeqCst);
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        exporter.wait_for_metrics("both hosts, and the failure", |metrics| {
+            let count = |host: &str, more: &str| {
+                let labels = [r#"certificate="chat.example""#, host, more];
+                metrics.samples("certvigil_endpoint_status", &labels).len() / STATUSES
+            };
+            count(r#"hostname="one.example.net""#, r#"ip="127.0.0.2""#) == 1
+                && count(r#"hostname="two.example.net""#, r#"ip="127.0.0.3""#) == 1
+                && count(r#"hostname="chat.example""#, "") == row_of_domain
+        });
+    }
+}
+
+/// Each endpoint has a sample for each status.
+const STATUSES: usize = 4;
 
 #[test]
 #[ignore = "needs knot"]

@@ -2,6 +2,7 @@
 //! after the probe.
 
 use std::fs;
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -49,10 +50,14 @@ impl Bench {
 
     /// Checks the server and asserts that it is ok.
     fn look(&self, protocol: &str, port: u16) {
+        self.look_with(protocol, port, &[]);
+    }
+
+    fn look_with(&self, protocol: &str, port: u16, args: &[&str]) {
         let resolve = format!("{HOST}:{port}:{HERE}");
         let check = Check::new(&self.pki).expect(&self.pki.full_chain(&self.leaf));
         let check = check.arg(format!("{protocol}://{HOST}:{port}"));
-        let row = check.args(&["--resolve", &resolve]).row();
+        let row = check.args(&["--resolve", &resolve]).args(args).row();
         row.assert_right(&[]);
         assert_eq!(row.text("/protocol"), protocol);
     }
@@ -70,6 +75,11 @@ fn assert_clean(server: &Process, file: &str, has: &str, complaints: &[&str]) {
     });
     let count: usize = complaints.iter().map(|c| log.matches(c).count()).sum();
     assert!(count <= READINESS_CONNECTIONS, "{complaints:?}:\n{log}");
+}
+
+/// Waits until another port of a server accepts connections.
+pub(crate) fn wait_for_port(port: u16) {
+    wait_until("another port", || TcpStream::connect((HERE, port)).ok());
 }
 
 #[test]
@@ -131,6 +141,142 @@ fn postfix_logs_no_error_after_a_probe() {
         &complaints,
     );
     assert_clean(&server, "log", "quit=1 commands=1", &complaints);
+}
+
+/// Packages that cannot be installed are unpacked here: `tests/packages.sh`.
+const UNPACKED: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/unpacked");
+/// User and group of Exim, a number that no other user has.
+const EXIM_ID: &str = "64242";
+
+/// Exim exits if the user that its package creates does not exist. In a mount namespace, it does.
+#[test]
+#[ignore = "needs exim4-daemon-light, unpacked, and util-linux"]
+fn exim_logs_no_error_after_a_probe() {
+    let bench = Bench::new();
+    if !bench.is_root {
+        #[allow(clippy::print_stderr)] // a skipped test should print that it was skipped
+        {
+            eprintln!("not run: Exim is started by root only");
+        }
+        return;
+    }
+    let smtps = bench.more[0];
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        let config = format!(
+            "primary_hostname = {HOST}\nkeep_environment =\nspool_directory = {base}/spool\n\
+             log_file_path = {base}/%slog\nlog_selector = +all\npid_file_path = {base}/pid\n\
+             local_interfaces = {HERE}\ndaemon_smtp_ports = {port} : {smtps}\ntls_on_connect_ports = {smtps}\n\
+             tls_advertise_hosts = *\ntls_certificate = {chain}\ntls_privatekey = {key}\n\
+             host_lookup =\nrfc1413_hosts =\n"
+        );
+        let file = |name: &str| folder.join(name).display().to_string();
+        fs::write(file("exim.conf"), config).unwrap();
+        fs::create_dir(file("spool")).unwrap();
+        let users = fs::read_to_string("/etc/passwd").unwrap();
+        let users = format!("{users}Debian-exim:x:{EXIM_ID}:{EXIM_ID}::{base}:/bin/false\n");
+        fs::write(file("passwd"), users).unwrap();
+        let groups = fs::read_to_string("/etc/group").unwrap();
+        fs::write(file("group"), format!("{groups}Debian-exim:x:{EXIM_ID}:\n")).unwrap();
+        for owned in [file("spool"), key, base.to_string()] {
+            run(Command::new("chown").arg(EXIM_ID).arg(owned));
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-ec"]);
+        command.arg(
+            "mount --bind passwd /etc/passwd; mount --bind group /etc/group; exec \"$0\" \"$@\"",
+        );
+        command.arg(format!("{UNPACKED}/exim4-daemon-light/usr/sbin/exim4"));
+        command.arg("-C").arg(file("exim.conf")).arg("-bdf");
+        command
+    });
+    bench.look("smtp", server.port);
+    bench.look("smtps", smtps);
+    let complaints = ["TLS error", "SMTP protocol", "unexpected disconnection"];
+    assert_clean(&server, "mainlog", "closed by QUIT", &complaints);
+}
+
+/// As a peer of innd, the client reaches nnrpd, which has STARTTLS, by MODE READER only.
+#[test]
+#[ignore = "needs inn2, unpacked"]
+fn innd_starts_tls_after_mode_reader() {
+    let bench = Bench::new();
+    let news = format!("{UNPACKED}/inn2/usr/lib/news");
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        let base = folder.display();
+        let (user, group) = match bench.is_root {
+            true => ("news\n".to_owned(), "news\n".to_owned()),
+            false => (
+                run(Command::new("id").arg("-un")),
+                run(Command::new("id").arg("-gn")),
+            ),
+        };
+        for name in [
+            "etc",
+            "db",
+            "logs",
+            "run",
+            "tmp",
+            "spool/articles",
+            "spool/overview",
+        ] {
+            fs::create_dir_all(folder.join(name)).unwrap();
+        }
+        let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+        let config = format!(
+            "mta: /bin/true\ndomain: example.com\npathhost: {HOST}\npathnews: {news}\npathetc: {base}/etc\n\
+             pathdb: {base}/db\npathspool: {base}/spool\npathlog: {base}/logs\npathrun: {base}/run\n\
+             pathtmp: {base}/tmp\nrunasuser: {user}runasgroup: {group}ovmethod: tradindexed\nhismethod: hisv6\n\
+             enableoverview: true\nbindaddress: {HERE}\nport: {port}\nnnrpdloadlimit: 0\n\
+             tlscertfile: {chain}\ntlskeyfile: {key}\n"
+        );
+        write("etc/inn.conf", &config);
+        write("etc/newsfeeds", "ME:!*::\n");
+        write(
+            "etc/incoming.conf",
+            &format!("peer here {{\n hostname: \"{HERE}\"\n}}\n"),
+        );
+        write(
+            "etc/storage.conf",
+            "method tradspool {\n newsgroups: *\n class: 0\n}\n",
+        );
+        let readers = "auth x { hosts: * default: <x> }\naccess x { users: * newsgroups: * }\n";
+        write("etc/readers.conf", readers);
+        let groups = ["control", "control.cancel", "junk"];
+        let groups = groups.map(|name| format!("{name} 0000000000 0000000001 n\n"));
+        write("db/active", &groups.concat());
+        write("db/history", "");
+        if bench.is_root {
+            run(Command::new("chown").args(["-R", "news:news"]).arg(folder));
+        }
+        // As its own user: the tools of INN refuse root.
+        let inn_conf = folder.join("etc/inn.conf");
+        let as_news = |program: &str| {
+            let program = format!("{news}/bin/{program}");
+            let mut command = match bench.is_root {
+                true => Command::new("setpriv"),
+                false => Command::new(&program),
+            };
+            if bench.is_root {
+                command.args(["--reuid=news", "--regid=news", "--clear-groups"]);
+                command.arg(program);
+            }
+            command
+                .env("INNCONF", &inn_conf)
+                .env("LD_LIBRARY_PATH", &news);
+            command
+        };
+        run(as_news("makedbz")
+            .args(["-s", "1000", "-i", "-o", "-f"])
+            .arg(folder.join("db/history")));
+        let mut command = as_news("innd");
+        command.args(["-d", "-f"]);
+        command
+    });
+    // It starts a process for each reader, which takes seconds on a busy machine.
+    bench.look_with("nntp", server.port, &["--timeout", "60s"]);
 }
 
 #[test]
@@ -252,6 +398,71 @@ fn prosody_logs_no_error_after_a_probe() {
     bench.look("xmpps", c2s_tls);
     let complaints = ["not-well-formed", "invalid XML", "No stream features"];
     assert_clean(&server, "prosody.log", "Client disconnected", &complaints);
+}
+
+/// Returns the command that runs ejabberd in a folder, with the ports of its client and server
+/// listeners: STARTTLS, then TLS first.
+pub(crate) fn ejabberd(
+    folder: &Path,
+    here: &str,
+    [c2s, s2s, c2s_tls, s2s_tls]: [u16; 4],
+    domain: &str,
+    (chain, key): (&str, &str),
+) -> Command {
+    let base = folder.display();
+    let listen = |port: u16, module: &str, more: &str| {
+        format!(" - {{port: {port}, ip: \"{here}\", module: {module}{more}}}\n")
+    };
+    let config = format!(
+        "loglevel: debug\nhosts:\n - {domain}\ncertfiles:\n - {chain}\n - {key}\n\
+         s2s_use_starttls: optional\nlisten:\n{}{}{}{}",
+        listen(s2s, "ejabberd_s2s_in", ""),
+        listen(c2s_tls, "ejabberd_c2s", ", tls: true"),
+        listen(s2s_tls, "ejabberd_s2s_in", ", tls: true"),
+        listen(c2s, "ejabberd_c2s", ", starttls: true"),
+    );
+    fs::write(folder.join("ejabberd.yml"), config).unwrap();
+    let mut command = Command::new("erl");
+    command.args(["-noinput", "-noshell", "-mnesia", "dir"]);
+    command.arg(format!("\"{base}/db\""));
+    command.args(["-s", "ejabberd"]);
+    // Debian's path of the libraries of Erlang.
+    let libraries = glob::glob("/usr/lib/*/ejabberd-*/ebin").unwrap();
+    let libraries = libraries.filter_map(Result::ok).next();
+    let libraries = libraries.expect("ejabberd is not installed");
+    command.env("ERL_LIBS", libraries.ancestors().nth(2).unwrap());
+    command.env("EJABBERD_CONFIG_PATH", folder.join("ejabberd.yml"));
+    command.env("EJABBERD_LOG_PATH", folder.join("ejabberd.log"));
+    command.env("HOME", folder);
+    command
+}
+
+#[test]
+#[ignore = "needs ejabberd"]
+fn ejabberd_logs_no_error_after_a_probe() {
+    let bench = Bench::new();
+    let [s2s, c2s_tls, s2s_tls, _] = bench.more;
+    let server = Process::start(&[HERE], |folder, port| {
+        let (chain, key) = bench.install(folder);
+        ejabberd(
+            folder,
+            HERE,
+            [port, s2s, c2s_tls, s2s_tls],
+            HOST,
+            (&chain, &key),
+        )
+    });
+    for (protocol, port) in [
+        ("xmpp", server.port),
+        ("xmpp-server", s2s),
+        ("xmpps", c2s_tls),
+        ("xmpps-server", s2s_tls),
+    ] {
+        wait_for_port(port);
+        bench.look(protocol, port);
+    }
+    let complaints = ["not-well-formed", "[error]", "invalid-xml"];
+    assert_clean(&server, "ejabberd.log", "stream reset", &complaints);
 }
 
 #[test]

@@ -141,6 +141,23 @@ fn every_name_must_match() {
 }
 
 #[test]
+fn silent_pipe_is_an_error_after_the_timeout() {
+    let bench = Bench::new();
+    for flag in ["--key", "--cert-password-file", "--cert"] {
+        let pipe = bench.pki.path(flag);
+        crate::fixture::process::run(Command::new("mkfifo").arg(&pipe));
+        let mut command = command();
+        command
+            .args(["verify", "--timeout", "200ms", flag])
+            .arg(&pipe);
+        let run: Run = command.arg(bench.fullchain()).output().unwrap().into();
+        assert_eq!(run.code, 3, "{flag}: {run:?}");
+        let says = "the pipe or device did not end within 0.2 s";
+        assert!(run.stderr.contains(says), "{flag}: {run:?}");
+    }
+}
+
+#[test]
 fn a_gap_a_wrong_order_and_an_unknown_root_are_found() {
     let bench = Bench::new();
     let (leaf, intermediate) = (&bench.leaf.certificate, &bench.pki.intermediate.certificate);

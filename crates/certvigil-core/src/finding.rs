@@ -18,8 +18,9 @@ pub use accepted::{Acceptance, EntryNotes};
 pub use client::{Client, Property, Refusal, Trait, TraitPosition};
 pub use detail::{
     ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
-    MAX_LISTED_ADDRESSES, MAX_LISTED_RECORDS, Missing, Namesake, NoPath, Nonconformant, Older,
-    Refused, RevocationReporter, Seen, StsMismatch, TlsaMismatch, TlsaMissing, Untrusted, Wanted,
+    MAX_LISTED_ADDRESSES, MAX_LISTED_NAMES, MAX_LISTED_RECORDS, MaterialChange, Missing, Namesake,
+    NoPath, Nonconformant, Older, Refused, RevocationReporter, Seen, StsMismatch, TlsaMismatch,
+    TlsaMissing, Untrusted, Wanted,
 };
 pub use fault::{AlgorithmName, Fault, FaultKind};
 pub use text::Text;
@@ -75,6 +76,7 @@ impl fmt::Display for Severity {
 macro_rules! codes {
     ($($variant:ident $name:literal [$($severity:ident)+] $meaning:literal;)+) => {
         /// The subject of a finding. The names are fixed: scripts and alerts match on them.
+        // Exhaustive: a new code must not compile until every output handles it.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Code { $(#[doc = $meaning] $variant,)+ }
 
@@ -135,6 +137,7 @@ codes! {
     BadOcspStaple "bad_ocsp_staple" [Warning] "The stapled OCSP response is of no use.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";
     VantagesDisagree "vantages_disagree" [Warning] "Looks at one address from two places differ.";
+    MaterialChange "material_change" [Warning] "Another certificate than before is served, and it is not a renewal.";
     SourceStale "source_stale" [Warning] "What is expected was last heard of a while ago, since its source does not answer.";
     RootIncluded "root_included" [Info] "The root is served along, which clients do not need.";
     DuplicateCertificate "duplicate_certificate" [Info] "A certificate is served more than once.";

@@ -9,9 +9,19 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use crate::model::Hostname;
+use crate::model::{Hostname, HostnameError};
 
 /// Targets that an on-demand probe may have, in addition to the monitored ones.
+///
+/// ```
+/// use certvigil_core::guard::{AllowedError, Guard};
+///
+/// let guard = Guard::new(vec!["*.example.com".parse()?, "10.0.0.0/8".parse()?]);
+/// assert!(guard.may_reach([10, 1, 2, 3].into()).is_ok());
+/// let refused = guard.may_reach([127, 0, 0, 1].into()).unwrap_err();
+/// assert!(refused.to_string().starts_with("127.0.0.1 is loopback"));
+/// # Ok::<(), AllowedError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Guard {
     allow: Vec<Allowed>,
@@ -28,7 +38,7 @@ impl Guard {
     ///
     /// # Errors
     /// Returns the reason, and the setting that would allow the host.
-    pub fn may_name(&self, hostname: &Hostname) -> Result<(), String> {
+    pub fn may_name(&self, hostname: &Hostname) -> Result<(), Refused> {
         let is_allowed = match hostname {
             Hostname::Dns(name) => self.allow.iter().any(|allowed| allowed.covers_name(name)),
             Hostname::Ip(ip) => self.names_network_of(*ip),
@@ -39,13 +49,9 @@ impl Guard {
             return Ok(());
         }
         Err(match hostname {
-            Hostname::Dns(name) => format!(
-                "{name} is not in the inventory, and no host pattern of `probe.allow` fits it"
-            ),
-            Hostname::Ip(ip) => {
-                format!("{ip} is not in the inventory, and no network of `probe.allow` contains it")
-            }
-            Hostname::File(_) => "a file is not probed on demand".into(),
+            Hostname::Dns(name) => Refused::Name { name: name.clone() },
+            Hostname::Ip(ip) => Refused::Address { ip: *ip },
+            Hostname::File(_) => Refused::File,
         })
     }
 
@@ -55,11 +61,9 @@ impl Guard {
     ///
     /// # Errors
     /// Returns the kind of address, and the setting that would allow it.
-    pub fn may_reach(&self, ip: IpAddr) -> Result<(), String> {
+    pub fn may_reach(&self, ip: IpAddr) -> Result<(), Refused> {
         match private_use(ip) {
-            Some(what) if !self.names_network_of(ip) => Err(format!(
-                "{ip} is {what}: it is probed only if a network of `probe.allow` contains it"
-            )),
+            Some(kind) if !self.names_network_of(ip) => Err(Refused::NotPublic { ip, kind }),
             _ => Ok(()),
         }
     }
@@ -72,6 +76,35 @@ impl Guard {
             Allowed::EveryName | Allowed::Below(_) | Allowed::Name(_) => false,
         })
     }
+}
+
+/// Reason for which a client must not request a probe, with the setting that would allow it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Refused {
+    /// No pattern covers the name.
+    #[error("{name} is not in the inventory, and no host pattern of `probe.allow` fits it")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// No network contains the address.
+    #[error("{ip} is not in the inventory, and no network of `probe.allow` contains it")]
+    Address {
+        /// The address.
+        ip: IpAddr,
+    },
+    /// A request names a file.
+    #[error("a file is not probed on demand")]
+    File,
+    /// A name has an address that is not public, and no network contains it.
+    #[error("{ip} is {kind}: it is probed only if a network of `probe.allow` contains it")]
+    NotPublic {
+        /// The address.
+        ip: IpAddr,
+        /// The kind of address, as an attribute in English: `loopback`.
+        kind: &'static str,
+    },
 }
 
 /// An item of `probe.allow`.
@@ -100,36 +133,67 @@ impl Allowed {
     }
 }
 
+/// Reason for which text is not an item of `probe.allow`.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AllowedError {
+    /// A star has another position than before the first dot.
+    #[error(
+        "`{text}`: a star must be alone, for every name, or before the first dot, as in *.example.com"
+    )]
+    Star {
+        /// The text.
+        text: String,
+    },
+    /// A star precedes an address.
+    #[error("`{text}`: an address has no names below it; write a network as 192.0.2.0/24")]
+    BelowAddress {
+        /// The text.
+        text: String,
+    },
+    /// It names a file.
+    #[error("`{text}` is a file, which no pattern allows")]
+    File {
+        /// The text.
+        text: String,
+    },
+    /// It is not a host name.
+    #[error(transparent)]
+    Hostname(#[from] HostnameError),
+    /// It is not a network.
+    #[error(transparent)]
+    Network(#[from] NetworkError),
+}
+
 impl FromStr for Allowed {
-    type Err = String;
+    type Err = AllowedError;
 
     /// Parses a host name, `*.` followed by one, `*`, an address or a network (`192.0.2.0/24`).
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, AllowedError> {
+        let own = || text.to_owned();
         if text == "*" {
             return Ok(Self::EveryName);
         }
         if text.contains('/') {
-            return text.parse().map(Self::Network);
+            return Ok(Self::Network(text.parse()?));
         }
         let below = text.strip_prefix("*.");
         if below.unwrap_or(text).contains('*') {
-            return Err(format!(
-                "`{text}`: a star must be alone, for every name, or before the first dot, as in *.example.com"
-            ));
+            return Err(AllowedError::Star { text: own() });
         }
         if let Some(parent) = below {
-            return match parent.parse()? {
+            return match parent.parse::<Hostname>()? {
                 Hostname::Dns(parent) => Ok(Self::Below(parent)),
-                Hostname::Ip(_) | Hostname::File(_) => Err(format!(
-                    "`{text}`: an address has no names below it; write a network as 192.0.2.0/24"
-                )),
+                Hostname::Ip(_) | Hostname::File(_) => {
+                    Err(AllowedError::BelowAddress { text: own() })
+                }
             };
         }
-        Ok(match text.parse()? {
+        Ok(match text.parse::<Hostname>()? {
             Hostname::Dns(name) => Self::Name(name),
             Hostname::Ip(ip) => Self::Network(Network::of_one(ip)),
             Hostname::File(_) => {
-                return Err(format!("`{text}` is a file, which no pattern allows"));
+                return Err(AllowedError::File { text: own() });
             }
         })
     }
@@ -183,11 +247,37 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
-    type Err = String;
+/// Reason for which text is not a network.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NetworkError {
+    /// It has another syntax.
+    #[error("`{text}` is not a network: write it as 192.0.2.0/24")]
+    Syntax {
+        /// The text.
+        text: String,
+    },
+    /// The address has bits after the prefix.
+    #[error(
+        "`{text}` names one address in a network: write {network} for the network, or {ip} for the address"
+    )]
+    HostBits {
+        /// The text.
+        text: String,
+        /// The network that contains the address.
+        network: Network,
+        /// The address.
+        ip: IpAddr,
+    },
+}
 
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("`{text}` is not a network: write it as 192.0.2.0/24");
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let wrong = || NetworkError::Syntax {
+            text: text.to_owned(),
+        };
         let (address, bits) = text.split_once('/').ok_or_else(wrong)?;
         let ip: IpAddr = address.parse().map_err(|_| wrong())?;
         let is_plain = bits.bytes().all(|b| b.is_ascii_digit());
@@ -206,9 +296,11 @@ impl FromStr for Network {
             _ => Self { first, bits },
         };
         if first != ip {
-            return Err(format!(
-                "`{text}` names one address in a network: write {network} for the network, or {ip} for the address"
-            ));
+            return Err(NetworkError::HostBits {
+                text: text.to_owned(),
+                network,
+                ip,
+            });
         }
         Ok(network)
     }

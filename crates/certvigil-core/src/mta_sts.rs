@@ -1,6 +1,6 @@
 //! MTA-STS (RFC 8461): the record that announces the policy of a mail domain, and the policy.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::certificate::printable;
 use crate::model::Hostname;
@@ -81,8 +81,59 @@ pub enum StsFault {
     /// The policy does not have the syntax of RFC 8461, section 3.2.
     InvalidPolicy {
         /// The reason.
-        reason: String,
+        reason: PolicyFault,
     },
+}
+
+/// The fault of a policy file.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum PolicyFault {
+    /// It is not UTF-8.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    /// A line has no colon.
+    #[error("the line `{line}` has no colon")]
+    NoColon {
+        /// The beginning of the line.
+        line: String,
+    },
+    /// A required field is missing.
+    #[error("it has no `{field}`")]
+    Missing {
+        /// The name of the field.
+        field: &'static str,
+    },
+    /// The version is unknown.
+    #[error("the version is `{version}`")]
+    Version {
+        /// The beginning of the version.
+        version: String,
+    },
+    /// The mode is unknown.
+    #[error("the mode is `{mode}`")]
+    Mode {
+        /// The beginning of the mode.
+        mode: String,
+    },
+    /// The maximum age is not a number up to 31557600 (RFC 8461, section 3.2).
+    #[error("`max_age` is `{max_age}`")]
+    MaxAge {
+        /// The beginning of the maximum age.
+        max_age: String,
+    },
+    /// A mail host is neither a host name nor a wildcard.
+    #[error("`mx: {mx}` is not a host name or a wildcard")]
+    Mx {
+        /// The beginning of the mail host.
+        mx: String,
+    },
+}
+
+impl Serialize for PolicyFault {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 impl StsMode {
@@ -155,8 +206,9 @@ impl StsPolicy {
         Self::read(body).map_err(|reason| StsFault::InvalidPolicy { reason })
     }
 
-    fn read(body: &[u8]) -> Result<Self, String> {
-        let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned())?;
+    fn read(body: &[u8]) -> Result<Self, PolicyFault> {
+        let text = std::str::from_utf8(body).map_err(|_| PolicyFault::NotUtf8)?;
+        let missing = |field| PolicyFault::Missing { field };
         let (mut version, mut mode, mut max_age) = (None, None, None);
         let mut mx = Vec::new();
         for line in text.lines().map(|line| line.trim_end_matches([' ', '\t'])) {
@@ -165,7 +217,7 @@ impl StsPolicy {
             }
             let (name, value) = line
                 .split_once(':')
-                .ok_or_else(|| format!("the line `{}` has no colon", quoted(line)))?;
+                .ok_or_else(|| PolicyFault::NoColon { line: quoted(line) })?;
             let value = value.trim_start_matches([' ', '\t']);
             match name {
                 "version" => version = version.or(Some(value)),
@@ -177,24 +229,36 @@ impl StsPolicy {
         }
         match version {
             Some(VERSION) => {}
-            Some(other) => return Err(format!("the version is `{}`", quoted(other))),
-            None => return Err("it has no `version`".into()),
+            Some(other) => {
+                return Err(PolicyFault::Version {
+                    version: quoted(other),
+                });
+            }
+            None => return Err(missing("version")),
         }
         let mode = match mode {
             Some("enforce") => StsMode::Enforce,
             Some("testing") => StsMode::Testing,
             Some("none") => StsMode::None,
-            Some(other) => return Err(format!("the mode is `{}`", quoted(other))),
-            None => return Err("it has no `mode`".into()),
+            Some(other) => {
+                return Err(PolicyFault::Mode {
+                    mode: quoted(other),
+                });
+            }
+            None => return Err(missing("mode")),
         };
-        let max_age = max_age.ok_or("it has no `max_age`")?;
+        let max_age = max_age.ok_or(missing("max_age"))?;
         let is_number = !max_age.is_empty() && max_age.bytes().all(|b| b.is_ascii_digit());
         let max_age = match max_age.parse::<u64>() {
             Ok(seconds) if is_number && seconds <= MAX_AGE => seconds,
-            _ => return Err(format!("`max_age` is `{}`", quoted(max_age))),
+            _ => {
+                return Err(PolicyFault::MaxAge {
+                    max_age: quoted(max_age),
+                });
+            }
         };
         if mx.is_empty() && mode != StsMode::None {
-            return Err("it has no `mx`".into());
+            return Err(missing("mx"));
         }
         Ok(Self { mode, mx, max_age })
     }
@@ -216,9 +280,9 @@ impl StsPolicy {
 }
 
 /// Returns the pattern of an `mx` field in normal form.
-fn pattern(value: &str) -> Result<String, String> {
+fn pattern(value: &str) -> Result<String, PolicyFault> {
     let name = value.strip_prefix("*.").unwrap_or(value);
-    let wrong = || format!("`mx: {}` is not a host name or a wildcard", quoted(value));
+    let wrong = || PolicyFault::Mx { mx: quoted(value) };
     match name.parse() {
         Ok(Hostname::Dns(name)) if value.starts_with("*.") => Ok(format!("*.{name}")),
         Ok(Hostname::Dns(name)) => Ok(name),
@@ -327,7 +391,7 @@ mod tests {
         ] {
             match StsPolicy::parse(text.as_bytes()) {
                 Err(StsFault::InvalidPolicy { reason }) => {
-                    assert!(reason.contains(word), "{text}: {reason}");
+                    assert!(reason.to_string().contains(word), "{text}: {reason}");
                 }
                 other => panic!("{text}: {other:?}"),
             }

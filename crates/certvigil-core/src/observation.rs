@@ -320,6 +320,7 @@ impl Status {
 macro_rules! error_kinds {
     ($($variant:ident $name:literal $status:ident $meaning:literal;)+) => {
         /// The kind of an error of a probe, for programs.
+        // Exhaustive: a catch-all could report a new kind as a success.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum ErrorKind { $(#[doc = $meaning] $variant,)+ }
 

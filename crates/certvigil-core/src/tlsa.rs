@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::model::UnknownValue;
+
 /// The TLSA records of an endpoint, as a name server returned them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tlsa {
@@ -29,15 +31,17 @@ pub enum DaneCheck {
 }
 
 impl FromStr for DaneCheck {
-    type Err = String;
+    type Err = UnknownValue;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         match text {
             "false" => Ok(Self::Off),
             "true" => Ok(Self::On),
             "required" => Ok(Self::Required),
-            other => Err(format!(
-                "`{other}` is not a DANE check; write true, false or required"
+            other => Err(UnknownValue::new(
+                other,
+                "a DANE check",
+                "true, false or required",
             )),
         }
     }
@@ -114,33 +118,51 @@ pub enum Matching {
     Sha512,
 }
 
+/// Reason for which clients ignore a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unusable {
+    /// The usage is not assigned.
+    #[error("its usage is unknown")]
+    Usage,
+    /// The selector is not assigned.
+    #[error("its selector is unknown")]
+    Selector,
+    /// The matching type is not assigned.
+    #[error("its matching type is unknown")]
+    MatchingType,
+    /// The data is empty, or does not have the length of the digest.
+    #[error("its data has the wrong length")]
+    Length,
+}
+
 impl TlsaRecord {
     /// Returns the requirement of the record. Clients ignore an unusable record (RFC 7671, sections
     /// 5 and 10).
     ///
     /// # Errors
-    /// Returns a short reason if the record is unusable.
-    pub fn association(&self) -> Result<Association<'_>, &'static str> {
+    /// Returns the reason if the record is unusable.
+    pub fn association(&self) -> Result<Association<'_>, Unusable> {
         let usage = match self.usage {
             0 => Usage::PkixTa,
             1 => Usage::PkixEe,
             2 => Usage::DaneTa,
             3 => Usage::DaneEe,
-            _ => return Err("its usage is unknown"),
+            _ => return Err(Unusable::Usage),
         };
         let selector = match self.selector {
             0 => Selector::Cert,
             1 => Selector::Spki,
-            _ => return Err("its selector is unknown"),
+            _ => return Err(Unusable::Selector),
         };
         let (matching, length) = match self.matching_type {
             0 => (Matching::Full, None),
             1 => (Matching::Sha256, Some(32)),
             2 => (Matching::Sha512, Some(64)),
-            _ => return Err("its matching type is unknown"),
+            _ => return Err(Unusable::MatchingType),
         };
         if self.data.is_empty() || length.is_some_and(|length| self.data.len() != length) {
-            return Err("its data has the wrong length");
+            return Err(Unusable::Length);
         }
         Ok(Association {
             usage,
@@ -204,7 +226,7 @@ mod tests {
             (3, 1, 2, 65, "length"),
         ] {
             let record = record(usage, selector, matching_type, length);
-            let why = record.association().unwrap_err();
+            let why = record.association().unwrap_err().to_string();
             assert!(why.contains(word), "{record}: {why}");
         }
     }

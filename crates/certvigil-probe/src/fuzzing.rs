@@ -1,8 +1,6 @@
 //! Fuzz targets of `fuzz/` that parse input from a server. Compiled for fuzzing and for the test
 //! that replays the seeds.
 
-use crate::certificate::is_one_line;
-
 pub use crate::probe::fuzzing::{cleartext_reader, mssql, nats, rdp, starttls, tds};
 
 /// Fuzz target for the HTTPS records of [`crate::resolve`].
@@ -23,11 +21,6 @@ pub const TARGETS: [(&str, Drive); 7] = [
     ("starttls", starttls),
     ("tds", tds),
 ];
-
-/// Panics if a message contains more than one line.
-pub(crate) fn assert_one_line(text: &str) {
-    assert!(is_one_line(text), "{text:?}");
-}
 
 #[cfg(test)]
 mod tests {

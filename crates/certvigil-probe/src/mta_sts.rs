@@ -31,10 +31,15 @@ impl Policies {
         }
     }
 
-    /// Returns the policy of a domain within the deadline, or `None` if it announces none. Senders
-    /// treat a failed DNS lookup as no announcement.
-    pub async fn of(&self, domain: &Hostname, deadline: Instant) -> Option<Result<Sts, StsFault>> {
-        let records = self.resolver.sts_records(domain, deadline).await;
+    /// Returns the policy of a domain within the deadline, or `None` if it announces none. The DNS
+    /// lookup ends at `lookup`. Senders treat a failed lookup as no announcement.
+    pub async fn of(
+        &self,
+        domain: &Hostname,
+        lookup: Instant,
+        deadline: Instant,
+    ) -> Option<Result<Sts, StsFault>> {
+        let records = self.resolver.sts_records(domain, lookup).await;
         let records = records.inspect_err(|error| {
             if !error.is_dns_answer() {
                 tracing::info!("MTA-STS lookup failed: domain={domain} error={error}");

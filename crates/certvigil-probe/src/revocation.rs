@@ -16,7 +16,7 @@ use crate::certificate::{
     read_ocsp,
 };
 use crate::guard::Guard;
-use crate::io::{Http, read_certificate_file};
+use crate::io::{Http, ReadError, SourceError, read_certificate_file};
 use crate::model::{RevocationCheck, Timestamp};
 use crate::observation::{Fetched, Publication};
 
@@ -87,6 +87,43 @@ impl Document {
     }
 }
 
+/// Reason for which a file has no usable list. It names the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CrlFileError {
+    /// The file cannot be read.
+    #[error("{}: {error}; give a file with a revocation list (CRL), PEM or DER", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: ReadError,
+    },
+    /// The file has no list that can be read.
+    #[error("{}: {error}; give a file with a revocation list (CRL), PEM or DER", .file.display())]
+    List {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: Unusable,
+    },
+}
+
+/// Reason for which an issuer's document was not fetched.
+#[derive(Debug, thiserror::Error)]
+enum FetchError {
+    #[error("it is not a URL: {0}")]
+    Url(url::ParseError),
+    #[error("it was not its turn in time: too much is being fetched")]
+    Busy,
+    #[error("{0}")]
+    Source(SourceError),
+    #[error("HTTP status {0}")]
+    Status(u16),
+    #[error("{0}")]
+    Document(Unusable),
+}
+
 /// Certificate whose revocation status is requested, and the time for which it is requested.
 #[derive(Clone, Copy)]
 struct Question<'a> {
@@ -132,16 +169,16 @@ impl Revocations {
     ///
     /// # Errors
     /// If a file cannot be read or has no list.
-    pub fn with_files(self, files: &[PathBuf]) -> Result<Self, String> {
+    pub fn with_files(self, files: &[PathBuf]) -> Result<Self, CrlFileError> {
         let mut own = Vec::new();
         for file in files {
-            let lists = read_certificate_file(file)
-                .and_then(|bytes| Crl::read_all(&bytes).map_err(|why| why.to_string()));
-            own.extend(lists.map_err(|why| {
-                format!(
-                    "{}: {why}; give a file with a revocation list (CRL), PEM or DER",
-                    file.display()
-                )
+            let bytes = read_certificate_file(file).map_err(|error| CrlFileError::Read {
+                file: file.clone(),
+                error,
+            })?;
+            own.extend(Crl::read_all(&bytes).map_err(|error| CrlFileError::List {
+                file: file.clone(),
+                error,
             })?);
         }
         Ok(Self { own, ..self })
@@ -281,7 +318,7 @@ impl Revocations {
                     Err(why) => (Some(document), why.to_string()),
                 }
             }
-            Err(why) => (None, why),
+            Err(why) => (None, why.to_string()),
         };
         tracing::info!("{url}: no new word of what has been revoked: {why}");
         // The previous document counts until it expires. A document without an answer for this
@@ -305,33 +342,33 @@ impl Revocations {
         by: Publication,
         question: Question<'_>,
         deadline: Instant,
-    ) -> Result<Document, String> {
-        let url = Url::parse(url).map_err(|e| format!("it is not a URL: {e}"))?;
+    ) -> Result<Document, FetchError> {
+        let url = Url::parse(url).map_err(FetchError::Url)?;
         let limit = match by {
             Publication::Crl => MAX_CRL_BYTES,
             Publication::Ocsp => MAX_OCSP_BYTES,
         };
         let _turn = timeout_at(deadline, self.requests.acquire())
             .await
-            .map_err(|_| "it was not its turn in time: too much is being fetched")?;
+            .map_err(|_| FetchError::Busy)?;
         let http = match question.is_stranger {
             true => &self.guarded,
             false => &self.http,
         };
         let answer = http.get(&url, None, limit, deadline).await;
-        let mut answer = answer.map_err(|e| e.to_string())?;
+        let mut answer = answer.map_err(FetchError::Source)?;
         if by == Publication::Ocsp
             && answer.status == METHOD_NOT_ALLOWED
             && let Some((responder, request)) = question.for_post()
         {
             let body = (OCSP_REQUEST, request);
             let posted = http.post(&responder, body, limit, deadline).await;
-            answer = posted.map_err(|e| e.to_string())?;
+            answer = posted.map_err(FetchError::Source)?;
         }
         if answer.status != 200 {
-            return Err(format!("HTTP status {}", answer.status));
+            return Err(FetchError::Status(answer.status));
         }
-        Document::read(by, answer.body).map_err(|why| why.to_string())
+        Document::read(by, answer.body).map_err(FetchError::Document)
     }
 
     fn known(&self, url: &str) -> Known {

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use rustls::pki_types::CertificateDer;
 
-use crate::certificate::{Certificate, parse_certificates};
-use crate::io::{read_certificate_file, system_roots};
-use crate::judge::TrustStore;
+use crate::certificate::{Certificate, FileError, parse_certificates};
+use crate::io::{ReadError, read_certificate_file, system_roots};
+use crate::judge::{TrustStore, UnreadableAnchor};
 
 /// Settings for the trusted roots.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,11 +26,41 @@ impl Default for TrustSettings {
     }
 }
 
+/// Reason for which the user's own roots cannot be used. It names the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrustError {
+    /// A file cannot be read.
+    #[error("{}: the roots cannot be used: {error}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: ReadError,
+    },
+    /// A file does not contain certificates alone.
+    #[error("{}: the roots cannot be used: {error}", .file.display())]
+    Certificates {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: FileError,
+    },
+    /// A certificate cannot be a trust anchor.
+    #[error("{}: {error}", .file.display())]
+    Anchor {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: UnreadableAnchor,
+    },
+}
+
 /// Returns the roots for the validation of served chains.
 ///
 /// # Errors
 /// If a file with roots cannot be read, or contains something other than a root.
-pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
+pub fn load(settings: &TrustSettings) -> Result<TrustStore, TrustError> {
     let mut store = TrustStore::default();
     if settings.system {
         let system = system_roots();
@@ -47,7 +77,7 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
     for (file, certificate) in read_own_roots(settings)? {
         store
             .add(&certificate)
-            .map_err(|e| format!("{file}: {e}"))?;
+            .map_err(|error| TrustError::Anchor { file, error })?;
     }
     Ok(store)
 }
@@ -56,20 +86,25 @@ pub fn load(settings: &TrustSettings) -> Result<TrustStore, String> {
 ///
 /// # Errors
 /// If a file with roots cannot be read.
-pub fn own_roots(settings: &TrustSettings) -> Result<Vec<CertificateDer<'static>>, String> {
+pub fn own_roots(settings: &TrustSettings) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let own = read_own_roots(settings)?;
-    let der = |(_, root): &(String, Certificate)| CertificateDer::from(root.der()).into_owned();
+    let der = |(_, root): &(PathBuf, Certificate)| CertificateDer::from(root.der()).into_owned();
     Ok(own.iter().map(der).collect())
 }
 
-fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(String, Certificate)>, String> {
+fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(PathBuf, Certificate)>, TrustError> {
     let mut roots = Vec::new();
     for file in &settings.ca_files {
-        let name = file.display().to_string();
-        let read = read_certificate_file(file)
-            .and_then(|bytes| parse_certificates(&bytes).map_err(|error| error.to_string()));
-        let certificates = read.map_err(|e| format!("{name}: the roots cannot be used: {e}"))?;
-        roots.extend(certificates.into_iter().map(|c| (name.clone(), c)));
+        let bytes = read_certificate_file(file).map_err(|error| TrustError::Read {
+            file: file.clone(),
+            error,
+        })?;
+        let certificates =
+            parse_certificates(&bytes).map_err(|error| TrustError::Certificates {
+                file: file.clone(),
+                error,
+            })?;
+        roots.extend(certificates.into_iter().map(|c| (file.clone(), c)));
     }
     Ok(roots)
 }

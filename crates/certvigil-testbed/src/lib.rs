@@ -25,11 +25,11 @@ use crate::judge::{Judged, agree};
 
 pub use account::{AccountCertificate, AccountInstance};
 pub use sandbox::{BASE_PATH, Credentials, HostTester, Sandbox, TestRequest};
-pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server};
+pub use scenario::{Chain, Expect, Host, Scenario, Serve, Server, UnknownKeyword};
 
 use certificates::{HostCertificates, Pki};
-use sandbox::account::Policy;
-use sandbox::{Clock, SandboxAuthority, Settings};
+use sandbox::account::{ApiError, IssuingError, Policy};
+use sandbox::{Clock, SandboxAuthority, SandboxError, Settings};
 
 // Modules of `certvigil-core`, imported under their own names.
 use certvigil_core::{certificate, finding, instance, judge, model, observation};
@@ -38,6 +38,61 @@ use certvigil_core::{certificate, finding, instance, judge, model, observation};
 pub const API_KEY: &str = "1_demo";
 /// Maximum ports to try until one is free at all addresses.
 const MAX_TRIES: usize = 20;
+
+/// Reason for which a testbed cannot start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TestbedError {
+    /// No address of the scenario exists on this machine.
+    #[error("this machine has none of the loopback addresses that the testbed needs")]
+    NoAddress,
+    /// Other programs use the ports.
+    #[error("no port is free at all addresses of the testbed; try again")]
+    NoPort,
+    /// There is no temporary directory.
+    #[error("cannot create a directory for the testbed: {0}")]
+    Folder(io::Error),
+    /// A file cannot be written.
+    #[error("{}: {error}", .file.display())]
+    Write {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: io::Error,
+    },
+    /// The root or an intermediate certificate cannot be created.
+    #[error("cannot create the testbed's authority: {0}")]
+    Authority(rcgen::Error),
+    /// A leaf certificate cannot be created.
+    #[error("cannot create the testbed's certificate for {name}: {error}")]
+    Certificate {
+        /// Host name.
+        name: String,
+        /// Cause.
+        error: rcgen::Error,
+    },
+    /// A server cannot use its certificate.
+    #[error("cannot set up a server of the testbed: {0}")]
+    Server(rustls::Error),
+    /// A server cannot listen.
+    #[error("a server of the testbed cannot listen: {0}")]
+    Listen(io::Error),
+    /// The API cannot listen.
+    #[error("no port for the API: {0}")]
+    ApiPort(io::Error),
+    /// The address of the API is unknown.
+    #[error("{0}")]
+    ApiAddress(io::Error),
+    /// The authority of the API cannot be created.
+    #[error(transparent)]
+    Issuing(#[from] IssuingError),
+    /// The API refuses a certificate of the scenario.
+    #[error(transparent)]
+    Account(#[from] ApiError),
+    /// The API cannot start.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
 
 /// Running testbed. It stops when it is dropped.
 pub struct Testbed {
@@ -60,11 +115,15 @@ impl Testbed {
     ///
     /// # Errors
     /// If a server cannot be started, because loopback addresses or ports are not available.
-    pub async fn start<T: HostTester + 'static>(
+    pub async fn start<T, E>(
         scenario: Scenario,
         clock: Clock,
-        tester: impl FnOnce(Vec<Override>, &Certificate) -> Result<T, String>,
-    ) -> Result<Self, String> {
+        tester: impl FnOnce(Vec<Override>, &Certificate) -> Result<T, E>,
+    ) -> Result<Self, TestbedError>
+    where
+        T: HostTester + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let Places {
             port,
             bound,
@@ -76,11 +135,9 @@ impl Testbed {
             .filter(|h| !left_out.contains(h))
             .cloned()
             .collect();
-        let folder = tempfile::tempdir()
-            .map_err(|e| format!("cannot create a directory for the testbed: {e}"))?;
+        let folder = tempfile::tempdir().map_err(TestbedError::Folder)?;
         let now = clock();
-        let pki =
-            Pki::new(now).map_err(|e| format!("cannot create the testbed's authority: {e}"))?;
+        let pki = Pki::new(now).map_err(TestbedError::Authority)?;
         let root = pki.root.certificate.clone();
         write(&folder.path().join("ca.pem"), &root.to_pem())?;
 
@@ -90,8 +147,12 @@ impl Testbed {
         let mut bound = bound.into_iter();
         for (number, host) in (1..).zip(&hosts) {
             let name = host.name.to_string();
-            let certificates = HostCertificates::new(&pki, &name, now)
-                .map_err(|e| format!("cannot create the testbed's certificate for {name}: {e}"))?;
+            let certificates = HostCertificates::new(&pki, &name, now).map_err(|error| {
+                TestbedError::Certificate {
+                    name: name.clone(),
+                    error,
+                }
+            })?;
             if host.expect == Expect::Sslmate {
                 account.push((name, certificates.account_certificate(number, host.issued)));
             }
@@ -110,7 +171,7 @@ impl Testbed {
                             let pem: String = chain.iter().map(Certificate::to_pem).collect();
                             write(&pem_file(folder.path(), host), &pem)?;
                         }
-                        server::handshake(&chain, &leaf.key)?
+                        server::handshake(&chain, &leaf.key).map_err(TestbedError::Server)?
                     }
                 };
                 servers.spawn(server::serve(listen(socket)?, behaviour));
@@ -118,8 +179,8 @@ impl Testbed {
         }
 
         let listener = TcpListener::bind((IpAddr::from([127, 0, 0, 1]), 0)).await;
-        let listener = listener.map_err(|e| format!("no port for the API: {e}"))?;
-        let address = listener.local_addr().map_err(|e| e.to_string())?;
+        let listener = listener.map_err(TestbedError::ApiPort)?;
+        let address = listener.local_addr().map_err(TestbedError::ApiAddress)?;
         let origin = format!("http://{address}");
         let credentials = Credentials {
             api_key: API_KEY.into(),
@@ -133,13 +194,12 @@ impl Testbed {
             policy: Policy::new(origin),
             scenario: None,
             state_dir: None,
-            authority: Some(authority.map_err(|e| e.to_string())?),
+            authority: Some(authority?),
             clock,
         };
-        let api = Sandbox::open(settings, |root| tester(overrides(&hosts, port), root))
-            .map_err(|e| e.to_string())?;
+        let api = Sandbox::open(settings, |root| tester(overrides(&hosts, port), root))?;
         for (cn, certificate) in account {
-            api.plant(&cn, certificate).map_err(|e| e.to_string())?;
+            api.plant(&cn, certificate)?;
         }
         servers.spawn(api.clone().serve(listener));
         Ok(Self {
@@ -250,8 +310,11 @@ fn overrides(hosts: &[Host], port: u16) -> Vec<Override> {
     hosts.iter().map(one).collect()
 }
 
-fn write(file: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(file, text).map_err(|e| format!("{}: {e}", file.display()))
+fn write(file: &Path, text: &str) -> Result<(), TestbedError> {
+    std::fs::write(file, text).map_err(|error| TestbedError::Write {
+        file: file.to_owned(),
+        error,
+    })
 }
 
 fn pem_file(folder: &Path, host: &Host) -> PathBuf {
@@ -267,7 +330,7 @@ struct Places {
 }
 
 /// Binds a socket at each address, with the same port for all.
-fn bind(hosts: &[Host]) -> Result<Places, String> {
+fn bind(hosts: &[Host]) -> Result<Places, TestbedError> {
     let has = |ip: IpAddr| bound_socket(SocketAddr::new(ip, 0)).is_ok();
     let can_be = |host: &Host| host.servers.iter().all(|s| has(s.at));
     let (there, left_out): (Vec<&Host>, Vec<&Host>) = hosts.iter().partition(|h| can_be(h));
@@ -277,9 +340,7 @@ fn bind(hosts: &[Host]) -> Result<Places, String> {
         .map(|s| s.at)
         .collect();
     let Some((first, others)) = addresses.split_first() else {
-        return Err(
-            "this machine has none of the loopback addresses that the testbed needs".into(),
-        );
+        return Err(TestbedError::NoAddress);
     };
     for _ in 0..MAX_TRIES {
         let attempt = || -> io::Result<(u16, Vec<TcpSocket>)> {
@@ -299,7 +360,7 @@ fn bind(hosts: &[Host]) -> Result<Places, String> {
             });
         }
     }
-    Err("no port is free at all addresses of the testbed; try again".into())
+    Err(TestbedError::NoPort)
 }
 
 fn bound_socket(address: SocketAddr) -> io::Result<TcpSocket> {
@@ -311,8 +372,6 @@ fn bound_socket(address: SocketAddr) -> io::Result<TcpSocket> {
     Ok(socket)
 }
 
-fn listen(socket: TcpSocket) -> Result<TcpListener, String> {
-    socket
-        .listen(1024)
-        .map_err(|e| format!("a server of the testbed cannot listen: {e}"))
+fn listen(socket: TcpSocket) -> Result<TcpListener, TestbedError> {
+    socket.listen(1024).map_err(TestbedError::Listen)
 }

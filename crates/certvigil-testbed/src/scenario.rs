@@ -46,6 +46,25 @@ pub struct Server {
     pub findings: BTreeSet<Code>,
 }
 
+/// Text that is none of the keywords.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is none of: {}", .keywords.join(", "))]
+pub struct UnknownKeyword {
+    /// The text.
+    pub text: String,
+    /// The keywords.
+    pub keywords: &'static [&'static str],
+}
+
+/// Reason for which text is no value of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+enum ValueError {
+    #[error("`{0}` is not a loopback address")]
+    NotLoopback(String),
+    #[error("there is no finding `{0}`")]
+    UnknownFinding(String),
+}
+
 /// Defines an enum of keywords in a scenario, each with its meaning.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $word:literal,)+ }) => {
@@ -54,12 +73,15 @@ macro_rules! words {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl FromStr for $name {
-            type Err = String;
+            type Err = UnknownKeyword;
 
-            fn from_str(text: &str) -> Result<Self, String> {
+            fn from_str(text: &str) -> Result<Self, UnknownKeyword> {
                 match text {
                     $($word => Ok(Self::$variant),)+
-                    _ => Err(format!("`{text}` is none of: {}", [$($word),+].join(", "))),
+                    _ => Err(UnknownKeyword {
+                        text: text.to_owned(),
+                        keywords: &[$($word),+],
+                    }),
                 }
             }
         }
@@ -202,16 +224,16 @@ fn server(item: &Item<'_>, problems: &mut Problems) -> Option<Server> {
     })
 }
 
-fn loopback(text: &str) -> Result<IpAddr, String> {
+fn loopback(text: &str) -> Result<IpAddr, ValueError> {
     match text.parse::<IpAddr>() {
         Ok(ip) if ip.is_loopback() => Ok(ip),
-        _ => Err(format!("`{text}` is not a loopback address")),
+        _ => Err(ValueError::NotLoopback(text.to_owned())),
     }
 }
 
-fn code(text: &str) -> Result<Code, String> {
+fn code(text: &str) -> Result<Code, ValueError> {
     let known = Code::ALL.iter().copied().find(|code| code.name() == text);
-    known.ok_or_else(|| format!("there is no finding `{text}`"))
+    known.ok_or_else(|| ValueError::UnknownFinding(text.to_owned()))
 }
 
 #[cfg(test)]

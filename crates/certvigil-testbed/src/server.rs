@@ -29,18 +29,15 @@ pub(super) enum Behaviour {
 }
 
 /// Creates the behaviour of a server with this chain and key.
-pub(super) fn handshake(chain: &[Certificate], key: &Key) -> Result<Behaviour, String> {
-    let wrong = |e: rustls::Error| format!("cannot set up a server of the testbed: {e}");
+pub(super) fn handshake(chain: &[Certificate], key: &Key) -> Result<Behaviour, rustls::Error> {
     let chain = chain
         .iter()
         .map(|c| CertificateDer::from(c.der().to_vec()))
         .collect();
     let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(wrong)?
+        .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(chain, key.to_der())
-        .map_err(wrong)?;
+        .with_single_cert(chain, key.to_der())?;
     Ok(Behaviour::Handshake(Arc::new(config).into()))
 }
 

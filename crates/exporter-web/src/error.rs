@@ -6,9 +6,7 @@ use rustls::CertificateError;
 use rustls::server::VerifierBuilderError;
 use yaml_config::ConfigErrors;
 
-use super::files::MAX_FILE_BYTES;
-use super::pem::MAX_CERTIFICATES;
-use super::users::{MAX_COST, MIN_COST};
+use super::limits::{MAX_CERTIFICATES, MAX_COST, MAX_FILE_BYTES, MIN_COST};
 
 /// Error of reading the web configuration.
 #[derive(Debug, thiserror::Error)]

@@ -4,9 +4,7 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::error::FileError;
-
-/// Maximum size of a file, in bytes.
-pub(super) const MAX_FILE_BYTES: u64 = 16 << 20;
+use super::limits::MAX_FILE_BYTES;
 
 /// Reads a file of bounded size.
 pub(super) fn read_bounded(file: &Path) -> Result<Vec<u8>, FileError> {

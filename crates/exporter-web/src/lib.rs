@@ -9,6 +9,7 @@ mod cross_site;
 mod error;
 mod files;
 mod hosts;
+mod limits;
 mod listen;
 mod patience;
 mod pem;

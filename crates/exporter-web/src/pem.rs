@@ -7,9 +7,7 @@ use x509_parser::prelude::FromDer as _;
 use yaml_config::printable;
 
 use super::error::PemError;
-
-/// Maximum certificates in a file.
-pub(super) const MAX_CERTIFICATES: usize = 10_000;
+use super::limits::MAX_CERTIFICATES;
 
 /// Parses all certificates of a PEM text, in order. Other sections are ignored.
 pub(super) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, PemError> {

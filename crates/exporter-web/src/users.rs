@@ -15,11 +15,8 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::Semaphore;
 
 use super::error::ValueError;
+use super::limits::{MAX_COST, MIN_COST};
 
-/// Maximum cost of a hash. 2^16 rounds take seconds, and each step doubles them.
-pub(super) const MAX_COST: u32 = 16;
-/// Minimum cost that bcrypt supports.
-pub(super) const MIN_COST: u32 = 4;
 /// Maximum concurrent password hashes. Hashing is expensive by design, and probes need CPU time
 /// too.
 const MAX_CONCURRENT_HASHES: usize = 2;

@@ -1,5 +1,7 @@
 //! Manual pages, written as `cargo xtask man` does and shown by `man` and groff.
 
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+
 use std::path::Path;
 use std::process::{Command, Output};
 

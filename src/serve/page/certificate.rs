@@ -1,21 +1,25 @@
 //! The page of a certificate: the expected certificate, its lifetime, the progress of its rollout,
 //! and its endpoints.
 
+use std::rc::Rc;
+
 use crate::instance::{Expectation, SourceKind};
 use crate::model::Timestamp;
 
-use super::faults::{self, Scope};
+use super::faults;
 use super::filter::Filter;
-use super::frame::{Page, Paging, badge, counted, crumbs, facts, moment, pager, section, time};
+use super::frame::{Page, badge, counted, crumbs, facts, moment, section, time};
 use super::history::History;
 use super::html::{Address, Html};
 use super::overview::{address_table, addresses_with};
+use super::problems::{self, Scope};
+use super::recent;
+use super::rollout::Rollout;
 use super::served;
+use super::sort::Sort;
 use super::timeline::{self, Lifetime};
-use super::view::{Certificate, Endpoint, Rollout, View};
+use super::view::{Certificate, Endpoint, View};
 
-/// Maximum addresses on a page.
-const ADDRESSES_PER_PAGE: usize = 50;
 /// Maximum addresses in each list of a rollout.
 const MAX_PLACES: usize = 30;
 
@@ -36,17 +40,37 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
             &[("class", &format!("headline {severity}"))],
             |html| {
                 html.line("h1", &[("id", "headline")], certificate.name);
-                html.element("p", &[], |html| {
+                html.element("p", &[("class", "state")], |html| {
                     badge(html, severity);
                     html.text(" ");
                     html.text(&summary(certificate));
+                    html.text(" ");
+                    recent::write(html, view, certificate.endpoints.iter().map(|e| &**e));
                 });
             },
         );
+        let to = |page, problems_sort, addresses_sort| {
+            let shown = Filter {
+                page,
+                problems_sort,
+                addresses_sort,
+                ..Filter::default()
+            };
+            certificate.address().with_query_of(&shown.address())
+        };
+        let resort = |sort| to(filter.page, sort, filter.addresses_sort);
         let found = faults::faults(&certificate.endpoints);
         if !found.is_empty() {
             section(html, "wrong", "Problems", |html| {
-                faults::write(html, &found, Scope::Certificate, view.now, addresses_with);
+                let order = (filter.problems_sort, resort);
+                problems::write(
+                    html,
+                    &found,
+                    Scope::Certificate,
+                    view.now,
+                    order,
+                    addresses_with,
+                );
             });
         }
         if let Some(rollout) = certificate.rollout() {
@@ -58,12 +82,15 @@ pub(super) fn page(view: &View, certificate: &Certificate<'_>, filter: &Filter) 
             expected(html, certificate, view.now)
         });
         section(html, "addresses", "Monitored hosts", |html| {
-            addresses(html, view, certificate, filter)
+            addresses(html, view, certificate, filter, |page, sort| {
+                to(page, filter.problems_sort, sort).at("addresses")
+            });
         });
         let notes = faults::notes(&certificate.endpoints);
         if !notes.is_empty() {
             section(html, "notes", "Information, no fix needed", |html| {
-                faults::write(html, &notes, Scope::Certificate, view.now, |_| {
+                let order = (filter.problems_sort, resort);
+                problems::write(html, &notes, Scope::Certificate, view.now, order, |_| {
                     certificate.address().at("addresses")
                 });
             });
@@ -215,7 +242,7 @@ fn rolled_out(html: &mut Html, view: &View, rollout: &Rollout<'_, '_>, history: 
     });
 }
 
-fn side(html: &mut Html, history: &History, heading: &str, endpoints: &[&Endpoint<'_>]) {
+fn side(html: &mut Html, history: &History, heading: &str, endpoints: &[&Rc<Endpoint<'_>>]) {
     if endpoints.is_empty() {
         return;
     }
@@ -249,7 +276,13 @@ fn side(html: &mut Html, history: &History, heading: &str, endpoints: &[&Endpoin
     });
 }
 
-fn addresses(html: &mut Html, view: &View, certificate: &Certificate<'_>, filter: &Filter) {
+fn addresses(
+    html: &mut Html,
+    view: &View,
+    certificate: &Certificate<'_>,
+    filter: &Filter,
+    to: impl Fn(usize, Sort) -> Address,
+) {
     let all = &certificate.endpoints;
     if all.is_empty() {
         let text = match certificate.targets {
@@ -258,18 +291,5 @@ fn addresses(html: &mut Html, view: &View, certificate: &Certificate<'_>, filter
         };
         return html.line("p", &[], text);
     }
-    let paging = Paging::new(all.len(), ADDRESSES_PER_PAGE, filter.page);
-    let part: Vec<&Endpoint<'_>> = all
-        .iter()
-        .skip(paging.skipped)
-        .take(ADDRESSES_PER_PAGE)
-        .collect();
-    let caption = format!("{}, most severe first", counted(all.len(), "address"));
-    address_table(html, &caption, &part, view.now, false);
-    pager(html, "addresses", paging, |page| {
-        certificate
-            .address()
-            .with([("page", &*page.to_string())])
-            .at("addresses")
-    });
+    address_table(html, view, filter, all, false, to);
 }

@@ -40,6 +40,7 @@ const PAGES: &[(&str, &str)] = pages! {
     "findings/key_type_missing"
     "findings/legacy_cipher"
     "findings/legacy_protocol"
+    "findings/material_change"
     "findings/missing_intermediate"
     "findings/mta_sts_mismatch"
     "findings/mta_sts_unusable"

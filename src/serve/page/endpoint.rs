@@ -1,15 +1,20 @@
 //! The page of an endpoint: the result of each vantage, including the served chain.
 
+use std::rc::Rc;
+
 use super::super::snapshot::Since;
+use super::clients;
 use super::faults::{About, message, sentence, write_hint};
 use super::frame::{Page, badge, crumbs, facts, section, span, time};
 use super::history::History;
 use super::html::{Address, Html};
 use super::overview::stale_text;
+use super::recent;
 use super::served;
 use super::view::{Endpoint, VantageResult, View, certificate_address};
 
-pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
+/// Returns the page; `others` are all endpoints of the same host and port.
+pub(super) fn page(view: &View, endpoint: &Endpoint<'_>, others: &[Rc<Endpoint<'_>>]) -> String {
     let target = endpoint.target;
     let title = format!("{} at {}", target.hostname, endpoint.place());
     let page = Page {
@@ -36,9 +41,10 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
             &[("class", &format!("headline {}", endpoint.severity))],
             |html| {
                 html.line("h1", &[("id", "headline")], &title);
-                html.element("p", &[], |html| {
+                html.element("p", &[("class", "state")], |html| {
                     badge(html, endpoint.severity);
-                    html.text(&format!(" over {}", target.protocol.name()));
+                    html.text(&format!(" over {} ", target.protocol.name()));
+                    recent::write(html, view, std::iter::once(endpoint));
                 });
                 if let Some(at) = endpoint.stale {
                     let words = stale_text(at, view.now);
@@ -64,6 +70,7 @@ pub(super) fn page(view: &View, endpoint: &Endpoint<'_>) -> String {
         section(html, "verdict", "Verdict", |html| {
             served::verdicts(html, &endpoint.results);
         });
+        clients::matrix(html, endpoint, others);
         for result in &endpoint.results {
             served::difference(html, result);
         }
@@ -127,7 +134,7 @@ fn findings(html: &mut Html, result: &VantageResult<'_>) {
     if result.findings().is_empty() {
         return;
     }
-    html.element("ul", &[("class", "faults")], |html| {
+    html.element("ul", &[("class", "findings")], |html| {
         for finding in result.findings() {
             let class = format!("fault {}", finding.severity);
             let text = finding.text();

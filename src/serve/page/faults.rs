@@ -6,21 +6,12 @@ use std::rc::Rc;
 
 use crate::certificate::Fingerprint;
 use crate::finding::{Code, Detail, Severity, Text};
-use crate::model::{Timestamp, Vantage};
+use crate::model::{Hostname, Timestamp, Vantage};
 use crate::observation::ErrorKind;
 
-use super::frame::{badge, counted, relative};
+use super::super::snapshot::Since;
 use super::html::{Address, Html};
-use super::view::{Endpoint, VantageResult, certificate_address};
-
-/// Maximum faults that are shown.
-const MAX_FAULTS: usize = 40;
-/// Maximum variants of one fault that are shown, each with its own message.
-const MAX_VARIANTS: usize = 3;
-/// Maximum hosts, and maximum certificates, that the row of a fault names.
-const MAX_HOSTS: usize = 3;
-/// Maximum addresses that are listed with one variant.
-const MAX_OCCURRENCES: usize = 12;
+use super::view::{Endpoint, VantageResult};
 
 /// Kind of a fault. The order is that of the table of findings, most severe first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -32,9 +23,9 @@ pub(super) enum About {
 impl About {
     /// Returns true if clients cannot use the server now, and false if they can, but something is
     /// not as expected.
-    fn is_suffered(self) -> bool {
+    pub(super) fn is_suffered(self) -> bool {
         match self {
-            Self::Error(_) => true,
+            Self::Error(kind) => kind != ErrorKind::Internal,
             Self::Finding(code) => matches!(
                 code,
                 Code::Expired
@@ -56,7 +47,26 @@ impl About {
         }
     }
 
-    fn meaning(self) -> &'static str {
+    /// Returns the time since which a result has had the finding. A certificate expires, or reaches a
+    /// threshold, while its server gives the same result.
+    fn since(self, result: &VantageResult<'_>) -> Since {
+        let leaf = || result.served()?.leaf.facts().ok();
+        let thresholds = result.judged.thresholds;
+        let begin = match self {
+            Self::Finding(Code::Expired) => leaf().map(|facts| facts.not_after),
+            Self::Finding(Code::Expiring) => thresholds.map(|times| times.warn),
+            _ => None,
+        };
+        match begin.filter(|begin| *begin > result.since.at) {
+            Some(at) => Since {
+                at,
+                is_change: true,
+            },
+            None => result.since,
+        }
+    }
+
+    pub(super) fn meaning(self) -> &'static str {
         let sentence = match self {
             Self::Finding(code) => code.meaning(),
             Self::Error(kind) => kind.meaning(),
@@ -97,14 +107,19 @@ pub(super) struct Variant<'a> {
 
 /// Endpoint with a fault, and the vantages that saw it.
 pub(super) struct Occurrence<'a> {
-    pub(super) endpoint: Endpoint<'a>,
+    pub(super) endpoint: Rc<Endpoint<'a>>,
     pub(super) vantages: Vec<&'a str>,
 }
 
 impl<'a> Fault<'a> {
-    fn endpoints(&self) -> impl Iterator<Item = &Endpoint<'a>> {
+    pub(super) fn endpoints(&self) -> impl Iterator<Item = &Endpoint<'a>> {
         let occurrences = self.variants.iter().flat_map(|v| &v.occurrences);
-        occurrences.map(|occurrence| &occurrence.endpoint)
+        occurrences.map(|occurrence| &*occurrence.endpoint)
+    }
+
+    /// Returns the first of the hosts in the order of their names.
+    pub(super) fn first_host(&self) -> Option<&'a Hostname> {
+        self.endpoints().map(|e| &e.target.hostname).min()
     }
 
     /// Returns the fingerprint of the leaf, if all endpoints with the fault serve the same.
@@ -115,24 +130,21 @@ impl<'a> Fault<'a> {
         leaves.all(|leaf| leaf == Some(first)).then_some(first)
     }
 
-    /// Returns the time since which the first endpoint has had its result.
-    fn since(&self) -> Option<Timestamp> {
+    /// Returns the time since which the first endpoint has had the fault.
+    pub(super) fn since(&self) -> Option<Since> {
         let results = self.endpoints().flat_map(|endpoint| &endpoint.results);
-        results.map(|result| result.since.at).min()
+        let since = results.map(|result| self.about.since(result));
+        since.min_by_key(|since| since.at)
     }
 
     /// Returns the first expiry of the leaves that are served.
-    fn expiry(&self) -> Option<Timestamp> {
-        let results = self.endpoints().flat_map(|endpoint| &endpoint.results);
-        let served = results.filter_map(|result| result.served());
-        let facts = served.filter_map(|served| served.leaf.facts().ok());
-        let facts = facts.filter(|facts| facts.has_validity);
-        facts.map(|facts| facts.not_after).min()
+    pub(super) fn expiry(&self) -> Option<Timestamp> {
+        self.endpoints().filter_map(Endpoint::expiry).min()
     }
 
     /// Returns the number of endpoints with the fault. The results of one endpoint may report it
     /// with different texts.
-    fn occurrences(&self) -> usize {
+    pub(super) fn occurrences(&self) -> usize {
         let occurrences = self.variants.iter().flat_map(|v| &v.occurrences);
         let endpoints =
             occurrences.map(|p| (p.endpoint.target, p.endpoint.ip, p.endpoint.key_type));
@@ -141,13 +153,17 @@ impl<'a> Fault<'a> {
 }
 
 /// Returns the faults to fix, the most severe and then the most frequent first.
-pub(super) fn faults<'a>(endpoints: &[Endpoint<'a>]) -> Vec<Fault<'a>> {
-    collect(endpoints, |severity| severity >= Severity::Warning)
+pub(super) fn faults<'a>(endpoints: &[Rc<Endpoint<'a>>]) -> Vec<Fault<'a>> {
+    collect(endpoints, Severity::Warning, |severity| {
+        severity >= Severity::Warning
+    })
 }
 
 /// Returns the findings that are only information.
-pub(super) fn notes<'a>(endpoints: &[Endpoint<'a>]) -> Vec<Fault<'a>> {
-    collect(endpoints, |severity| severity == Severity::Info)
+pub(super) fn notes<'a>(endpoints: &[Rc<Endpoint<'a>>]) -> Vec<Fault<'a>> {
+    collect(endpoints, Severity::Info, |severity| {
+        severity == Severity::Info
+    })
 }
 
 /// Cache of the texts of details: the probes of one fault usually have the same text.
@@ -159,10 +175,15 @@ type Key<'a> = (Reverse<Severity>, About, &'a str);
     clippy::mutable_key_type,
     reason = "a certificate is hashed by its fingerprint, which never changes"
 )]
-fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> Vec<Fault<'a>> {
+fn collect<'a>(
+    endpoints: &[Rc<Endpoint<'a>>],
+    least: Severity,
+    is_wanted: fn(Severity) -> bool,
+) -> Vec<Fault<'a>> {
     let mut all: BTreeMap<Key<'a>, BTreeMap<Rc<Text>, Vec<Occurrence<'a>>>> = BTreeMap::new();
     let mut texts = Texts::new();
-    for endpoint in endpoints {
+    // An endpoint has the highest severity of its findings.
+    for endpoint in endpoints.iter().filter(|e| e.severity >= least) {
         for (result, vantages) in endpoint.distinct_results() {
             for (severity, about, text) in reported(&result, is_wanted, &mut texts) {
                 let key = (Reverse(severity), about, &*endpoint.target.certificate);
@@ -196,13 +217,7 @@ fn collect<'a>(endpoints: &[Endpoint<'a>], is_wanted: fn(Severity) -> bool) -> V
             }
         })
         .collect();
-    let mut faults = merged(faults);
-    faults.sort_by_key(|f| {
-        let is_refused = f.about.is_suffered();
-        let (severity, count) = (Reverse(f.severity), Reverse(f.occurrences()));
-        (severity, !is_refused, f.about, count)
-    });
-    faults
+    merged(faults)
 }
 
 /// Merges the same fault of several certificates at endpoints that all serve the same leaf.
@@ -246,141 +261,32 @@ fn reported<'a>(
     let error = error.map(|error| {
         let text = Text {
             message: error.message.clone(),
-            hint: String::new(),
+            hint: hint_of(error.kind).to_owned(),
         };
         (Severity::Unknown, About::Error(error.kind), Rc::new(text))
     });
     findings.chain(error).collect()
 }
 
+/// Returns the hint for a fix of an error that no finding reports.
+fn hint_of(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::DnsNxdomain => "correct the name, or remove it from the inventory",
+        ErrorKind::DnsNoAddress => "add an A or AAAA record, or remove the name from the inventory",
+        ErrorKind::DnsServfail | ErrorKind::DnsTimeout => {
+            "check the name servers of the zone, and the one that certvigil asks"
+        }
+        ErrorKind::ConnectRefused => "start the server, or correct its address and port",
+        ErrorKind::ConnectTimeout | ErrorKind::ConnectUnreachable | ErrorKind::ConnectReset => {
+            "check that the machine is up, and that the route and the firewalls allow the connection"
+        }
+        ErrorKind::Internal => "see the log of certvigil",
+        _ => "see the log of the server",
+    }
+}
+
 fn is_same(a: &Endpoint<'_>, b: &Endpoint<'_>) -> bool {
     a.target == b.target && a.ip == b.ip && a.key_type == b.key_type
-}
-
-/// Scope of the page. A fault does not repeat the subject of the page.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    Everything,
-    Certificate,
-}
-
-/// Writes the faults as a list; `more` returns the address of a list of all endpoints with a fault.
-pub(super) fn write(
-    html: &mut Html,
-    faults: &[Fault<'_>],
-    scope: Scope,
-    now: Timestamp,
-    more: impl Fn(&Fault<'_>) -> Address,
-) {
-    html.element("ol", &[("class", "faults")], |html| {
-        for fault in faults.iter().take(MAX_FAULTS) {
-            let class = format!("fault {}", fault.severity);
-            html.element("li", &[("class", &class)], |html| {
-                write_one(html, fault, scope, now, &more(fault))
-            });
-        }
-    });
-    let hidden = faults.len().saturating_sub(MAX_FAULTS);
-    if hidden > 0 {
-        let text = format!(
-            "{} less severe or less frequent not shown: fix these first, or use the filter.",
-            match hidden {
-                1 => "1 more finding is".into(),
-                more => format!("{more} more findings are"),
-            }
-        );
-        html.line("p", &[("class", "more")], &text);
-    }
-}
-
-fn write_one(html: &mut Html, fault: &Fault<'_>, scope: Scope, now: Timestamp, more: &Address) {
-    html.element("h3", &[], |html| {
-        badge(html, fault.severity);
-        html.text(" ");
-        hosts(html, fault);
-        html.line("span", &[("class", "problem")], fault.about.meaning());
-    });
-    html.element("p", &[("class", "where")], |html| {
-        if scope == Scope::Everything {
-            html.text("Certificate ");
-            for (index, certificate) in fault.certificates.iter().take(MAX_HOSTS).enumerate() {
-                if index > 0 {
-                    html.text(", ");
-                }
-                html.link(&certificate_address(certificate), certificate);
-            }
-            let hidden = fault.certificates.len().saturating_sub(MAX_HOSTS);
-            if hidden > 0 {
-                html.text(&format!(" and {hidden} more"));
-            }
-            html.text(", at ");
-        } else {
-            html.text("At ");
-        }
-        html.text(&counted(fault.occurrences(), "address"));
-        if let Some(since) = fault.since() {
-            html.element("span", &[("class", "relative")], |html| {
-                html.text(&format!(", since {}", relative(since, now)));
-            });
-        }
-        if let Some(expiry) = fault.expiry() {
-            let verb = if expiry < now { "expired" } else { "expires" };
-            html.element("span", &[("class", "relative")], |html| {
-                html.text(&format!(", {verb} {}", relative(expiry, now)));
-            });
-        }
-    });
-    let mut hints = fault
-        .variants
-        .iter()
-        .map(|variant| variant.text.hint.as_str());
-    let first = hints.next().unwrap_or_default();
-    let is_shared = hints.all(|hint| hint == first);
-    if is_shared {
-        write_hint(html, first);
-    }
-    html.element("details", &[("class", "fault-details")], |html| {
-        html.line("summary", &[], "Details");
-        details(html, fault, is_shared, more);
-    });
-}
-
-/// Writes what a fault's row does not show: messages, addresses and explanation.
-fn details(html: &mut Html, fault: &Fault<'_>, is_shared: bool, more: &Address) {
-    for variant in fault.variants.iter().take(MAX_VARIANTS) {
-        message(html, &variant.text.message);
-        if !is_shared {
-            write_hint(html, &variant.text.hint);
-        }
-        occurrences(html, variant, more);
-    }
-    let hidden = fault.variants.len().saturating_sub(MAX_VARIANTS);
-    if hidden > 0 {
-        html.element("p", &[("class", "more")], |html| {
-            html.text(&format!("It causes {} more: ", counted(hidden, "way")));
-            html.link(more, "all addresses with this finding");
-        });
-    }
-    html.element("p", &[("class", "explain")], |html| {
-        html.link(
-            &fault.about.address(),
-            &format!("What {} means, and how to fix it", fault.about.name()),
-        );
-    });
-}
-
-/// Writes the names of the hosts with a fault.
-fn hosts(html: &mut Html, fault: &Fault<'_>) {
-    let hosts = fault.endpoints().map(|e| e.target.hostname.to_string());
-    let hosts: BTreeSet<String> = hosts.collect();
-    for host in hosts.iter().take(MAX_HOSTS) {
-        html.line("strong", &[("class", "host")], host);
-        html.text(" ");
-    }
-    let hidden = hosts.len().saturating_sub(MAX_HOSTS);
-    if hidden > 0 {
-        html.text(&format!("and {} ", counted(hidden, "host")));
-    }
 }
 
 /// Writes the hint for a fix, if there is one.
@@ -392,28 +298,6 @@ pub(super) fn write_hint(html: &mut Html, hint: &str) {
         html.line("strong", &[], "Fix:");
         html.text(" ");
         html.prose(&sentence(hint));
-    });
-}
-
-fn occurrences(html: &mut Html, variant: &Variant<'_>, more: &Address) {
-    html.element("ul", &[("class", "places")], |html| {
-        for place in variant.occurrences.iter().take(MAX_OCCURRENCES) {
-            html.element("li", &[], |html| {
-                let endpoint = &place.endpoint;
-                let text = format!("{} at {}", endpoint.target.hostname, endpoint.place());
-                html.link(&endpoint.address(), &text);
-                if place.vantages != [Vantage::LOCAL] {
-                    let vantages: Vec<&str> = place.vantages.iter().map(|v| from(v)).collect();
-                    html.text(&format!(", from {}", vantages.join(" and ")));
-                }
-            });
-        }
-        let hidden = variant.occurrences.len().saturating_sub(MAX_OCCURRENCES);
-        if hidden > 0 {
-            html.element("li", &[], |html| {
-                html.link(more, &format!("and at {hidden} more"))
-            });
-        }
     });
 }
 

@@ -4,6 +4,7 @@ use crate::finding::Severity;
 use crate::web::Query;
 
 use super::html::Address;
+use super::sort::Sort;
 use super::view::Endpoint;
 
 /// Maximum characters that are read of each parameter.
@@ -22,6 +23,10 @@ pub(super) struct Filter {
     /// Pages of the addresses and of the certificates, counted from 1.
     pub(super) page: usize,
     pub(super) certificates_page: usize,
+    /// Orders of the problems, of the certificates and of the addresses.
+    pub(super) problems_sort: Sort,
+    pub(super) certificates_sort: Sort,
+    pub(super) addresses_sort: Sort,
 }
 
 /// Severities that are shown.
@@ -80,7 +85,29 @@ impl Filter {
             text: text("q"),
             page: page("page"),
             certificates_page: page("certificates_page"),
+            problems_sort: Sort::read(&text("problems_sort")),
+            certificates_sort: Sort::read(&text("certificates_sort")),
+            addresses_sort: Sort::read(&text("addresses_sort")),
         }
+    }
+
+    /// Returns a filter that hides nothing, with the orders of this one.
+    pub(super) fn cleared(&self) -> Self {
+        Self {
+            problems_sort: self.problems_sort,
+            certificates_sort: self.certificates_sort,
+            addresses_sort: self.addresses_sort,
+            ..Self::default()
+        }
+    }
+
+    /// Returns the parameters of the orders.
+    pub(super) fn sorts(&self) -> [(&'static str, String); 3] {
+        [
+            ("problems_sort", self.problems_sort.value()),
+            ("certificates_sort", self.certificates_sort.value()),
+            ("addresses_sort", self.addresses_sort.value()),
+        ]
     }
 
     /// Returns true if the filter hides anything.
@@ -97,13 +124,17 @@ impl Filter {
                 String::new()
             }
         };
-        Address::front().with([
+        let (page, certificates_page) = (number(self.page), number(self.certificates_page));
+        let sorts = self.sorts();
+        let parameters = [
             ("q", &*self.text),
             ("severity", self.wanted.name()),
             ("certificate", &*self.certificate),
-            ("page", &*number(self.page)),
-            ("certificates_page", &*number(self.certificates_page)),
-        ])
+            ("page", &*page),
+            ("certificates_page", &*certificates_page),
+        ];
+        let sorts = sorts.iter().map(|(name, value)| (*name, &**value));
+        Address::front().with(parameters.into_iter().chain(sorts))
     }
 
     /// Returns true if the filter matches a certificate of this name, regardless of its endpoints.
@@ -173,6 +204,7 @@ fn haystack(endpoint: &Endpoint<'_>) -> String {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::sort::By;
     use super::*;
 
     fn read(query: &str) -> Filter {
@@ -195,13 +227,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn filter_round_trips_through_its_url(text in ".{0,50}", certificate in ".{0,50}", which in 0..Wanted::ALL.len(), page in 1_usize..50) {
+        fn filter_round_trips_through_its_url(
+            text in ".{0,50}", certificate in ".{0,50}", which in 0..Wanted::ALL.len(), page in 1_usize..50,
+            by in 0..By::ALL.len(), is_descending in any::<bool>(),
+        ) {
             let filter = Filter {
                 wanted: Wanted::ALL[which],
                 certificate: certificate.trim().to_owned(),
                 text: text.trim().to_owned(),
                 page,
                 certificates_page: 1,
+                addresses_sort: Sort { by: By::ALL[by], is_descending },
+                ..read("")
             };
             let address = filter.address();
             let query = address.as_str().split_once('?').map_or("", |(_, query)| query);

@@ -7,6 +7,7 @@ use crate::model::Timestamp;
 
 use super::assets;
 use super::html::{Address, Html};
+use super::sort::Column;
 
 const MINUTE: i64 = 60;
 const HOUR: i64 = 60 * MINUTE;
@@ -184,7 +185,8 @@ pub(super) fn word(severity: Severity) -> &'static str {
     }
 }
 
-fn sign(severity: Severity) -> &'static str {
+/// Returns the sign for a severity.
+pub(super) fn sign(severity: Severity) -> &'static str {
     match severity {
         Severity::Ok => "✓",
         Severity::Info => "i",
@@ -215,12 +217,24 @@ pub(super) fn table(
     columns: &[&str],
     rows: impl FnOnce(&mut Rows<'_>),
 ) {
-    html.element("table", &[("role", "table")], |html| {
+    let columns: Vec<Column<'_>> = columns.iter().map(|name| Column::from(*name)).collect();
+    sorted_table(html, "", caption, &columns, rows);
+}
+
+/// Writes a table of a class, whose columns may have links that sort it.
+pub(super) fn sorted_table(
+    html: &mut Html,
+    class: &str,
+    caption: &str,
+    columns: &[Column<'_>],
+    rows: impl FnOnce(&mut Rows<'_>),
+) {
+    html.element("table", &[("role", "table"), ("class", class)], |html| {
         html.line("caption", &[], caption);
         html.element("thead", &[("role", "rowgroup")], |html| {
             html.element("tr", &[("role", "row")], |html| {
                 for column in columns {
-                    html.line("th", &[("role", "columnheader"), ("scope", "col")], column);
+                    head(html, column);
                 }
             });
         });
@@ -230,10 +244,31 @@ pub(super) fn table(
     });
 }
 
+fn head(html: &mut Html, column: &Column<'_>) {
+    let mut attributes = vec![("role", "columnheader"), ("scope", "col")];
+    attributes.extend(column.direction.map(|direction| ("aria-sort", direction)));
+    html.element("th", &attributes, |html| {
+        let Some(link) = &column.link else {
+            return html.text(column.name);
+        };
+        html.element("a", &[("href", link.as_str())], |html| {
+            html.text(column.name);
+            if let Some(direction) = column.direction {
+                let sign = if direction == "ascending" {
+                    " ▲"
+                } else {
+                    " ▼"
+                };
+                html.line("span", &[("aria-hidden", "true")], sign);
+            }
+        });
+    });
+}
+
 /// Rows of a table.
 pub(super) struct Rows<'a> {
     html: &'a mut Html,
-    columns: &'a [&'a str],
+    columns: &'a [Column<'a>],
 }
 
 impl Rows<'_> {
@@ -253,13 +288,17 @@ impl Rows<'_> {
 /// Cells of a row.
 pub(super) struct Cells<'a> {
     html: &'a mut Html,
-    columns: std::slice::Iter<'a, &'a str>,
+    columns: std::slice::Iter<'a, Column<'a>>,
 }
 
-impl Cells<'_> {
+impl<'a> Cells<'a> {
+    fn label(&mut self) -> &'a str {
+        self.columns.next().map_or("", |column| column.name)
+    }
+
     /// Writes the header cell of the row.
     pub(super) fn head(&mut self, inside: impl FnOnce(&mut Html)) {
-        let label = self.columns.next().copied().unwrap_or_default();
+        let label = self.label();
         let attributes = [
             ("role", "rowheader"),
             ("scope", "row"),
@@ -269,13 +308,32 @@ impl Cells<'_> {
     }
 
     pub(super) fn cell(&mut self, inside: impl FnOnce(&mut Html)) {
-        let label = self.columns.next().copied().unwrap_or_default();
+        let label = self.label();
         let attributes = [("role", "cell"), ("data-label", label)];
         self.html.element("td", &attributes, |html| {
             // The `div` keeps the content together beside the label if the row is a block.
             html.element("div", &[], inside);
         });
     }
+}
+
+/// Writes a folded section with its heading; `id` is the anchor of its content for links.
+pub(super) fn fold(
+    html: &mut Html,
+    id: &str,
+    heading: &str,
+    is_open: bool,
+    inside: impl FnOnce(&mut Html),
+) {
+    let fold = format!("{id}-fold");
+    let mut attributes = vec![("class", "fold"), ("id", &*fold)];
+    if is_open {
+        attributes.push(("open", ""));
+    }
+    html.element("details", &attributes, |html| {
+        html.element("summary", &[], |html| html.line("h2", &[], heading));
+        html.element("div", &[("id", id)], inside);
+    });
 }
 
 /// Writes a description list.

@@ -1,5 +1,7 @@
 //! The summary at the top of the overview.
 
+use std::rc::Rc;
+
 use crate::finding::Severity;
 
 use super::frame::counted;
@@ -14,7 +16,7 @@ pub(super) struct Headline {
 }
 
 impl Headline {
-    pub(super) fn of(view: &View, endpoints: &[Endpoint<'_>]) -> Self {
+    pub(super) fn of(view: &View, endpoints: &[Rc<Endpoint<'_>>]) -> Self {
         let count = |wanted| endpoints.iter().filter(|e| e.severity == wanted).count();
         let mut headline = Self::new(
             Counts {
@@ -78,14 +80,12 @@ impl Headline {
                 rest,
             };
         }
-        let ok_count = all - critical - unknown - warning;
         let of = |n: usize, one: &str, many: &str| match (n, all) {
             (n, all) if n == all && all == 1 => format!("The only address {one}"),
             (n, all) if n == all => format!("All {all} addresses {many}"),
             (1, _) => format!("1 of {all} addresses {one}"),
             (n, _) => format!("{n} of {all} addresses {many}"),
         };
-        let mut also = Vec::new();
         let (severity, title) = if critical > 0 {
             (
                 Severity::Critical,
@@ -110,33 +110,17 @@ impl Headline {
                 ),
             )
         };
-        if unknown > 0 && severity != Severity::Unknown {
-            also.push(format!("{unknown} unknown"));
-        }
-        if warning > 0 && severity != Severity::Warning {
-            also.push(match warning {
-                1 => "1 has a warning".into(),
-                n => format!("{n} have a warning"),
-            });
-        }
-        if severity != Severity::Ok && ok_count > 0 {
-            also.push(match ok_count {
-                1 => "1 is ok".into(),
-                n => format!("{n} are ok"),
-            });
-        }
         let hidden = match unknown_entries {
             0 => String::new(),
             _ if critical + unknown == 0 => String::new(),
             n => format!(" {}.", unknown_entries_text(n)),
         };
-        let rest = match also.is_empty() {
-            true if severity == Severity::Ok => {
+        // The counts are beside it, as links.
+        let rest = match severity {
+            Severity::Ok => {
                 "Each has a complete chain, matches its host name and does not expire soon."
-                    .to_owned()
             }
-            true => String::new(),
-            false => format!("{}.", also.join(", ")),
+            _ => "",
         };
         Self {
             severity,
@@ -202,11 +186,11 @@ mod tests {
 
     #[test]
     fn headline_summarizes_the_state_in_a_sentence() {
-        insta::assert_snapshot!(headline(40, 2, 1, 3, 0), @"critical: 2 of 40 addresses are critical | 1 unknown, 3 have a warning, 34 are ok.");
-        insta::assert_snapshot!(headline(40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are ok.");
+        insta::assert_snapshot!(headline(40, 2, 1, 3, 0), @"critical: 2 of 40 addresses are critical |");
+        insta::assert_snapshot!(headline(40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical |");
         insta::assert_snapshot!(headline(40, 40, 0, 0, 0), @"critical: All 40 addresses are critical |");
-        insta::assert_snapshot!(headline(40, 0, 1, 1, 0), @"unknown: 1 of 40 addresses is unknown | 1 has a warning, 38 are ok.");
-        insta::assert_snapshot!(headline(40, 0, 0, 1, 0), @"warning: 1 of 40 addresses has a warning | 39 are ok.");
+        insta::assert_snapshot!(headline(40, 0, 1, 1, 0), @"unknown: 1 of 40 addresses is unknown |");
+        insta::assert_snapshot!(headline(40, 0, 0, 1, 0), @"warning: 1 of 40 addresses has a warning |");
         insta::assert_snapshot!(headline(40, 0, 0, 0, 0), @"ok: All 40 addresses serve the expected certificate | Each has a complete chain, matches its host name and does not expire soon.");
         insta::assert_snapshot!(headline(1, 0, 0, 0, 2), @"ok: The only address serves the expected certificate | Each has a complete chain, matches its host name and does not expire soon. 2 hosts have not been probed yet.");
         insta::assert_snapshot!(headline(1, 1, 0, 0, 0), @"critical: The only address is critical |");
@@ -217,9 +201,9 @@ mod tests {
     #[test]
     fn headline_reports_unknown_expected_certificates() {
         insta::assert_snapshot!(beside(1, 0, 0, 0, 0, 0), @"unknown: The expected certificates are unknown | No source has responded yet. certvigil retries them; their errors are below.");
-        insta::assert_snapshot!(beside(1, 40, 0, 0, 3, 0), @"unknown: The expected certificate of 1 configuration entry is unknown | 3 have a warning, 37 are ok.");
-        insta::assert_snapshot!(beside(2, 40, 0, 0, 0, 1), @"unknown: The expected certificates of 2 configuration entries are unknown | 40 are ok. 1 host has not been probed yet.");
-        insta::assert_snapshot!(beside(2, 40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | 39 are ok. The expected certificates of 2 configuration entries are unknown.");
+        insta::assert_snapshot!(beside(1, 40, 0, 0, 3, 0), @"unknown: The expected certificate of 1 configuration entry is unknown |");
+        insta::assert_snapshot!(beside(2, 40, 0, 0, 0, 1), @"unknown: The expected certificates of 2 configuration entries are unknown | 1 host has not been probed yet.");
+        insta::assert_snapshot!(beside(2, 40, 1, 0, 0, 0), @"critical: 1 of 40 addresses is critical | The expected certificates of 2 configuration entries are unknown.");
         insta::assert_snapshot!(beside(1, 40, 0, 40, 0, 0), @"unknown: All 40 addresses are unknown | The expected certificate of 1 configuration entry is unknown.");
     }
 }

@@ -117,7 +117,13 @@ impl History {
             for span in wanted.iter().take(MAX_SHOWN) {
                 rows.row("", |cells| {
                     cells.head(|html| time(html, span.first_seen, view.now));
-                    cells.cell(|html| html.text(&describe(&span.seen, span.correct, span.chained)));
+                    cells.cell(|html| {
+                        html.text(&describe(&span.seen, span.correct, span.chained));
+                        if let Some(replacement) = &span.replacement {
+                            let text = format!(" {replacement}");
+                            html.line("span", &[("class", "relative")], &text);
+                        }
+                    });
                     cells.cell(|html| {
                         html.text(&match &span.before {
                             Before::Nothing => "the first probe".into(),

@@ -82,6 +82,15 @@ impl Address {
         self
     }
 
+    /// Adds the query parameters of another address.
+    pub(super) fn with_query_of(mut self, other: &Self) -> Self {
+        if let Some((_, query)) = other.0.split_once('?') {
+            self.0.push('?');
+            self.0.push_str(query);
+        }
+        self
+    }
+
     /// Adds a fragment.
     pub(super) fn at(mut self, id: &str) -> Self {
         let _ = write!(self.0, "#{}", utf8_percent_encode(id, SEGMENT));

@@ -4,6 +4,7 @@
 mod assets;
 mod badge;
 mod certificate;
+mod clients;
 mod condition;
 mod docs;
 mod endpoint;
@@ -15,7 +16,11 @@ mod headline;
 mod history;
 mod html;
 mod overview;
+mod problems;
+mod recent;
+mod rollout;
 mod served;
+mod sort;
 #[cfg(test)]
 mod tests;
 mod timeline;
@@ -215,7 +220,7 @@ fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String)
                 .iter()
                 .find(|e| e.segments().as_slice() == segments.as_slice());
             match found {
-                Some(found) => (StatusCode::OK, endpoint::page(view, found)),
+                Some(found) => (StatusCode::OK, endpoint::page(view, found, &endpoints)),
                 None => missing(
                     view,
                     "This address is not monitored: it has left DNS or the inventory, or has not been probed yet.",

@@ -1,18 +1,23 @@
 //! `/`: the overview, with faults first, then all certificates and addresses.
 
-use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use crate::finding::Severity;
 use crate::model::Timestamp;
 
 use super::condition;
-use super::faults::{self, Fault, Scope};
+use super::faults::{self, Fault};
 use super::filter::{Filter, Wanted};
 use super::form;
-use super::frame::{Page, Paging, badge, counted, pager, relative, section, table, time, word};
+use super::frame::{
+    Page, Paging, badge, counted, fold, pager, relative, section, sorted_table, time, word,
+};
 use super::headline::Headline;
 use super::html::{Address, Html};
+use super::problems::{self, Scope};
+use super::recent;
 use super::served;
+use super::sort::{By, Sort, part};
 use super::timeline::{self, Lifetime};
 use super::view::{Certificate, Endpoint, View, certificate_address};
 
@@ -27,8 +32,14 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
     let headline = Headline::of(view, &endpoints);
     let sources = view.sources();
     let all = endpoints.len();
-    let severities: Vec<Severity> = endpoints.iter().map(|e| e.severity).collect();
-    let shown: Vec<Endpoint<'_>> = endpoints.into_iter().filter(|e| filter.takes(e)).collect();
+    let counts = Counts::of(&endpoints);
+    let shown = match filter.is_active() {
+        true => {
+            let shown = endpoints.into_iter().filter(|e| filter.takes(e));
+            shown.collect::<Vec<_>>()
+        }
+        false => endpoints,
+    };
     let page = Page {
         title: &headline.title,
         severity: headline.severity,
@@ -37,17 +48,16 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
         base: &view.base,
     };
     page.document(|html| {
-        html.element(
-            "div",
-            &[("class", &format!("headline {}", headline.severity))],
-            |html| {
+        let class = format!("headline {}", headline.severity);
+        html.element("div", &[("class", &class)], |html| {
+            html.element("div", &[("class", "summary")], |html| {
                 html.line("h1", &[("id", "headline")], &headline.title);
+                counts.write(html, filter);
                 html.line("p", &[], &headline.rest);
-                counts(html, &severities);
-            },
-        );
+            });
+            form::write(html, filter, &certificates);
+        });
         condition::notices(html, view, &sources);
-        form::write(html, filter, &certificates);
         if filter.is_active() {
             let text = format!(
                 "{} of {} match the filter. ",
@@ -56,76 +66,114 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
             );
             html.element("p", &[("class", "filtered")], |html| {
                 html.text(&text);
-                html.link(&Address::front(), "Clear the filter");
+                html.link(&filter.cleared().address(), "Clear the filter");
             });
         }
         wrong(html, view, filter, &shown, all);
         section(html, "certificates", "Certificates", |html| {
             certificate_list(html, view, filter, &certificates, &shown);
         });
-        section(html, "addresses", "Addresses", |html| {
-            addresses(html, view.now, filter, &shown, all);
-        });
-        section(html, "sources", "Sources", |html| {
-            condition::sources(html, view.now, &sources)
-        });
-        section(html, "monitor", "Monitor", |html| {
-            condition::monitor(html, view)
+        html.element("div", &[("class", "folds")], |html| {
+            let heading = format!("Addresses: {}", shown.len());
+            let is_wanted =
+                filter.is_active() || filter.page > 1 || filter.addresses_sort != Sort::default();
+            fold(html, "addresses", &heading, is_wanted, |html| {
+                addresses(html, view, filter, &shown, all);
+            });
+            let notes = faults::notes(&shown);
+            if !notes.is_empty() {
+                let heading = format!("Information, no fix needed: {}", notes.len());
+                fold(html, "notes", &heading, false, |html| {
+                    problem_table(html, view, filter, &notes);
+                });
+            }
+            fold(html, "sources", "Sources", false, |html| {
+                condition::sources(html, view.now, &sources)
+            });
+            fold(html, "monitor", "Monitor", false, |html| {
+                condition::monitor(html, view)
+            });
         });
     })
 }
 
-/// Writes the number of addresses of each severity, as links to the filter.
-fn counts(html: &mut Html, severities: &[Severity]) {
-    html.element("p", &[("class", "counts")], |html| {
-        let all = [
+/// Number of addresses of each severity.
+struct Counts([(Severity, usize); 5]);
+
+impl Counts {
+    fn of(endpoints: &[Rc<Endpoint<'_>>]) -> Self {
+        let mut counts = [
             Severity::Critical,
             Severity::Unknown,
             Severity::Warning,
             Severity::Info,
             Severity::Ok,
-        ];
-        for severity in all {
-            let count = severities.iter().filter(|s| **s == severity).count();
-            if count > 0 {
-                let filter = Filter {
-                    wanted: Wanted::One(severity),
-                    ..Filter::default()
+        ]
+        .map(|severity| (severity, 0));
+        for endpoint in endpoints {
+            let of_it = counts
+                .iter_mut()
+                .find(|(severity, _)| *severity == endpoint.severity);
+            if let Some((_, count)) = of_it {
+                *count += 1;
+            }
+        }
+        Self(counts)
+    }
+
+    /// Writes the numbers as links to the filter.
+    fn write(&self, html: &mut Html, filter: &Filter) {
+        html.element("p", &[("class", "counts")], |html| {
+            for (severity, count) in self.0.iter().filter(|(_, count)| *count > 0) {
+                let wanted = Wanted::One(*severity);
+                let address = Filter {
+                    wanted,
+                    ..filter.cleared()
                 };
-                html.link(&filter.address(), &format!("{count} {}", word(severity)));
+                let class = format!("count {severity}");
+                let (text, address) = (format!("{count} {}", word(*severity)), address.address());
+                let mut link = vec![("href", address.as_str()), ("class", &*class)];
+                if filter.wanted == wanted {
+                    link.push(("aria-current", "true"));
+                }
+                html.line("a", &link, &text);
                 html.text(" ");
             }
+        });
+    }
+}
+
+fn wrong(html: &mut Html, view: &View, filter: &Filter, shown: &[Rc<Endpoint<'_>>], all: usize) {
+    if all == 0 {
+        return;
+    }
+    let found = faults::faults(shown);
+    section(html, "wrong", "Problems", |html| {
+        match (found.is_empty(), filter.is_active()) {
+            (true, true) => html.line("p", &[], "None match the filter."),
+            (true, false) => html.line("p", &[], "None."),
+            (false, _) => problem_table(html, view, filter, &found),
         }
     });
 }
 
-fn wrong(html: &mut Html, view: &View, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
-    let found = faults::faults(shown);
-    if all > 0 {
-        section(html, "wrong", "Problems", |html| {
-            match (found.is_empty(), filter.is_active()) {
-                (true, true) => {
-                    html.line("p", &[], "None match the filter.");
-                }
-                (true, false) => html.line("p", &[], "None."),
-                (false, _) => {
-                    faults::write(html, &found, Scope::Everything, view.now, addresses_with)
-                }
-            }
-        });
-    }
-    let notes = faults::notes(shown);
-    if !notes.is_empty() {
-        html.element("details", &[("class", "notes"), ("id", "notes")], |html| {
-            let text = format!(
-                "Information, no fix needed: {}",
-                counted(notes.len(), "thing")
-            );
-            html.line("summary", &[], &text);
-            html.line("h2", &[("class", "unseen")], "Information");
-            faults::write(html, &notes, Scope::Everything, view.now, addresses_with);
-        });
-    }
+fn problem_table(html: &mut Html, view: &View, filter: &Filter, found: &[Fault<'_>]) {
+    let resort = |problems_sort| {
+        let sorted = Filter {
+            problems_sort,
+            ..filter.clone()
+        };
+        sorted.address()
+    };
+    let order = (filter.problems_sort, resort);
+    problems::write(
+        html,
+        found,
+        Scope::Everything,
+        view.now,
+        order,
+        addresses_with,
+    );
 }
 
 /// Returns the address of the overview with all endpoints that have a fault.
@@ -146,18 +194,22 @@ fn certificate_list(
     view: &View,
     filter: &Filter,
     certificates: &[Certificate<'_>],
-    shown: &[Endpoint<'_>],
+    shown: &[Rc<Endpoint<'_>>],
 ) {
-    let with_addresses: BTreeSet<&str> = shown.iter().map(|e| &*e.target.certificate).collect();
-    let list: Vec<&Certificate<'_>> = certificates
-        .iter()
-        .filter(|c| {
-            with_addresses.contains(c.name)
-                || (c.endpoints.is_empty()
-                    && filter.takes_certificate(c.name)
-                    && filter.takes_severity(c.severity()))
-        })
-        .collect();
+    let is_shown = |c: &&Certificate<'_>| match c.endpoints.is_empty() {
+        true => filter.takes_certificate(c.name) && filter.takes_severity(c.severity()),
+        // Both are sorted by the names of certificates.
+        false => {
+            let before = shown.partition_point(|e| *e.target.certificate < *c.name);
+            shown
+                .get(before)
+                .is_some_and(|e| *e.target.certificate == *c.name)
+        }
+    };
+    let list: Vec<&Certificate<'_>> = match filter.is_active() {
+        true => certificates.iter().filter(is_shown).collect(),
+        false => certificates.iter().collect(),
+    };
     if list.is_empty() {
         let text = match certificates.is_empty() {
             true if view.monitor.is_ready => "The sources have no certificates.",
@@ -166,30 +218,50 @@ fn certificate_list(
         };
         return html.line("p", &[], text);
     }
+    let sort = filter.certificates_sort.among(&CERTIFICATE_SORTS);
+    let resort = |certificates_sort| {
+        let sorted = Filter {
+            certificates_sort,
+            certificates_page: 1,
+            ..filter.clone()
+        };
+        sorted.address().at("certificates")
+    };
+    let columns = [
+        sort.column("Certificate", By::Certificate, resort),
+        sort.column("State", By::State, resort),
+        "Last 24 hours".into(),
+        sort.column("Addresses", By::Addresses, resort),
+        sort.column("Expires", By::Expires, resort),
+    ];
     let paging = Paging::new(list.len(), CERTIFICATES_PER_PAGE, filter.certificates_page);
     let caption = match paging.pages {
-        1 => format!("{}, most severe first", counted(list.len(), "certificate")),
+        1 => counted(list.len(), "certificate"),
         _ => format!(
-            "{} of {}, most severe first",
+            "{} of {}",
             CERTIFICATES_PER_PAGE.min(list.len()),
             counted(list.len(), "certificate")
         ),
     };
-    let columns = [
-        "Certificate",
-        "State",
-        "Addresses that are ok",
-        "Expires",
-        "Rollout",
-    ];
-    table(html, &caption, &columns, |rows| {
-        for certificate in list.iter().skip(paging.skipped).take(CERTIFICATES_PER_PAGE) {
+    let part = part(&list, paging.skipped, CERTIFICATES_PER_PAGE, |a, b| {
+        let not_ok = |c: &Certificate<'_>| c.endpoints.len() - c.ok_count();
+        match sort.by {
+            By::Certificate => sort.directed(a.name.cmp(b.name)),
+            By::Addresses => sort.directed(not_ok(a).cmp(&not_ok(b))),
+            By::Expires => sort.times(a.expiry(), b.expiry()),
+            _ => sort.directed(a.severity().cmp(&b.severity())),
+        }
+    });
+    sorted_table(html, "dense", &caption, &columns, |rows| {
+        for certificate in part {
             rows.row("", |cells| {
                 cells.head(|html| html.link(&certificate.address(), certificate.name));
                 cells.cell(|html| badge(html, certificate.severity()));
-                cells.cell(|html| html.text(&ok_of(certificate)));
+                cells.cell(|html| {
+                    recent::write(html, view, certificate.endpoints.iter().map(|e| &**e));
+                });
+                cells.cell(|html| addresses_of(html, certificate));
                 cells.cell(|html| expiry(html, certificate, view.now));
-                cells.cell(|html| progress(html, certificate));
             });
         }
     });
@@ -203,11 +275,21 @@ fn certificate_list(
     });
 }
 
-fn ok_of(certificate: &Certificate<'_>) -> String {
-    match (certificate.endpoints.len(), certificate.targets) {
+/// Writes how many addresses are ok, and the progress of a rollout.
+fn addresses_of(html: &mut Html, certificate: &Certificate<'_>) {
+    html.text(&match (certificate.endpoints.len(), certificate.targets) {
         (0, 0) => "no hosts".into(),
         (0, _) => "not probed yet".into(),
-        (all, _) => format!("{} of {all}", certificate.ok_count()),
+        (all, _) => format!("{} of {all} ok", certificate.ok_count()),
+    });
+    if let Some(rollout) = certificate.rollout().filter(|r| !r.is_complete()) {
+        let (new, total) = (rollout.new.len(), rollout.total());
+        let verb = if new == 1 { "serves" } else { "serve" };
+        let text = match total {
+            1 => "; it does not serve the new certificate yet".into(),
+            _ => format!("; {new} of {total} addresses {verb} the new certificate"),
+        };
+        html.text(&text);
     }
 }
 
@@ -229,21 +311,13 @@ fn expiry(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
     }
 }
 
-fn progress(html: &mut Html, certificate: &Certificate<'_>) {
-    match certificate.rollout() {
-        Some(rollout) if !rollout.is_complete() => {
-            html.text(&format!(
-                "{} of {} addresses",
-                rollout.new.len(),
-                rollout.total()
-            ));
-        }
-        Some(_) => html.text("complete"),
-        None => html.text("none"),
-    }
-}
-
-fn addresses(html: &mut Html, now: Timestamp, filter: &Filter, shown: &[Endpoint<'_>], all: usize) {
+fn addresses(
+    html: &mut Html,
+    view: &View,
+    filter: &Filter,
+    shown: &[Rc<Endpoint<'_>>],
+    all: usize,
+) {
     if shown.is_empty() {
         let text = if all == 0 {
             "None has been probed yet."
@@ -252,52 +326,84 @@ fn addresses(html: &mut Html, now: Timestamp, filter: &Filter, shown: &[Endpoint
         };
         return html.line("p", &[], text);
     }
-    let paging = Paging::new(shown.len(), ADDRESSES_PER_PAGE, filter.page);
-    let caption = match paging.pages {
-        1 => format!("{}, most severe first", counted(shown.len(), "address")),
-        _ => format!(
-            "Addresses {} to {} of {}, most severe first",
-            paging.skipped + 1,
-            (paging.skipped + ADDRESSES_PER_PAGE).min(shown.len()),
-            shown.len()
-        ),
-    };
-    let part: Vec<&Endpoint<'_>> = shown
-        .iter()
-        .skip(paging.skipped)
-        .take(ADDRESSES_PER_PAGE)
-        .collect();
-    address_table(html, &caption, &part, now, true);
-    pager(html, "addresses", paging, |page| {
-        Filter {
+    let to = |page, addresses_sort| {
+        let other = Filter {
             page,
+            addresses_sort,
             ..filter.clone()
-        }
-        .address()
-        .at("addresses")
-    });
+        };
+        other.address().at("addresses")
+    };
+    address_table(html, view, filter, shown, true, to);
 }
 
-/// Writes a table with a row for each endpoint.
+/// Columns by which certificates can be sorted.
+const CERTIFICATE_SORTS: [By; 4] = [By::State, By::Certificate, By::Addresses, By::Expires];
+/// Columns by which addresses can be sorted.
+const ADDRESS_SORTS: [By; 5] = [
+    By::State,
+    By::Host,
+    By::Expires,
+    By::Probed,
+    By::Certificate,
+];
+
+/// Writes a table with a row for each endpoint on a page of them; `to` returns the address of
+/// another page, or of one with another order.
 pub(super) fn address_table(
     html: &mut Html,
-    caption: &str,
-    endpoints: &[&Endpoint<'_>],
-    now: Timestamp,
+    view: &View,
+    filter: &Filter,
+    endpoints: &[Rc<Endpoint<'_>>],
     with_certificate: bool,
+    to: impl Fn(usize, Sort) -> Address,
 ) {
-    let mut columns = vec!["Host and address", "State", "Result", "Last probe"];
+    let now = view.now;
+    let sort = filter.addresses_sort.among(&ADDRESS_SORTS);
+    let resort = |sort| to(1, sort);
+    let mut columns = vec![
+        sort.column("Host and address", By::Host, resort),
+        sort.column("State", By::State, resort),
+        "Last 24 hours".into(),
+        "Result".into(),
+        sort.column("Expires", By::Expires, resort),
+        sort.column("Last probe", By::Probed, resort),
+    ];
     if with_certificate {
-        columns.push("Certificate");
+        columns.push(sort.column("Certificate", By::Certificate, resort));
     }
-    table(html, caption, &columns, |rows| {
-        for endpoint in endpoints {
+    let paging = Paging::new(endpoints.len(), ADDRESSES_PER_PAGE, filter.page);
+    let caption = match paging.pages {
+        1 => counted(endpoints.len(), "address"),
+        _ => format!(
+            "Addresses {} to {} of {}",
+            paging.skipped + 1,
+            (paging.skipped + ADDRESSES_PER_PAGE).min(endpoints.len()),
+            endpoints.len()
+        ),
+    };
+    let probed = |e: &Endpoint<'_>| e.results.first().map(|result| result.at);
+    let part = part(
+        endpoints,
+        paging.skipped,
+        ADDRESSES_PER_PAGE,
+        |a, b| match sort.by {
+            By::Host => sort.directed((&a.target.hostname, a.ip).cmp(&(&b.target.hostname, b.ip))),
+            By::Expires => sort.times(a.expiry(), b.expiry()),
+            By::Probed => sort.times(probed(a), probed(b)),
+            By::Certificate => sort.directed(a.target.certificate.cmp(&b.target.certificate)),
+            _ => sort.directed(a.severity.cmp(&b.severity)),
+        },
+    );
+    sorted_table(html, "dense", &caption, &columns, |rows| {
+        for endpoint in part {
             rows.row("", |cells| {
                 cells.head(|html| {
                     let host = endpoint.target.hostname.to_string();
                     html.link(&endpoint.address(), &format!("{host} {}", endpoint.place()));
                 });
                 cells.cell(|html| badge(html, endpoint.severity));
+                cells.cell(|html| recent::write(html, view, std::iter::once(&**endpoint)));
                 cells.cell(|html| {
                     if let Some(at) = endpoint.stale {
                         html.line("strong", &[], &stale_text(at, now));
@@ -305,11 +411,13 @@ pub(super) fn address_table(
                     }
                     seen(html, endpoint, now);
                 });
+                cells.cell(|html| match endpoint.expiry() {
+                    Some(expiry) => html.text(&relative(expiry, now)),
+                    None => html.text("not known"),
+                });
                 cells.cell(|html| {
-                    if let Some(result) = endpoint.results.first() {
-                        html.element("span", &[("class", "relative")], |html| {
-                            time(html, result.at, now)
-                        });
+                    if let Some(at) = probed(endpoint) {
+                        html.element("span", &[("class", "relative")], |html| time(html, at, now));
                     }
                 });
                 if with_certificate {
@@ -319,6 +427,7 @@ pub(super) fn address_table(
             });
         }
     });
+    pager(html, "addresses", paging, |page| to(page, sort));
 }
 
 /// Returns a text with the age of a stale result.

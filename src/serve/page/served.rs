@@ -189,27 +189,42 @@ pub(super) fn pins(list: &mut super::frame::Facts<'_>, expected: &Expected) {
     }
 }
 
+/// Field of a certificate that is compared.
+#[derive(PartialEq)]
+enum Field {
+    Text(String),
+    Time(Timestamp),
+}
+
+impl Field {
+    fn write(&self, html: &mut Html) {
+        match self {
+            Self::Text(text) => html.line("span", &[("class", "value")], text),
+            Self::Time(at) => moment(html, *at),
+        }
+    }
+}
+
 fn side_by_side(html: &mut Html, expected: &Certificate, served: &Certificate) {
-    let of = |certificate: &Certificate, read: fn(&Facts) -> String| match certificate.facts() {
+    let of = |certificate: &Certificate, read: fn(&Facts) -> Field| match certificate.facts() {
         Ok(facts) => read(facts),
-        Err(malformed) => format!("unreadable: {malformed}"),
+        Err(malformed) => Field::Text(format!("unreadable: {malformed}")),
     };
-    let mut rows: Vec<(&str, String, String)> = Vec::new();
-    let mut compare = |name, read: fn(&Facts) -> String| {
+    let mut rows: Vec<(&str, Field, Field)> = Vec::new();
+    let mut compare = |name, read: fn(&Facts) -> Field| {
         rows.push((name, of(expected, read), of(served, read)));
     };
-    compare("Subject", |f| f.subject.clone());
-    compare("Names", names);
-    compare("Issuer", |f| f.issuer.clone());
-    compare("Issued", |f| f.not_before.to_string());
-    compare("Expires", |f| f.not_after.to_string());
-    compare("Serial number", |f| f.serial.clone());
-    compare("Public key", |f| format!("{} {}", f.key, f.public_key_hash));
-    rows.push((
-        "Fingerprint",
-        expected.sha256().to_string(),
-        served.sha256().to_string(),
-    ));
+    compare("Subject", |f| Field::Text(f.subject.clone()));
+    compare("Names", |f| Field::Text(names(f)));
+    compare("Issuer", |f| Field::Text(f.issuer.clone()));
+    compare("Issued", |f| Field::Time(f.not_before));
+    compare("Expires", |f| Field::Time(f.not_after));
+    compare("Serial number", |f| Field::Text(f.serial.clone()));
+    compare("Public key", |f| {
+        Field::Text(format!("{} {}", f.key, f.public_key_hash))
+    });
+    let fingerprint = |certificate: &Certificate| Field::Text(certificate.sha256().to_string());
+    rows.push(("Fingerprint", fingerprint(expected), fingerprint(served)));
     table(
         html,
         "The expected and the served certificate",
@@ -219,8 +234,8 @@ fn side_by_side(html: &mut Html, expected: &Certificate, served: &Certificate) {
                 let differs = expected != served;
                 table.row(if differs { "differs" } else { "" }, |cells| {
                     cells.head(|html| html.text(name));
-                    cells.cell(|html| html.line("span", &[("class", "value")], expected));
-                    cells.cell(|html| html.line("span", &[("class", "value")], served));
+                    cells.cell(|html| expected.write(html));
+                    cells.cell(|html| served.write(html));
                     cells.cell(|html| html.text(if differs { "≠ differs" } else { "= same" }));
                 });
             }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use crate::certificate::{Certificate, Unusable};
-use crate::config::{Entry, SourceSettings};
+use crate::config::{Defaults, Entry, Include, SourceSettings};
 use crate::finding::{
     Client, ClientRefusal, Code, Detail, Finding, Refused, Severity, TlsaMismatch,
 };
@@ -17,11 +17,12 @@ use crate::model::{KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use crate::observation::{
     ErrorKind, KeyProof, Observation, Outcome, ProbeError, Revocation, Served, TlsVersion,
 };
-use crate::source::Loaded;
+use crate::source::{Loaded, SourceFailure, TargetFiles};
+use crate::store::Store;
 use crate::testbed::authority::{Authority, Key, Validity};
 use crate::tlsa::TlsaRecord;
 
-use super::super::expectations::{Kept, SourceFailure, Watch};
+use super::super::expectations::{Kept, Watch};
 use super::super::plan::{Plan, Planned};
 use super::super::snapshot::{Reload, TargetResults, VantageStatus};
 use super::*;
@@ -164,7 +165,8 @@ impl State {
         self.plan.watches.entry(name.into()).or_insert(watch)
     }
 
-    fn view(self) -> View {
+    fn view(mut self) -> View {
+        self.results.sort_by(|a, b| a.target.cmp(&b.target));
         View {
             now: NOW,
             base: Arc::from(""),
@@ -184,6 +186,7 @@ impl State {
                 grace: Duration::from_secs(1800),
                 vantages: Arc::new([]),
             },
+            target_files: Arc::default(),
             state: None,
         }
     }
@@ -200,7 +203,7 @@ fn pages(view: &View) -> Vec<String> {
     let endpoints = view.endpoints();
     let certificates = view.certificates(&endpoints);
     let paths = certificates.iter().map(|c| c.address());
-    let paths = paths.chain(endpoints.iter().map(view::Endpoint::address));
+    let paths = paths.chain(endpoints.iter().map(|endpoint| endpoint.address()));
     let mut pages: Vec<String> = paths
         .map(|address| {
             let page = get(view, address.as_str(), "");
@@ -437,8 +440,8 @@ fn fault_at_many_addresses_is_shown_once() {
     let view = state.view();
     let page = get(&view, "/", "");
     assert!(page.contains("<h1 id=\"headline\">6 of 7 addresses are critical</h1>"));
-    assert_eq!(page.matches("<li class=\"fault critical\">").count(), 1);
-    assert!(page.contains(", at 6 addresses"));
+    assert_eq!(page.matches("class=\"fault critical\"").count(), 1);
+    assert!(page.contains(", 6 addresses</span>"));
     assert!(page.contains("192.0.2.1:443</a>, from here and sslmate"));
     assert!(page.contains("Fix:"));
     assert!(page.contains("href=\"/docs/findings/wrong_certificate\""));
@@ -462,7 +465,7 @@ fn filter_selects_addresses_by_severity_certificate_and_text() {
     let rows = |query: &str| {
         let page = get(&view, "/", query);
         let (_, rest) = page.split_once("id=\"addresses\"").unwrap();
-        let (rows, _) = rest.split_once("</section>").unwrap();
+        let (rows, _) = rest.split_once("id=\"sources\"").unwrap();
         BTreeMap::from(
             ["good", "bad"].map(|name| (name, rows.contains(&format!("/certificates/{name}/")))),
         )
@@ -530,7 +533,9 @@ fn rollout_lists_updated_and_outdated_addresses() {
     );
     assert!(!new.contains("at least"), "{new}");
     assert!(side("Other certificate or no result: 1").contains("192.0.2.4:443"));
-    assert!(get(&view, "/", "").contains("2 of 4 addresses</div></td>"));
+    assert!(
+        get(&view, "/", "").contains("2 of 4 ok; 2 of 4 addresses serve the new certificate</div>")
+    );
 }
 
 #[test]
@@ -556,6 +561,77 @@ fn unavailable_source_is_shown_with_its_outage_and_result_age() {
     ] {
         assert!(page.contains(words), "{words}");
     }
+}
+
+#[test]
+fn files_of_targets_are_sources_with_their_last_success_and_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("t.json");
+    let patterns = [Include {
+        pattern: file.clone(),
+        line: 1,
+    }];
+    let read = |before: Option<&TargetFiles>, hours: i64| {
+        let now = Timestamp(NOW.0 - hours * HOUR);
+        Arc::new(TargetFiles::read(
+            &patterns,
+            &Defaults::default(),
+            before,
+            now,
+        ))
+    };
+    let page = |files: Arc<TargetFiles>| {
+        let mut view = State::new().view();
+        view.target_files = files;
+        get(&view, "/", "")
+    };
+    std::fs::write(&file, r#"[{"targets": ["a.example", "b.example"]}]"#).unwrap();
+    let files = read(None, 5);
+    let name = format!("file_sd: {}", file.display());
+    let good = page(files.clone());
+    assert!(
+        good.contains(&name) && good.contains("(5 hours ago)"),
+        "{good}"
+    );
+    assert!(!good.contains("is unavailable"));
+    std::fs::write(&file, "[{").unwrap();
+    let broken = page(read(Some(&files), 4));
+    for words in [
+        format!("Source {name} is unavailable"),
+        "(4 hours ago)".into(),
+        "(5 hours ago)".into(),
+    ] {
+        assert!(broken.contains(&words), "{words}: {broken}");
+    }
+}
+
+#[test]
+fn history_says_of_each_change_whether_it_is_a_renewal() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).unwrap();
+    let mut state = State::new();
+    let validity = Validity::around(NOW, 100, 1000);
+    let root = Authority::root("Root", validity).unwrap();
+    let issue = |name: &str| {
+        let issued = root.issue(&[name.into()], validity, &Key::generate().unwrap());
+        issued.unwrap().certificate
+    };
+    let served = ["www.example.com", "www.example.com", "other.example.com"].map(issue);
+    let expected = expecting(&served[0], &[]);
+    let target = target("web", 1);
+    for (hour, leaf) in (0..).zip(&served) {
+        let result = result(&target, 1, "local", serving(leaf), &expected);
+        let at = Timestamp(NOW.0 - (9 - hour) * HOUR);
+        store.note(std::slice::from_ref(&result), at).unwrap();
+    }
+    let last = result(&target, 1, "local", serving(&served[2]), &expected);
+    state.add("web", &expected, vec![(target, vec![last])]);
+    let mut view = state.view();
+    view.state = Some(folder.path().to_owned());
+    let page = get(&view, "/certificates/web", "");
+    assert_eq!(page.matches(" renewal<").count(), 1, "{page}");
+    let lost = " material change: it is no longer valid for `www.example.com`";
+    assert_eq!(page.matches(lost).count(), 1, "{page}");
 }
 
 #[test]
@@ -621,4 +697,258 @@ fn differences_from_the_expected_certificate_are_marked() {
         assert!(table.contains(&leaf.sha256().to_string()));
     }
     assert!(page.contains("not the expected certificate"));
+}
+
+/// Returns a part of a page.
+fn between<'p>(page: &'p str, beginning: &str, end: &str) -> &'p str {
+    let (_, rest) = page
+        .split_once(beginning)
+        .unwrap_or_else(|| panic!("{beginning}: {page}"));
+    rest.split_once(end)
+        .unwrap_or_else(|| panic!("{end}: {page}"))
+        .0
+}
+
+/// Returns the texts of the header cells of a table's rows.
+fn row_heads(table: &str) -> Vec<String> {
+    let rows = table.split("<th role=\"rowheader\"").skip(1);
+    let text = |row: &str| {
+        let (_, head) = row.split_once("</th>").unwrap().0.split_once('>').unwrap();
+        let parts = head.split('<');
+        parts
+            .map(|part| part.split_once('>').map_or(part, |(_, text)| text))
+            .collect()
+    };
+    rows.map(text).collect()
+}
+
+#[test]
+fn columns_sort_the_rows_and_keep_the_filter() {
+    let root = Authority::root("Root", Validity::around(NOW, 100, 1000)).unwrap();
+    let issue = |days| {
+        let names = ["www.example.com".to_owned()];
+        let validity = Validity::around(NOW, 10, days);
+        let issued = root.issue(&names, validity, &Key::generate().unwrap());
+        issued.unwrap().certificate
+    };
+    let mut state = State::new();
+    let other = issue(80);
+    for (name, days, is_ok) in [
+        ("a", 70, true),
+        ("b", 40, false),
+        ("c", 90, true),
+        ("d", 50, true),
+    ] {
+        let leaf = issue(days);
+        let expected = expecting(&leaf, &[]);
+        let target = target(name, 10 - usize::try_from(days / 10).unwrap());
+        let served = if is_ok { &leaf } else { &other };
+        let result = result(&target, 1, "local", serving(served), &expected);
+        state.add(name, &expected, vec![(target, vec![result])]);
+    }
+    let view = state.view();
+    let certificates = |query: &str| {
+        let page = get(&view, "/", query);
+        let heads = row_heads(between(&page, "id=\"certificates\"", "</section>"));
+        heads.concat()
+    };
+    assert_eq!(certificates(""), "bacd");
+    assert_eq!(certificates("certificates_sort=certificate"), "abcd");
+    assert_eq!(certificates("certificates_sort=-certificate"), "dcba");
+    // The first expiry is of what is served: `b` serves a leaf with 80 days.
+    assert_eq!(certificates("certificates_sort=expires"), "dabc");
+    assert_eq!(certificates("certificates_sort=-expires"), "cbad");
+    assert_eq!(certificates("certificates_sort=state"), "acdb");
+    assert_eq!(certificates("certificates_sort=since"), "bacd");
+    assert_eq!(certificates("severity=ok&certificates_sort=expires"), "dac");
+
+    let page = get(&view, "/", "severity=ok&addresses_sort=-host");
+    let table = between(&page, "id=\"addresses\"", "</table>");
+    let hosts = row_heads(table);
+    let hosts: Vec<&str> = hosts.iter().map(|head| &head[..2]).collect();
+    assert_eq!(hosts, ["h5", "h3", "h1"]);
+    assert!(table.contains(
+        "aria-sort=\"descending\"><a href=\"/?severity=ok&amp;addresses_sort=host#addresses\">"
+    ));
+    assert!(page.contains(
+        "href=\"/?severity=ok&amp;certificates_sort=expires&amp;addresses_sort=-host#certificates\""
+    ));
+    assert_eq!(page.matches("aria-sort=").count(), 2);
+    // Other filters keep the order too.
+    assert!(page.contains("href=\"/?severity=critical&amp;addresses_sort=-host\""));
+    assert!(page.contains("<input type=\"hidden\" name=\"addresses_sort\" value=\"-host\">"));
+    assert!(page.contains("id=\"addresses-fold\" open=\"\""));
+    assert!(!get(&view, "/", "").contains("id=\"addresses-fold\" open"));
+}
+
+/// Returns the result of an address that serves this leaf, with the finding of this code only.
+fn found(target: &Target, leaf: &Certificate, expected: &Arc<Expected>, code: Code) -> Judged {
+    let observation = result(target, 1, "local", serving(leaf), expected).observation;
+    let (trust, rules) = (TrustStore::default(), Rules::default());
+    let mut judged = judge(Some(expected), observation, &trust, &rules, NOW);
+    judged.findings.retain(|finding| finding.code() == code);
+    assert_eq!(judged.findings.len(), 1, "{code}");
+    judged
+}
+
+/// Returns a leaf that expired two days ago.
+fn expired() -> Certificate {
+    let root = Authority::root("Root", Validity::around(NOW, 100, 1000)).unwrap();
+    let names = ["www.example.com".to_owned()];
+    let validity = Validity::around(NOW, 90, -2);
+    let issued = root.issue(&names, validity, &Key::generate().unwrap());
+    issued.unwrap().certificate
+}
+
+#[test]
+fn problems_are_rows_with_what_clients_suffer_first() {
+    let leaves = leaves(2);
+    let mut state = State::new();
+    for (number, code) in [
+        (1, Code::WrongCertificate),
+        (2, Code::Expired),
+        (3, Code::HostnameMismatch),
+    ] {
+        let leaf = if code == Code::Expired {
+            expired()
+        } else {
+            leaves[0].clone()
+        };
+        let wanted = if code == Code::WrongCertificate {
+            &leaves[1]
+        } else {
+            &leaf
+        };
+        let expected = expecting(wanted, &[]);
+        let name = format!("c{number}");
+        let target = target(&name, number);
+        let judged = found(&target, &leaf, &expected, code);
+        state.add(&name, &expected, vec![(target, vec![judged])]);
+    }
+    let view = state.view();
+    let hosts = |query: &str| {
+        let page = get(&view, "/", query);
+        let heads = row_heads(between(&page, "id=\"wrong\"", "</section>"));
+        let hosts = heads.iter().map(|head| head[..2].to_owned());
+        hosts.collect::<Vec<_>>()
+    };
+    assert_eq!(hosts(""), ["h2", "h3", "h1"]);
+    assert_eq!(hosts("problems_sort=-host"), ["h3", "h2", "h1"]);
+    let page = get(&view, "/", "");
+    for column in ["State", "Host", "Problem", "Since", "Expires", "Fix"] {
+        let heads = between(&page, "id=\"wrong\"", "</thead>");
+        assert!(heads.contains(column), "{column}");
+    }
+}
+
+#[test]
+fn expired_certificate_is_a_problem_since_its_expiry() {
+    let leaf = expired();
+    let expected = expecting(&leaf, &[]);
+    let target = target("web", 1);
+    let since = |code| {
+        let judged = || vec![found(&target, &leaf, &expected, code)];
+        let week_ago = Timestamp(NOW.0 - 7 * 24 * HOUR);
+        let before = TargetResults::probed(&target, judged(), week_ago, None);
+        let now = TargetResults::probed(&target, judged(), NOW, Some(&before));
+        let mut state = State::new();
+        state.add("web", &expected, vec![(target.clone(), Vec::new())]);
+        state.results.push(Arc::new(now));
+        let page = get(&state.view(), "/", "");
+        let row = between(&page, "class=\"fault critical\"", "</tr>").to_owned();
+        between(&row, "data-label=\"Since\"", "</td>").to_owned()
+    };
+    let expired = since(Code::Expired);
+    assert!(expired.contains(">2 days ago<"), "{expired}");
+    // The first probe already found it.
+    let other = since(Code::HostnameMismatch);
+    assert!(other.contains(">at least 7 days ago<"), "{other}");
+}
+
+#[test]
+fn rows_show_the_results_of_the_last_day() {
+    let leaves = leaves(2);
+    let expected = expecting(&leaves[0], &[]);
+    let target = target("web", 1);
+    let mut last: Option<TargetResults> = None;
+    // Every half hour for 10 hours, without the 3 hours from 8 to 5 hours ago.
+    for half_hours in (0..20).rev().filter(|n| !(10..16).contains(n)) {
+        let leaf = if half_hours == 4 {
+            &leaves[1]
+        } else {
+            &leaves[0]
+        };
+        let results = vec![
+            result(&target, 1, "local", serving(leaf), &expected),
+            result(&target, 2, "local", serving(&leaves[0]), &expected),
+        ];
+        let at = Timestamp(NOW.0 - half_hours * HOUR / 2);
+        last = Some(TargetResults::probed(&target, results, at, last.as_ref()));
+    }
+    let mut state = State::new();
+    state.add("web", &expected, vec![(target, Vec::new())]);
+    state.results.push(Arc::new(last.unwrap()));
+    let view = state.view();
+    let page = get(&view, "/", "");
+    let bar = |part: &str| between(part, "<title>", "</title>").to_owned();
+    let changed = "Last 24 hours, 48 half hours: 1 critical, 13 ok, 34 without a complete result";
+    assert_eq!(
+        bar(between(&page, "id=\"certificates\"", "</section>")),
+        changed
+    );
+    let addresses = between(&page, "id=\"addresses\"", "</table>");
+    let bars: Vec<&str> = addresses.split("<title>").skip(1).collect();
+    assert!(bars[0].starts_with(changed), "{bars:?}");
+    assert!(
+        bars[1].starts_with("Last 24 hours, 48 half hours: 14 ok, 34 without"),
+        "{bars:?}"
+    );
+    for endpoint in view.endpoints() {
+        assert!(get(&view, endpoint.address().as_str(), "").contains("<svg class=\"recent\""));
+    }
+    // The script may not be needed, and the style sheet is external.
+    assert!(!page.contains("style="));
+}
+
+#[test]
+fn endpoint_page_shows_which_clients_accept_each_address() {
+    let leaf = &leaves(1)[0];
+    let expected = expecting(leaf, &[]);
+    let target = target("web", 1);
+    let results = [1, 2].map(|ip| result(&target, ip, "local", serving(leaf), &expected));
+    let mut state = State::new();
+    state.add("web", &expected, vec![(target, results.into())]);
+    let view = state.view();
+    let address = view.endpoints()[1].address();
+    let page = get(&view, address.as_str(), "");
+    let table = between(&page, "id=\"clients\"", "</table>");
+    // The address of the page is first.
+    let place = |words: &str| {
+        table
+            .find(words)
+            .unwrap_or_else(|| panic!("{words}: {table}"))
+    };
+    assert!(place("192.0.2.2:443</th>") < place("192.0.2.1:443</th>"));
+    assert_eq!(
+        row_heads(table),
+        Client::ALL.map(|client| client.name().to_owned())
+    );
+    // No client has a root for this leaf.
+    let refusals = view.endpoints()[0].results[0]
+        .judged
+        .clients
+        .as_ref()
+        .unwrap()
+        .refusals()
+        .count();
+    assert!(refusals > 0);
+    assert_eq!(
+        table.matches(" refuses</span>").count(),
+        2 * refusals,
+        "{table}"
+    );
+    assert_eq!(
+        table.matches("<span class=\"reason\">").count(),
+        2 * refusals
+    );
 }

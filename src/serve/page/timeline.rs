@@ -190,18 +190,20 @@ pub(super) fn bar(html: &mut Html, lifetime: &Lifetime, now: Timestamp) {
 
 /// Writes the expiry of a certificate, with its bar if the lifetime is known.
 pub(super) fn end(html: &mut Html, read: &Facts, lifetime: Option<&Lifetime>, now: Timestamp) {
-    html.line(
-        "span",
-        &[("class", "strong")],
-        &relative(read.not_after, now),
-    );
-    html.text(" ");
-    html.element("span", &[("class", "relative")], |html| {
-        moment(html, read.not_after)
+    html.element("div", &[("class", "expiry")], |html| {
+        html.line(
+            "span",
+            &[("class", "strong")],
+            &relative(read.not_after, now),
+        );
+        html.text(" ");
+        html.element("span", &[("class", "relative")], |html| {
+            moment(html, read.not_after)
+        });
+        if let Some(lifetime) = lifetime {
+            bar(html, lifetime, now);
+        }
     });
-    if let Some(lifetime) = lifetime {
-        bar(html, lifetime, now);
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Content of the pages, from one snapshot.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,10 +15,13 @@ use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol, Target, Timestamp};
 use crate::observation::{Outcome, ProbeError, Served};
 use crate::scan::targets_of_failed;
+use crate::source::{SourceFailure, TargetFiles};
 
-use super::super::expectations::{Kept, SourceFailure, Watch};
+use super::super::expectations::{Kept, Watch};
 use super::super::plan::Plan;
-use super::super::snapshot::{Current, Reload, Since, TargetResults, VantageStatus};
+use super::super::snapshot::{
+    Current, EndpointResult, Reload, Since, TargetResults, VantageStatus,
+};
 use super::html::Address;
 use super::{Location, target_of};
 
@@ -25,9 +29,11 @@ use super::{Location, target_of};
 pub(super) struct View {
     pub(super) now: Timestamp,
     pub(super) plan: Arc<Plan>,
-    /// Results that the page shows.
+    /// Results that the page shows, in the order of their targets.
     pub(super) results: Vec<Arc<TargetResults>>,
     pub(super) monitor: Monitor,
+    /// Files of targets.
+    pub(super) target_files: Arc<TargetFiles>,
     /// State folder, if there is one.
     pub(super) state: Option<PathBuf>,
     /// Path under which a proxy serves the pages.
@@ -101,26 +107,30 @@ impl View {
                 grace: runtime.times.grace,
                 vantages: snapshot.vantages.clone(),
             },
+            target_files: runtime.target_files.clone(),
             state,
             base,
         }
     }
 
-    /// Returns every endpoint that has been probed, most severe first.
-    pub(super) fn endpoints(&self) -> Vec<Endpoint<'_>> {
-        let of_target = |l| endpoints(l, self.now, self.monitor.interval);
-        let results = self.results.iter().map(|probed| &**probed);
-        let mut all: Vec<Endpoint<'_>> = results.flat_map(of_target).collect();
-        all.sort_by_key(|endpoint| Reverse(endpoint.severity));
+    /// Returns every endpoint that has been probed, in the order of the targets.
+    pub(super) fn endpoints(&self) -> Vec<Rc<Endpoint<'_>>> {
+        let mut all = Vec::with_capacity(self.results.len());
+        for probed in &self.results {
+            endpoints(probed, self.now, self.monitor.interval, &mut all);
+        }
         all
     }
 
     /// Returns the number of targets that have not been probed yet.
     pub(super) fn waiting(&self) -> usize {
         let probed = self.results.iter().filter(|l| !l.endpoints.is_empty());
-        let probed: BTreeSet<&Target> = probed.map(|l| &*l.target).collect();
-        let all = self.plan.targets.keys();
-        all.filter(|target| !probed.contains(target)).count()
+        let mut probed = probed.map(|l| &*l.target).peekable();
+        let is_waiting = |target: &&Target| {
+            while probed.next_if(|one| one < target).is_some() {}
+            probed.next_if(|one| one == target).is_none()
+        };
+        self.plan.targets.keys().filter(is_waiting).count()
     }
 
     /// Returns the number of entries whose source has never returned a result, and which have no
@@ -133,32 +143,34 @@ impl View {
         self.plan.watches.values().filter(is_unsaid).count()
     }
 
-    /// Returns every certificate of the inventory, most severe first.
-    pub(super) fn certificates<'a>(&'a self, endpoints: &[Endpoint<'a>]) -> Vec<Certificate<'a>> {
-        let mut all: BTreeMap<&str, Certificate<'a>> = BTreeMap::new();
+    /// Returns every certificate of the inventory, in the order of their names, with its endpoints
+    /// of these, which are in the order of their targets.
+    pub(super) fn certificates<'a>(
+        &'a self,
+        endpoints: &[Rc<Endpoint<'a>>],
+    ) -> Vec<Certificate<'a>> {
+        let mut all: Vec<Certificate<'a>> = Vec::new();
         for watch in self.plan.watches.values() {
-            for kept in &watch.kept {
-                let name = &*kept.loaded.name;
-                let certificate = Certificate::new(name, watch, Ok(kept));
-                all.entry(name).or_insert(certificate);
-            }
-            for failed in &watch.failures {
-                let certificate = Certificate::new(&failed.name, watch, Err(&failed.error));
-                all.entry(&failed.name).or_insert(certificate);
-            }
+            let kept = watch.kept.iter();
+            all.extend(kept.map(|kept| Certificate::new(&kept.loaded.name, watch, Ok(kept))));
+            let failures = watch.failures.iter();
+            all.extend(failures.map(|f| Certificate::new(&f.name, watch, Err(&f.error))));
         }
-        for target in self.plan.targets.keys() {
-            if let Some(certificate) = all.get_mut(&*target.certificate) {
+        // Both sorts are stable, and targets are sorted by certificate first.
+        all.sort_by_key(|certificate| certificate.name);
+        all.dedup_by_key(|certificate| certificate.name);
+        let mut targets = self.plan.targets.keys().peekable();
+        let mut endpoints = endpoints.iter().peekable();
+        for certificate in &mut all {
+            let name = certificate.name;
+            while targets.next_if(|t| *t.certificate < *name).is_some() {}
+            while targets.next_if(|t| *t.certificate == *name).is_some() {
                 certificate.targets += 1;
             }
+            while (endpoints.next_if(|e| *e.target.certificate < *name)).is_some() {}
+            let own = std::iter::from_fn(|| endpoints.next_if(|e| *e.target.certificate == *name));
+            certificate.endpoints.extend(own.cloned());
         }
-        for endpoint in endpoints {
-            if let Some(certificate) = all.get_mut(&*endpoint.target.certificate) {
-                certificate.endpoints.push(endpoint.clone());
-            }
-        }
-        let mut all: Vec<Certificate<'a>> = all.into_values().collect();
-        all.sort_by_key(|certificate| Reverse(certificate.severity()));
         all
     }
 
@@ -188,6 +200,17 @@ impl View {
                 (None, b) => b.as_ref(),
             };
         }
+        for (path, file) in self.target_files.states() {
+            let name = TargetFiles::source(path);
+            let source = Source {
+                name: name.clone(),
+                was_asked: true,
+                failure: file.failure.as_ref(),
+                last_success: file.last_success,
+                certificates: file.targets(),
+            };
+            all.insert(name, source);
+        }
         let mut all: Vec<Source<'_>> = all.into_values().collect();
         all.sort_by_key(|source| Reverse(source.failure.is_some()));
         all
@@ -201,19 +224,18 @@ pub(super) struct Source<'a> {
     pub(super) failure: Option<&'a SourceFailure>,
     /// Time of its oldest result in use.
     pub(super) last_success: Option<Timestamp>,
-    /// Number of certificates that it has returned.
+    /// Number of certificates that it has returned; of targets in a file of targets.
     pub(super) certificates: usize,
 }
 
 /// A certificate of the inventory.
-#[derive(Clone)]
 pub(super) struct Certificate<'a> {
     pub(super) name: &'a str,
     pub(super) watch: &'a Watch,
     /// Expected certificate, or the reason why it is unknown.
     pub(super) kept: Result<&'a Kept, &'a str>,
     /// Endpoints that have been probed.
-    pub(super) endpoints: Vec<Endpoint<'a>>,
+    pub(super) endpoints: Vec<Rc<Endpoint<'a>>>,
     /// Number of hosts and ports to probe.
     pub(super) targets: usize,
 }
@@ -243,17 +265,22 @@ impl<'a> Certificate<'a> {
 
     /// Returns the number of endpoints without a fault.
     pub(super) fn ok_count(&self) -> usize {
-        let ok_count = |e: &&Endpoint<'_>| e.severity < Severity::Warning;
-        self.endpoints.iter().filter(ok_count).count()
+        let is_ok = |e: &&Rc<Endpoint<'_>>| e.severity < Severity::Warning;
+        self.endpoints.iter().filter(is_ok).count()
     }
 
     /// Returns the served leaf that expires first.
     pub(super) fn first_to_expire(&self) -> Option<&'a Facts> {
-        let results = self.endpoints.iter().flat_map(|e| &e.results);
-        let served = results.filter_map(VantageResult::served);
-        let facts = served.filter_map(|served| served.leaf.facts().ok());
-        let facts = facts.filter(|facts| facts.has_validity);
+        let facts = self.endpoints.iter().flat_map(|e| e.served_facts());
         facts.min_by_key(|facts| facts.not_after)
+    }
+
+    /// Returns the expiry that the overview shows: the first of the served leaves, or else that of
+    /// the expected instance.
+    pub(super) fn expiry(&self) -> Option<Timestamp> {
+        let expected = || self.instance()?.leaf.facts().ok();
+        let facts = self.first_to_expire().or_else(expected)?;
+        Some(facts.not_after)
     }
 
     /// Returns the expected instance, if the source returns whole certificates.
@@ -265,44 +292,6 @@ impl<'a> Certificate<'a> {
     pub(super) fn address(&self) -> Address {
         certificate_address(self.name)
     }
-
-    /// Returns the progress of the rollout of a new instance; `None` if there is no previous one.
-    pub(super) fn rollout(&self) -> Option<Rollout<'_, 'a>> {
-        let kept = self.kept.ok()?;
-        let changed = kept.changed?;
-        let instances = kept.loaded.expected.instances()?;
-        if instances.previous.is_empty() {
-            return None;
-        }
-        let mut rollout = Rollout {
-            changed,
-            new: Vec::new(),
-            old: Vec::new(),
-            other: Vec::new(),
-        };
-        for endpoint in &self.endpoints {
-            let place = endpoint
-                .results
-                .first()
-                .map(|result| &result.judged.observation.outcome);
-            let side = match place {
-                Some(Outcome::Served(served)) => {
-                    let is = |instance: &Instance| instance.leaf == served.leaf;
-                    if instances.accepted().any(is) {
-                        &mut rollout.new
-                    } else if instances.previous.iter().any(is) {
-                        &mut rollout.old
-                    } else {
-                        &mut rollout.other
-                    }
-                }
-                Some(Outcome::Reported(reported)) if reported.correct => &mut rollout.new,
-                _ => &mut rollout.other,
-            };
-            side.push(endpoint);
-        }
-        Some(rollout)
-    }
 }
 
 /// Returns the address of the page of a certificate.
@@ -310,30 +299,7 @@ pub(super) fn certificate_address(name: &str) -> Address {
     Address::path(["certificates", name])
 }
 
-/// Progress of the rollout of a new instance.
-pub(super) struct Rollout<'e, 'a> {
-    /// Time since which it is expected.
-    pub(super) changed: Timestamp,
-    /// Endpoints that serve it.
-    pub(super) new: Vec<&'e Endpoint<'a>>,
-    /// Endpoints that still serve a previous instance.
-    pub(super) old: Vec<&'e Endpoint<'a>>,
-    /// Endpoints that serve another certificate, or have no result.
-    pub(super) other: Vec<&'e Endpoint<'a>>,
-}
-
-impl Rollout<'_, '_> {
-    pub(super) fn total(&self) -> usize {
-        self.new.len() + self.old.len() + self.other.len()
-    }
-
-    pub(super) fn is_complete(&self) -> bool {
-        self.old.is_empty() && self.other.is_empty()
-    }
-}
-
 /// Address of a host and port, with the result of each vantage; the local one is first.
-#[derive(Clone)]
 pub(super) struct Endpoint<'a> {
     pub(super) target: &'a Target,
     pub(super) ip: Option<IpAddr>,
@@ -346,6 +312,18 @@ pub(super) struct Endpoint<'a> {
 }
 
 impl<'a> Endpoint<'a> {
+    /// Returns the fields of the leaves that the vantages saw, if they have dates.
+    pub(super) fn served_facts(&self) -> impl Iterator<Item = &'a Facts> {
+        let served = self.results.iter().filter_map(VantageResult::served);
+        let facts = served.filter_map(|served| served.leaf.facts().ok());
+        facts.filter(|facts| facts.has_validity)
+    }
+
+    /// Returns the first expiry of the leaves that are served.
+    pub(super) fn expiry(&self) -> Option<Timestamp> {
+        self.served_facts().map(|facts| facts.not_after).min()
+    }
+
     /// Returns the distinct results, each with all vantages that have it.
     pub(super) fn distinct_results(&self) -> Vec<(VantageResult<'a>, Vec<&'a str>)> {
         let mut distinct_results: Vec<(VantageResult<'a>, Vec<&'a str>)> = Vec::new();
@@ -366,45 +344,58 @@ impl<'a> Endpoint<'a> {
 #[derive(Clone, Copy)]
 pub(super) struct VantageResult<'a> {
     pub(super) judged: &'a Judged,
+    /// The same, as the snapshot has it.
+    pub(super) last: &'a EndpointResult,
     pub(super) since: Since,
     pub(super) at: Timestamp,
     pub(super) next: Option<Timestamp>,
 }
 
-fn endpoints(probed: &TargetResults, now: Timestamp, interval: Duration) -> Vec<Endpoint<'_>> {
-    let mut all: BTreeMap<(Option<IpAddr>, KeyType), Endpoint<'_>> = BTreeMap::new();
-    for result in &probed.endpoints {
-        let judged = &*result.judged;
-        let observation = &judged.observation;
-        let place = (observation.ip, observation.key_type);
-        let endpoint = all.entry(place).or_insert_with(|| Endpoint {
-            target: &observation.target,
-            ip: observation.ip,
-            key_type: observation.key_type,
-            results: Vec::new(),
+/// Adds the endpoints of a target. Its results are sorted by address and key type.
+fn endpoints<'a>(
+    probed: &'a TargetResults,
+    now: Timestamp,
+    interval: Duration,
+    all: &mut Vec<Rc<Endpoint<'a>>>,
+) {
+    let place = |result: &EndpointResult| {
+        let observation = &result.judged.observation;
+        (observation.ip, observation.key_type)
+    };
+    for same_place in probed.endpoints.chunk_by(|a, b| place(a) == place(b)) {
+        let Some(first) = same_place.first() else {
+            continue;
+        };
+        let (ip, key_type) = place(first);
+        let mut endpoint = Endpoint {
+            target: &first.judged.observation.target,
+            ip,
+            key_type,
+            results: Vec::with_capacity(same_place.len()),
             severity: Severity::Ok,
             stale: None,
-        });
-        endpoint.severity = endpoint.severity.max(judged.severity());
-        if result.is_stale(now, interval) {
-            let oldest = endpoint.stale.map_or(result.at, |at| at.min(result.at));
-            endpoint.stale = Some(oldest);
-            // The state may have changed since a stale result.
-            endpoint.severity = endpoint.severity.max(Severity::Unknown);
+        };
+        for result in same_place {
+            let judged = &*result.judged;
+            endpoint.severity = endpoint.severity.max(judged.severity());
+            if result.is_stale(now, interval) {
+                let oldest = endpoint.stale.map_or(result.at, |at| at.min(result.at));
+                endpoint.stale = Some(oldest);
+                // The state may have changed since a stale result.
+                endpoint.severity = endpoint.severity.max(Severity::Unknown);
+            }
+            endpoint.results.push(VantageResult {
+                judged,
+                last: result,
+                since: result.since,
+                at: result.at,
+                next: probed.next(&judged.observation.vantage),
+            });
         }
-        endpoint.results.push(VantageResult {
-            judged,
-            since: result.since,
-            at: result.at,
-            next: probed.next(&observation.vantage),
-        });
-    }
-    let mut all: Vec<Endpoint<'_>> = all.into_values().collect();
-    for endpoint in &mut all {
         let is_remote = |result: &VantageResult<'_>| !result.judged.observation.vantage.is_local();
         endpoint.results.sort_by_key(is_remote);
+        all.push(Rc::new(endpoint));
     }
-    all
 }
 
 impl Endpoint<'_> {

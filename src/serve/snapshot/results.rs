@@ -10,6 +10,7 @@ use crate::observation::{Observation, Outcome};
 use crate::report::prometheus::Lines;
 
 use super::super::dns_failures::dns_answer;
+use super::recent::Recent;
 
 /// Maximum targets in one chunk of the map; a larger one is split. A change copies one chunk, and
 /// the copy touches every target in it, most of which are not in the processor's cache.
@@ -38,6 +39,8 @@ pub(in crate::serve) struct EndpointResult {
     pub(in crate::serve) last_conclusive: Option<Timestamp>,
     /// Number of the probe of the target that the result belongs to.
     pub(in crate::serve) run: u64,
+    /// Results of the last day.
+    pub(in crate::serve) recent: Recent,
 }
 
 /// Time since which probes of an endpoint have had the same result.
@@ -80,9 +83,11 @@ impl EndpointResult {
                 .following(&old.judged, &judged, at, last_conclusive),
             None => Lines::after(&judged, at, last_conclusive),
         };
+        let recent = old.map_or_else(Recent::default, |old| old.recent);
         Self {
             lines,
             alone,
+            recent: recent.with(at, judged.severity()),
             judged,
             at,
             ended,
@@ -98,6 +103,7 @@ impl EndpointResult {
             lines: self
                 .lines
                 .following(&self.judged, &judged, self.at, self.last_conclusive),
+            recent: self.recent.with(self.at, judged.severity()),
             judged,
             ..self.clone()
         }

@@ -5,10 +5,12 @@
 //! - **probes**: probes, their results, and the cycle;
 //! - **vantage**: the slots and the backoff of one vantage;
 //! - **combine**: findings that compare several endpoints;
+//! - **known_leaves**: findings that compare a leaf with earlier ones;
 //! - **apply**: the configuration, and the plan that follows from it.
 
 mod apply;
 mod combine;
+mod known_leaves;
 mod probes;
 #[cfg(test)]
 mod simulation;
@@ -27,7 +29,7 @@ use crate::model::{Target, Timestamp, Vantage};
 use crate::scan::KnownPlaces;
 use crate::schedule::DueQueue;
 use crate::source::{Failed, Loaded};
-use crate::store::Remembered;
+use crate::store::{KnownLeaf, Place, Remembered};
 
 use super::dns_failures::DnsFailures;
 use super::expectations::{Times, Watch};
@@ -37,6 +39,7 @@ use super::plan::Plan;
 use super::runtime::Runtime;
 use super::snapshot::{Cycle, ResultMap, VantageStatus};
 
+use known_leaves::KnownLeaves;
 use probes::Run;
 pub(super) use sources::SourceRequest;
 use vantage::VantageSchedule;
@@ -96,6 +99,8 @@ pub(super) struct Start {
     pub(super) concurrency: usize,
     /// Results of sources before the start, by the keys of their entries.
     pub(super) remembered: Vec<(String, Vec<Remembered>)>,
+    /// Known leaves of the hosts before the start.
+    pub(super) known_leaves: BTreeMap<Place, Vec<KnownLeaf>>,
     /// True if there is a state folder to record in.
     pub(super) has_store: bool,
 }
@@ -233,6 +238,7 @@ pub(super) struct State {
     is_ready: bool,
     prune_due: Duration,
     dns_failures: DnsFailures,
+    known_leaves: KnownLeaves,
     /// True after the log line about the difference between the local clock and that of the
     /// sources.
     is_clock_wrong: bool,
@@ -282,6 +288,7 @@ impl State {
             is_ready: false,
             prune_due: now.elapsed,
             dns_failures: DnsFailures::default(),
+            known_leaves: KnownLeaves::new(start.known_leaves, now.elapsed),
             is_clock_wrong: false,
             effects: Vec::new(),
         };
@@ -395,6 +402,8 @@ impl State {
         }
         self.prune_due = now.elapsed + PRUNE_INTERVAL;
         self.lost.expire(now.elapsed);
+        let oldest = now.elapsed.saturating_sub(self.settings.history);
+        self.known_leaves.expire(oldest);
         let kept = i64::try_from(self.settings.history.as_secs()).unwrap_or(i64::MAX);
         let before = Timestamp(now.clock.0.saturating_sub(kept));
         self.record(|_| Note::Prune(before));
@@ -420,6 +429,7 @@ pub(super) struct Sizes {
     pub(super) results: usize,
     pub(super) endpoints: usize,
     pub(super) lost: usize,
+    pub(super) leaves: usize,
     pub(super) notes: usize,
 }
 
@@ -439,6 +449,7 @@ impl State {
             results: self.results.iter().count(),
             endpoints: self.results.iter().map(|r| r.endpoints.len()).sum(),
             lost: self.lost.len(),
+            leaves: self.known_leaves.len(),
             notes: awaited + newer + self.remaining.len() + self.warnings.len(),
         }
     }

@@ -147,6 +147,14 @@ impl State {
     }
 
     fn put_result(&mut self, id: ProbeId, target: &Arc<Target>, alone: Arc<Judged>, at: Now) {
+        let alone = match self.known_leaves.add(&alone, at.clock, at.elapsed) {
+            Some(finding) => {
+                let mut alone = Judged::clone(&alone);
+                alone.add_finding(finding);
+                Arc::new(alone)
+            }
+            None => alone,
+        };
         let mut results = self.results_of(target);
         let old = results.endpoint(&alone).cloned();
         let own = &alone.observation;
@@ -272,6 +280,11 @@ impl State {
             let of_run = results.endpoints.iter().filter(|e| e.run == id);
             Note::Probed(of_run.cloned().collect())
         });
+        if run.vantage.is_local() {
+            for (place, leaves) in self.known_leaves.end_probe(before, &results, id) {
+                self.record(|_| Note::Leaves(place, leaves));
+            }
+        }
     }
 
     /// Returns the vantages with a running probe of a target.

@@ -8,7 +8,7 @@ use crate::observation::{
     ErrorKind, KeyProof, Observation, Outcome, ProbeError, Reported, Served, TlsVersion,
 };
 use crate::store::history::prune_to;
-use crate::store::{Before, MAX_SPANS_OF_ENDPOINT, Query, Seen, Span};
+use crate::store::{Before, MAX_SPANS_OF_ENDPOINT, Query, Replacement, Seen, Span};
 
 fn look(hostname: &str, outcome: Outcome) -> Observation {
     Observation {
@@ -55,7 +55,7 @@ fn judged(observation: Observation, verdict: Verdict) -> Judged {
 }
 
 /// Returns the result of a probe of a.example that saw a certificate.
-fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
+pub(super) fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
     let served = Outcome::Served(Box::new(Served {
         leaf: certificate(leaf),
         rest: Vec::new(),
@@ -198,6 +198,8 @@ fn span_records_the_result_of_the_probe() {
         chained: Some(false),
         severity: Severity::Ok,
         before: Before::Nothing,
+        replacement: None,
+        labels: Default::default(),
     };
     assert_eq!(*served, expected);
     let expected = Span {
@@ -236,6 +238,79 @@ fn span_records_the_result_of_the_probe() {
         chained: Some(false),
     };
     assert_eq!(unreadable.before, before);
+}
+
+#[test]
+fn each_new_certificate_is_compared_with_the_last_one() {
+    let folder = folder();
+    let store = open(&folder);
+    let results = [
+        saw(0, true, true),
+        failed(ErrorKind::ConnectRefused, "x"),
+        saw(0, true, true),
+        saw(6, true, true),
+        saw(6, false, true),
+        failed(ErrorKind::ConnectRefused, "x"),
+        saw(1, true, true),
+        saw(4, true, true),
+        saw(0, true, true),
+    ];
+    for (minute, result) in (0..).zip(&results) {
+        store
+            .note(std::slice::from_ref(result), at(minute))
+            .unwrap();
+    }
+    let spans = history(&store);
+    let changes: Vec<Option<String>> = spans
+        .iter()
+        .map(|span| span.replacement.as_ref().map(ToString::to_string))
+        .collect();
+    // Certificate 6 renews certificate 0. Certificate 4 cannot be read.
+    let lost = "material change: it is no longer valid for `a.example`";
+    let wanted = [
+        None,
+        None,
+        None,
+        Some("renewal"),
+        None,
+        None,
+        Some(lost),
+        None,
+        None,
+    ];
+    assert_eq!(changes, wanted.map(|text| text.map(str::to_owned)));
+    assert_eq!(spans[3].replacement, Some(Replacement::Renewal));
+}
+
+#[test]
+fn labels_are_those_of_the_last_probe() {
+    let folder = folder();
+    let store = open(&folder);
+    let with = |team: &str| {
+        let mut judged = saw(0, true, true);
+        let labels = [("team".to_owned(), team.to_owned())];
+        judged.notes = std::sync::Arc::new(crate::finding::EntryNotes {
+            labels: labels.into(),
+            ..Default::default()
+        });
+        judged
+    };
+    let labels = || {
+        history(&store)[0]
+            .labels
+            .values()
+            .cloned()
+            .collect::<String>()
+    };
+    store.note(&[saw(0, true, true)], NOW).unwrap();
+    assert_eq!(labels(), "");
+    store.note(&[with("web")], at(1)).unwrap();
+    assert_eq!(labels(), "web");
+    store.note(&[with("web")], at(2)).unwrap();
+    store.note(&[with("mail")], at(3)).unwrap();
+    assert_eq!(labels(), "mail");
+    store.note(&[saw(0, true, true)], at(4)).unwrap();
+    assert_eq!(labels(), "");
 }
 
 #[test]

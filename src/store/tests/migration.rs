@@ -1,6 +1,7 @@
 //! Tests of databases of older versions.
 
 use super::*;
+use crate::store::{Query, Replacement};
 
 /// Dump of a database that schema 1 wrote.
 const SCHEMA_1: &str = include_str!("schema-1.sql");
@@ -39,6 +40,79 @@ fn schema_1_entries_are_recalled_by_current_keys() {
             .len(),
         14
     );
+}
+
+/// Dump of a database that schema 2 wrote, without rows.
+const SCHEMA_2: &str = include_str!("schema-2.sql");
+
+#[test]
+fn history_of_schema_2_is_read_and_its_leaf_completed() {
+    let folder = folder();
+    let old = raw(&folder);
+    old.execute_batch(SCHEMA_2).unwrap();
+    let leaf = certificate(0);
+    let rows = format!(
+        "INSERT INTO endpoints VALUES (1, 'example', 'a.example', '192.0.2.1', 443, 'https', 'any', 'local');
+         INSERT INTO leaves VALUES (1, '{}', 'CN=a.example', 'CN=Intermediate', 'Intermediate', '01', 5, 6);
+         INSERT INTO spans VALUES (1, 1, 1, {now}, {now}, 1, NULL, NULL, NULL, 1, 1, 'ok');",
+        leaf.sha256(),
+        now = NOW.0,
+    );
+    old.execute_batch(&rows).unwrap();
+    drop(old);
+    let error = Store::open_to_read(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("older certvigil"), "{error}");
+    let changes = |store: &Store| -> Vec<Option<Replacement>> {
+        let query = Query {
+            name: None,
+            since: None,
+            limit: 10,
+        };
+        let spans = store.history(&query).unwrap();
+        assert!(spans.iter().all(|span| span.labels.is_empty()));
+        spans.into_iter().map(|span| span.replacement).collect()
+    };
+    let store = open(&folder);
+    assert!(store.known_leaves().unwrap().is_empty());
+    // The old row has no names, so the new certificate is not compared with it.
+    store
+        .note(&[super::history::saw(6, true, true)], at(1))
+        .unwrap();
+    assert_eq!(changes(&store), [None, None]);
+    // Another probe of the old certificate completes its row.
+    store
+        .note(&[super::history::saw(0, true, true)], at(2))
+        .unwrap();
+    assert_eq!(
+        changes(&store),
+        [None, Some(Replacement::Renewal), Some(Replacement::Renewal)]
+    );
+}
+
+#[test]
+fn leaf_of_schema_2_is_completed_by_a_probe_without_a_change() {
+    let folder = folder();
+    let old = raw(&folder);
+    old.execute_batch(SCHEMA_2).unwrap();
+    drop(old);
+    let store = open(&folder);
+    store
+        .note(&[super::history::saw(0, true, true)], NOW)
+        .unwrap();
+    raw(&folder)
+        .execute_batch("UPDATE leaves SET key = NULL, names = NULL, issuer_organization = NULL")
+        .unwrap();
+    store
+        .note(&[super::history::saw(0, true, true)], at(1))
+        .unwrap();
+    let keys: i64 = raw(&folder)
+        .query_one(
+            "SELECT count(*) FROM leaves WHERE key IS NOT NULL",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(keys, 1);
 }
 
 #[test]

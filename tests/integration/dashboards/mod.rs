@@ -63,6 +63,13 @@ fn walk<'a>(value: &'a Value, visit: &mut impl FnMut(&'a Value)) {
 }
 
 /// An expression with values instead of the dashboard's variables, so that Prometheus accepts it.
+pub(crate) fn query_of_panel(uid: &str, title: &str) -> String {
+    let dashboard = dashboard(uid);
+    let panels = panels(&dashboard);
+    let panel = panels.into_iter().find(|panel| panel["title"] == title);
+    substituted(expressions(panel.unwrap()).first().unwrap())
+}
+
 fn substituted(expression: &str) -> String {
     let mut text = expression.to_owned();
     for (name, value) in [

@@ -14,6 +14,7 @@ mod flags;
 mod guard;
 mod hostile_chain;
 mod lifecycle;
+mod material_change;
 mod metrics;
 mod names;
 mod on_demand;

@@ -6,16 +6,19 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::json;
+use url::form_urlencoded::byte_serialize;
 
 use super::*;
+use crate::dashboards::query_of_panel;
 use crate::fixture::account::FakeAccount;
 use crate::fixture::browser::{Browser, ENTER};
 use crate::fixture::exporter::Answer;
-use crate::fixture::process::run;
+use crate::fixture::process::{free_port, run};
+use crate::fixture::prometheus::Prometheus;
 use crate::support::REWRITE;
 
 /// Window sizes of a desktop and a phone.
-const WIDTHS: [(&str, u32, u32); 2] = [("desktop", 1280, 800), ("phone", 390, 844)];
+const WIDTHS: [(&str, u32, u32); 2] = [("desktop", 1440, 900), ("phone", 390, 844)];
 /// Height of the pictures, in pixels.
 const PICTURE_HEIGHT: u32 = 1150;
 /// A hostile subject.
@@ -37,8 +40,16 @@ fn check_page(browser: &Browser, exporter: &Exporter, scene: &Scene<'_>) {
             browser.prefer(scheme);
             browser.open(&format!("{origin}{}", scene.path));
             let place = format!("{} on a {kind} in {scheme}", scene.name);
-            // The details of faults are folded.
-            browser.eval("document.querySelectorAll('details.fault-details').forEach(d => { d.open = true; })");
+            if kind == "phone" {
+                let folded = "!document.querySelector('#filter-fold:not([open]) #q')?.checkVisibility({contentVisibilityAuto: true, visibilityProperty: true})";
+                assert_eq!(
+                    browser.eval(folded),
+                    json!(true),
+                    "{place}: the filter is not folded"
+                );
+            }
+            picture(browser, &format!("{}-{kind}-{scheme}", scene.name));
+            browser.eval("document.querySelectorAll('details').forEach(d => { d.open = true; })");
             assert_text(browser, scene, &place);
             let fits = browser.eval(
                 "document.documentElement.scrollWidth <= document.documentElement.clientWidth",
@@ -51,7 +62,6 @@ fn check_page(browser: &Browser, exporter: &Exporter, scene: &Scene<'_>) {
             if let Some(violations) = browser.axe() {
                 assert!(violations.is_empty(), "{place}: {violations:#?}");
             }
-            picture(browser, &format!("{}-{kind}-{scheme}", scene.name));
         }
     }
     assert_eq!(browser.complaints(), [""; 0], "{}", scene.name);
@@ -91,26 +101,32 @@ fn assert_in_order(levels: &serde_json::Value, place: &str) {
 }
 
 /// The pictures in the guide.
-const PICTURES: [&str; 5] = [
-    "fault-desktop-light",
-    "fault-phone-dark",
+const PICTURES: [&str; 6] = [
+    "overview-desktop-light",
+    "overview-phone-dark",
+    "query-desktop-light",
     "rollout-desktop-light",
     "endpoint-desktop-dark",
     "away-phone-light",
 ];
 
-/// Writes a picture, compressed, if rewriting is requested.
+/// Writes a picture below the target folder. Writes it into the guide too, compressed, if rewriting
+/// is requested.
 fn picture(browser: &Browser, name: &str) {
-    if std::env::var_os(REWRITE).is_none() || !PICTURES.contains(&name) {
-        return;
+    let image = browser.picture(PICTURE_HEIGHT);
+    let write = |folder: &Path| {
+        fs::create_dir_all(folder).unwrap();
+        let file = folder.join(format!("{name}.png"));
+        fs::write(&file, &image).unwrap();
+        file
+    };
+    write(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("pictures"));
+    if std::env::var_os(REWRITE).is_some() && PICTURES.contains(&name) {
+        let file = write(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures"));
+        run(Command::new("pngquant")
+            .args(["--force", "--ext", ".png", "--strip"])
+            .arg(&file));
     }
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/pictures");
-    fs::create_dir_all(&folder).unwrap();
-    let file = folder.join(format!("{name}.png"));
-    fs::write(&file, browser.picture(PICTURE_HEIGHT)).unwrap();
-    run(Command::new("pngquant")
-        .args(["--force", "--ext", ".png", "--strip"])
-        .arg(&file));
 }
 
 /// The path of the first link on a page with this beginning.
@@ -233,6 +249,164 @@ fn status_page_shows_faults_first_and_never_runs_a_subject_as_script() {
     check_page(&browser, &exporter, &scene);
     let ran = browser.eval("document.querySelectorAll('main script, main img').length");
     assert_eq!(ran, json!(0));
+}
+
+/// A monitor of twenty certificates, of which one has expired, one is not served because its server
+/// has not reloaded, and one has no server.
+fn twenty_certificates(pki: &Pki) -> (Vec<Server>, Exporter) {
+    let names = [
+        "account", "api", "blog", "cdn", "chat", "docs", "forum", "git", "grafana", "intranet",
+        "ldap", "login", "mail", "pay", "registry", "shop", "static", "status", "vpn", "www",
+    ];
+    let mut servers = Vec::new();
+    let entries = names.iter().zip(31..).map(|(name, days)| {
+        let host = format!("{name}.example.com");
+        let leaf = match *name {
+            "pay" => pki.leaf_for_days(&[&host], -1),
+            _ => pki.leaf_for_days(&[&host], days),
+        };
+        let port = match *name {
+            "ldap" => free_port(),
+            _ => {
+                let served = match *name {
+                    "shop" => pki.leaf_for_days(&[&host], 40),
+                    _ => leaf.clone(),
+                };
+                servers.push(server(pki, &served));
+                servers.last().unwrap().port()
+            }
+        };
+        let place = format!("hostnames: {host}, addresses: 127.0.0.1, port: {port}");
+        expecting(pki, name, &leaf, &place)
+    });
+    let entries: Vec<String> = entries.collect();
+    let exporter = Exporter::start(&inventory(pki, LONG_INTERVAL, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    (servers, exporter)
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn twenty_certificates_with_three_faults_fit_one_screen() {
+    let pki = Pki::new();
+    let (_servers, exporter) = twenty_certificates(&pki);
+    let browser = Browser::start();
+    let scene = Scene {
+        name: "overview",
+        path: "/".into(),
+        words: &[
+            "2 of 20 addresses are critical",
+            "pay.example.com",
+            "ldap.example.com",
+            "shop.example.com",
+            "Fix:",
+        ],
+    };
+    check_page(&browser, &exporter, &scene);
+    browser.resize(1440, 900);
+    browser.open(&format!("http://{}/", exporter.address));
+    let size = browser.eval(
+        "[document.documentElement.scrollHeight, document.querySelectorAll('#certificates tbody tr').length,
+          document.querySelectorAll('#wrong tbody tr').length]",
+    );
+    let height = size[0].as_u64().unwrap();
+    assert!(height <= 900, "the page is {height} pixels high");
+    assert_eq!((&size[1], &size[2]), (&json!(20), &json!(3)));
+    // Clients suffer from the first two, and the third is valid.
+    let hosts = browser.eval(
+        "[...document.querySelectorAll('#wrong .host')].map(h => h.textContent.split('.')[0])",
+    );
+    assert_eq!(hosts, json!(["pay", "ldap", "shop"]));
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn sorting_and_filters_are_undone_by_back() {
+    let pki = Pki::new();
+    let (_servers, exporter) = twenty_certificates(&pki);
+    let browser = Browser::start();
+    browser.resize(1440, 900);
+    let first = "document.querySelector('#certificates tbody th')?.textContent";
+    browser.open(&format!("http://{}/", exporter.address));
+    browser.eval("document.querySelector('#certificates thead a').click(); true");
+    browser.wait_for(&format!(
+        "location.search === '?certificates_sort=certificate' && {first} === 'account'"
+    ));
+    browser.eval("document.querySelector('#certificates thead a').click(); true");
+    browser.wait_for(&format!("{first} === 'www'"));
+    browser.tab_to("at.id === 'q'");
+    browser.press("shop".chars());
+    browser.wait_for(&format!(
+        "location.search === '?q=shop&certificates_sort=-certificate' && {first} === 'shop'"
+    ));
+    browser.wait_for("document.getElementById('addresses-fold').open");
+    browser.eval("document.querySelector('.count.critical').click(); true");
+    browser.wait_for("location.search === '?severity=critical&certificates_sort=-certificate' && document.getElementById('severity')?.value === 'critical'");
+    browser.eval("history.back(); true");
+    browser.wait_for(
+        "location.search.startsWith('?q=shop') && document.getElementById('q')?.value === 'shop'",
+    );
+    browser.eval("history.back(); true");
+    browser.wait_for(&format!("location.search === '?certificates_sort=-certificate' && document.getElementById('q')?.value === '' && {first} === 'www'"));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+#[ignore = "needs chromium and chromium-driver"]
+fn times_are_local_where_there_is_a_script() {
+    let pki = Pki::new();
+    let (_servers, exporter) = good_and_bad(&pki);
+    let browser = Browser::start();
+    browser.live_in("Asia/Kolkata");
+    browser.open(&format!("http://{}/", exporter.address));
+    let is_local = "[...document.querySelectorAll('time')].every(t => t.title.endsWith(' UTC') && t.textContent.endsWith(' GMT+5:30')
+        && /^\\d{4}-\\d\\d-\\d\\d \\d\\d:\\d\\d /.test(t.textContent)
+        && new Date(t.dateTime.slice(0, 16) + 'Z').getTime() === Date.parse(t.textContent.slice(0, 16).replace(' ', 'T') + '+05:30'))";
+    assert_eq!(browser.eval(is_local), json!(true));
+    assert_eq!(
+        browser.eval("document.querySelectorAll('time').length > 4"),
+        json!(true)
+    );
+    // They stay local when the page is refreshed.
+    browser.eval("document.querySelector('.summary h1').textContent = 'stale'; document.dispatchEvent(new Event('visibilitychange')); true");
+    browser.wait_for("document.querySelector('.summary h1').textContent.includes('critical')");
+    assert_eq!(browser.eval(is_local), json!(true));
+    browser.without_scripts();
+    browser.open(&format!("http://{}/", exporter.address));
+    let is_utc =
+        "[...document.querySelectorAll('time')].every(t => t.textContent.endsWith(' UTC'))";
+    assert_eq!(browser.eval(is_utc), json!(true));
+}
+
+#[test]
+#[ignore = "needs prometheus, chromium and chromium-driver"]
+fn query_of_a_dashboard_shows_the_faults_in_prometheus() {
+    let pki = Pki::new();
+    let (_servers, exporter) = twenty_certificates(&pki);
+    let config = format!(
+        "global: {{scrape_interval: 1s}}\nscrape_configs: [{{job_name: certvigil, static_configs: [{{targets: ['{}']}}]}}]\n",
+        exporter.address
+    );
+    let prometheus = Prometheus::start(&config, |_| {});
+    let query = query_of_panel("certvigil-fleet", "Current findings");
+    // The third fault is an error, which has a panel of its own.
+    prometheus.wait_for(&query, |found| found.len() == 2);
+    let browser = Browser::start();
+    browser.resize(1440, 900);
+    let query: String = byte_serialize(query.as_bytes()).collect();
+    browser.open(&format!(
+        "{}/classic/graph?g0.expr={query}&g0.tab=1",
+        prometheus.url()
+    ));
+    for words in [
+        "pay.example.com",
+        "expired",
+        "shop.example.com",
+        "previous_instance",
+    ] {
+        browser.wait_for(&format!("document.body.innerText.includes({words:?})"));
+    }
+    picture(&browser, "query-desktop-light");
 }
 
 #[test]

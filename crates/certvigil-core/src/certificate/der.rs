@@ -201,20 +201,56 @@ pub(super) fn header(tag: u8, length: usize) -> impl Iterator<Item = u8> {
     [tag, first].into_iter().chain(long)
 }
 
-/// Reads the outline. The error names the part that cannot be read.
-pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
+/// The first part of a certificate whose boundaries cannot be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Malformed {
+    /// It is not a DER SEQUENCE, or is cut short.
+    #[error("it is not a DER sequence, or is cut short")]
+    NotASequence,
+    /// The TBSCertificate.
+    #[error("its signed part cannot be read")]
+    SignedPart,
+    /// The AlgorithmIdentifier of the signature.
+    #[error("its signature algorithm cannot be read")]
+    SignatureAlgorithm,
+    /// The signature.
+    #[error("its signature cannot be read")]
+    Signature,
+    /// The serial number.
+    #[error("its serial number cannot be read")]
+    Serial,
+    /// The AlgorithmIdentifier inside the signed part.
+    #[error("its inner signature algorithm cannot be read")]
+    InnerAlgorithm,
+    /// The issuer.
+    #[error("its issuer cannot be read")]
+    Issuer,
+    /// The validity.
+    #[error("its validity cannot be read")]
+    Validity,
+    /// The subject.
+    #[error("its subject cannot be read")]
+    Subject,
+    /// The SubjectPublicKeyInfo.
+    #[error("its public key cannot be read")]
+    PublicKey,
+}
+
+/// Reads the outline.
+pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, Malformed> {
     let mut input = der;
     let mut certificate = expect(&mut input, SEQUENCE)
-        .ok_or("it is not a DER sequence, or is cut short")?
+        .ok_or(Malformed::NotASequence)?
         .content;
     let trailing = !input.is_empty();
-    let tbs = expect(&mut certificate, SEQUENCE).ok_or("its signed part cannot be read")?;
+    let tbs = expect(&mut certificate, SEQUENCE).ok_or(Malformed::SignedPart)?;
     let signature_algorithm = expect(&mut certificate, SEQUENCE)
-        .ok_or("its signature algorithm cannot be read")?
+        .ok_or(Malformed::SignatureAlgorithm)?
         .content;
     let signature = expect(&mut certificate, BIT_STRING)
         .map(|tlv| bits(tlv.content).unwrap_or_default())
-        .ok_or("its signature cannot be read")?;
+        .ok_or(Malformed::Signature)?;
 
     let mut fields = tbs.content;
     let has_version = fields.first() == Some(&VERSION);
@@ -230,12 +266,12 @@ pub(super) fn outline(der: &[u8]) -> Result<Outline<'_>, &'static str> {
     };
     let is_version_default = has_version && version == 1;
     let mut field = |tag, error| expect(&mut fields, tag).ok_or(error);
-    let serial = field(INTEGER, "its serial number cannot be read")?.content;
-    let inner_algorithm = field(SEQUENCE, "its inner signature algorithm cannot be read")?.content;
-    let issuer = field(SEQUENCE, "its issuer cannot be read")?.whole;
-    let validity = field(SEQUENCE, "its validity cannot be read")?.whole;
-    let subject = field(SEQUENCE, "its subject cannot be read")?.whole;
-    let spki = field(SEQUENCE, "its public key cannot be read")?.whole;
+    let serial = field(INTEGER, Malformed::Serial)?.content;
+    let inner_algorithm = field(SEQUENCE, Malformed::InnerAlgorithm)?.content;
+    let issuer = field(SEQUENCE, Malformed::Issuer)?.whole;
+    let validity = field(SEQUENCE, Malformed::Validity)?.whole;
+    let subject = field(SEQUENCE, Malformed::Subject)?.whole;
+    let spki = field(SEQUENCE, Malformed::PublicKey)?.whole;
     let before = fields.len();
     for tag in UNIQUE_IDS {
         optional(&mut fields, tag);

@@ -6,6 +6,16 @@ use std::str::FromStr;
 use aws_lc_rs::digest;
 
 /// The SHA-256 of a certificate's DER. It identifies the certificate.
+///
+/// ```
+/// use certvigil_core::certificate::{Fingerprint, FingerprintError};
+///
+/// let fingerprint = Fingerprint::of(b"DER of a certificate");
+/// // The output of `openssl x509 -noout -fingerprint -sha256` is accepted too.
+/// let printed = format!("sha256 Fingerprint={}", fingerprint.to_string().to_uppercase());
+/// assert_eq!(printed.parse::<Fingerprint>()?, fingerprint);
+/// # Ok::<(), FingerprintError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Fingerprint([u8; 32]);
 
@@ -36,9 +46,46 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     text
 }
 
+/// Reason for which text is not a SHA-256.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FingerprintError {
+    /// The label names another algorithm.
+    #[error(
+        "`{text}` is a fingerprint of {algorithm}, not SHA-256: write what `openssl x509 -noout -fingerprint -sha256` prints"
+    )]
+    Algorithm {
+        /// The text.
+        text: String,
+        /// The name of the algorithm.
+        algorithm: &'static str,
+    },
+    /// A character is not a hexadecimal digit.
+    #[error(
+        "`{text}` contains {character:?}: write the SHA-256 as 64 hexadecimal digits, colons allowed"
+    )]
+    Character {
+        /// The text.
+        text: String,
+        /// The first such character.
+        character: char,
+    },
+    /// There are not 64 digits.
+    #[error(
+        "`{text}` has {digits} hexadecimal digits{}: write the SHA-256 as 64 hexadecimal digits, colons allowed",
+        if *.digits == 40 { " (this is the length of a SHA-1)" } else { "" }
+    )]
+    Length {
+        /// The text.
+        text: String,
+        /// The number of digits.
+        digits: usize,
+    },
+}
+
 /// Removes the label of a line of `openssl x509 -fingerprint`: `sha256 Fingerprint=`, or `SHA256:` as
 /// other tools write it.
-fn without_label(text: &str) -> Result<&str, String> {
+fn without_label(text: &str) -> Result<&str, FingerprintError> {
     const ALGORITHMS: [&str; 6] = ["sha256", "sha1", "md5", "sha384", "sha512", "sha224"];
     let Some((label, rest)) = text.split_once('=').or_else(|| {
         let (label, rest) = text.split_once(':')?;
@@ -54,18 +101,16 @@ fn without_label(text: &str) -> Result<&str, String> {
     let algorithm = label.trim_end_matches("fingerprint").trim();
     match ALGORITHMS.iter().find(|known| **known == algorithm) {
         Some(&"sha256") => Ok(rest),
-        Some(other) => Err(format!(
-            "`{text}` is a fingerprint of {other}, not SHA-256: write what `openssl x509 -noout -fingerprint -sha256` prints"
-        )),
+        Some(other) => Err(FingerprintError::Algorithm {
+            text: text.to_owned(),
+            algorithm: other,
+        }),
         None => Ok(text),
     }
 }
 
 /// Parses 64 hexadecimal digits in either case, after an optional label. Colons and white space between them are ignored.
-fn parse_sha256(text: &str) -> Result<[u8; 32], String> {
-    let wrong = |what: String| {
-        format!("{what}: write the SHA-256 as 64 hexadecimal digits, colons allowed")
-    };
+fn parse_sha256(text: &str) -> Result<[u8; 32], FingerprintError> {
     let digits_of = without_label(text)?;
     let mut digits = Vec::with_capacity(64);
     for c in digits_of
@@ -74,19 +119,19 @@ fn parse_sha256(text: &str) -> Result<[u8; 32], String> {
     {
         match c.to_digit(16).and_then(|d| u8::try_from(d).ok()) {
             Some(digit) => digits.push(digit),
-            None => return Err(wrong(format!("`{text}` contains {c:?}"))),
+            None => {
+                return Err(FingerprintError::Character {
+                    text: text.to_owned(),
+                    character: c,
+                });
+            }
         }
     }
     if digits.len() != 64 {
-        let also = if digits.len() == 40 {
-            " (this is the length of a SHA-1)"
-        } else {
-            ""
-        };
-        return Err(wrong(format!(
-            "`{text}` has {} hexadecimal digits{also}",
-            digits.len()
-        )));
+        return Err(FingerprintError::Length {
+            text: text.to_owned(),
+            digits: digits.len(),
+        });
     }
     let mut out = [0; 32];
     for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
@@ -123,9 +168,9 @@ macro_rules! sha256_newtype {
         }
 
         impl FromStr for $name {
-            type Err = String;
+            type Err = FingerprintError;
 
-            fn from_str(text: &str) -> Result<Self, String> {
+            fn from_str(text: &str) -> Result<Self, FingerprintError> {
                 parse_sha256(text).map(Self)
             }
         }
@@ -165,15 +210,34 @@ mod tests {
 
     #[test]
     fn error_explains_an_invalid_fingerprint() {
-        let error = "ab".repeat(31).parse::<Fingerprint>().unwrap_err();
+        let error = "ab"
+            .repeat(31)
+            .parse::<Fingerprint>()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("has 62 hexadecimal digits"), "{error}");
-        let error = "a".repeat(63).parse::<Fingerprint>().unwrap_err();
+        let error = "a"
+            .repeat(63)
+            .parse::<Fingerprint>()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("has 63 hexadecimal digits"), "{error}");
-        let error = "ab".repeat(20).parse::<Fingerprint>().unwrap_err();
+        let error = "ab"
+            .repeat(20)
+            .parse::<Fingerprint>()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("SHA-1"), "{error}");
-        let error = "SHA1 Fingerprint=AB:CD".parse::<Fingerprint>().unwrap_err();
+        let error = "SHA1 Fingerprint=AB:CD"
+            .parse::<Fingerprint>()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("of sha1, not SHA-256"), "{error}");
-        let error = "xy".repeat(32).parse::<Fingerprint>().unwrap_err();
+        let error = "xy"
+            .repeat(32)
+            .parse::<Fingerprint>()
+            .unwrap_err()
+            .to_string();
         assert!(error.contains("contains 'x'"), "{error}");
     }
 }

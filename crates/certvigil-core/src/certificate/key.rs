@@ -186,15 +186,18 @@ const EXPLICIT: [(&str, &str, usize); 9] = [
 
 /// Reads a SubjectPublicKeyInfo (DER).
 pub(super) fn read_key(spki: &[u8], oddities: &mut Vec<Oddity>) -> Key {
-    read(spki, oddities).unwrap_or_else(|kind| {
+    read(spki, oddities).unwrap_or_else(|Unreadable(kind)| {
         oddities.push(Oddity::UnreadableKey);
-        Key::Other(kind)
+        Key::Other(kind.to_owned())
     })
 }
 
-/// Reads a key. The error is a name for a key that cannot be read.
-fn read(mut spki: &[u8], oddities: &mut Vec<Oddity>) -> Result<Key, String> {
-    let unreadable = || String::from("(unreadable)");
+/// The name of a key that cannot be read.
+struct Unreadable(&'static str);
+
+/// Reads a key.
+fn read(mut spki: &[u8], oddities: &mut Vec<Oddity>) -> Result<Key, Unreadable> {
+    let unreadable = || Unreadable("(unreadable)");
     let parts = der::expect(&mut spki, der::SEQUENCE).and_then(|info| {
         let mut info = info.content;
         let mut algorithm = der::expect(&mut info, der::SEQUENCE)?.content;
@@ -206,12 +209,12 @@ fn read(mut spki: &[u8], oddities: &mut Vec<Oddity>) -> Result<Key, String> {
     match oid {
         RSA_ENCRYPTION | RSAES_OAEP | X500_RSA => read_rsa(bits, oddities)
             .map(Key::Rsa)
-            .ok_or("RSA (unreadable)".into()),
+            .ok_or(Unreadable("RSA (unreadable)")),
         RSASSA_PSS => read_rsa(bits, oddities)
             .map(Key::RsaPss)
-            .ok_or("RSA-PSS (unreadable)".into()),
+            .ok_or(Unreadable("RSA-PSS (unreadable)")),
         EC_PUBLIC_KEY | EC_DH | EC_MQV => {
-            read_ec(parameters, bits, oddities).ok_or("EC (unreadable)".into())
+            read_ec(parameters, bits, oddities).ok_or(Unreadable("EC (unreadable)"))
         }
         DSA | OLD_DSA => Ok(read_dsa(parameters)),
         _ => {

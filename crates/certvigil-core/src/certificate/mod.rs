@@ -8,6 +8,7 @@ mod fingerprint;
 pub mod hash;
 mod interner;
 mod key;
+mod leaf_record;
 mod name;
 mod oddity;
 mod oid;
@@ -26,19 +27,23 @@ use std::sync::Arc;
 
 use crate::model::{Hostname, Timestamp};
 pub use algorithm::Unverifiable;
+pub use der::Malformed;
 pub(crate) use der::{contents, sequence};
 pub(crate) use extensions::name_constraints;
 pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,
     MAX_POLICIES, MAX_SUBTREES, NameConstraints, NetscapeType, Oid, PolicyConstraints, Subtree,
 };
+#[cfg(any(test, fuzzing))]
+pub(crate) use file::fuzzing::keystore as fuzz_keystore;
 pub use file::{
     FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, check_layout,
     is_unordered, leaf_of, parse_certificates, read_certificates, read_private_keys,
 };
-pub use fingerprint::{Fingerprint, PublicKeyHash, sha1_hex};
+pub use fingerprint::{Fingerprint, FingerprintError, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;
+pub use leaf_record::{LeafRecord, MAX_RECORDED_NAMES_BYTES};
 pub use name::{email_attributes, name_parts, normal_name};
 pub use oddity::{NameOf, Oddity, Part};
 pub(crate) use oid::dotted;
@@ -63,18 +68,9 @@ struct Inner {
     signers: Signers,
 }
 
-/// The fault of bytes that are not a readable certificate.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Malformed(pub String);
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 /// The fields of a certificate.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Facts {
     /// 1, 2 or 3 as a rule; 0 if it cannot be read.
     pub version: u8,
@@ -228,7 +224,7 @@ impl fmt::Display for San {
 }
 
 /// A public key's kind and size.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Key {
     /// RSA, with the size of its modulus in bits.
     Rsa(usize),
@@ -296,7 +292,7 @@ impl Certificate {
         // It may be kept for months.
         der.shrink_to_fit();
         Self(Arc::new(Inner {
-            facts: read(&der).map_err(Malformed),
+            facts: read(&der),
             der,
             sha256,
             signers: Signers::default(),
@@ -317,7 +313,7 @@ impl Certificate {
     pub(crate) fn uncached(der: Vec<u8>) -> Self {
         let sha256 = Fingerprint::of(&der);
         Self(Arc::new(Inner {
-            facts: read(&der).map_err(Malformed),
+            facts: read(&der),
             der,
             sha256,
             signers: Signers::full(),

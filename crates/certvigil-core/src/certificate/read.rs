@@ -2,6 +2,7 @@
 
 use crate::model::Timestamp;
 
+use super::der::Malformed;
 use super::extensions::{Extensions, Kind, Values};
 use super::key::{is_negative, is_too_long, read_key};
 use super::name::{Notes, normal_name, read_name};
@@ -15,8 +16,8 @@ pub(super) use super::time::read_time;
 /// other part.
 ///
 /// # Errors
-/// Returns the reason if the parts cannot be separated.
-pub(super) fn read(der: &[u8]) -> Result<Facts, String> {
+/// Returns the first part that cannot be read if the parts cannot be separated.
+pub(super) fn read(der: &[u8]) -> Result<Facts, Malformed> {
     let outline = der::outline(der)?;
     let (mut oddities, mut remarks) = (Vec::new(), Vec::new());
     note_outline(&outline, &mut oddities, &mut remarks);

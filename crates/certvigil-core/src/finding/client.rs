@@ -322,6 +322,7 @@ properties! {
     NameWithDot "has the name with a trailing dot";
     Underscore "has the name with an underscore";
     UnderscoreBelowWildcard "has a wildcard for a name with an underscore";
+    HyphenAtEnd "has a name with a hyphen at the end of a label";
     MappedAddress "has the address as an IPv6 address with the IPv4 address inside";
 
     // The chain as a whole. All properties from here on are properties of the chain: see

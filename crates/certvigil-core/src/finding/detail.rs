@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::certificate::{Certificate, Oddity, PublicKeyHash, Unusable};
+use crate::certificate::{Certificate, LeafRecord, Oddity, PublicKeyHash, Unusable};
 use crate::instance::{Expectation, Expected, SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
 use crate::mta_sts::{StsFault, StsMode};
@@ -15,6 +15,8 @@ use super::{Client, Code, Fault, Refusal, Role};
 
 /// Maximum addresses that one finding lists.
 pub const MAX_LISTED_ADDRESSES: usize = 16;
+/// Maximum names of a certificate that one finding lists.
+pub const MAX_LISTED_NAMES: usize = 16;
 /// Maximum TLSA records that one finding lists.
 pub const MAX_LISTED_RECORDS: usize = 16;
 
@@ -272,6 +274,19 @@ pub enum Detail {
         /// The result of the other vantage.
         other_seen: Seen,
     },
+    /// [`Code::MaterialChange`].
+    MaterialChange {
+        /// The leaf that was served before.
+        before: Box<LeafRecord>,
+        /// The served leaf.
+        served: Certificate,
+        /// The differences that a renewal does not have; at least one.
+        changes: Vec<MaterialChange>,
+        /// The time at which the served leaf was first seen.
+        first_seen: Timestamp,
+        /// The time at which the finding ends.
+        until: Timestamp,
+    },
     /// [`Code::SourceStale`].
     SourceStale {
         /// The time of the last response of the source.
@@ -337,6 +352,7 @@ impl Detail {
             Self::BadOcspStaple { .. } => Code::BadOcspStaple,
             Self::AddressesDisagree { .. } => Code::AddressesDisagree,
             Self::VantagesDisagree { .. } => Code::VantagesDisagree,
+            Self::MaterialChange { .. } => Code::MaterialChange,
             Self::SourceStale { .. } => Code::SourceStale,
             Self::RootIncluded { .. } => Code::RootIncluded,
             Self::DuplicateCertificate { .. } => Code::DuplicateCertificate,
@@ -788,6 +804,44 @@ pub enum CipherWeakness {
     Des,
     /// Another cipher with blocks of 64 bits (CVE-2016-2183).
     SmallBlocks,
+}
+
+/// A difference between a leaf and its replacement that a renewal does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum MaterialChange {
+    /// Another organization is the issuer.
+    Issuer {
+        /// Organization or common name of the issuer of the replaced leaf.
+        before: String,
+        /// Organization or common name of the issuer of the new leaf.
+        after: String,
+    },
+    /// The new leaf is not valid for names of the replaced one.
+    LostNames {
+        /// The names: at most [`MAX_LISTED_NAMES`].
+        names: Vec<String>,
+        /// The number of the names.
+        name_count: usize,
+    },
+    /// The new key has less security strength than the key of the replaced leaf.
+    WeakerKey {
+        /// Key of the replaced leaf.
+        before: String,
+        /// Key of the new leaf.
+        after: String,
+    },
+}
+
+impl MaterialChange {
+    /// Returns the loss of these names.
+    pub(crate) fn lost_names(names: &[&str]) -> Self {
+        let listed = names.iter().take(MAX_LISTED_NAMES);
+        Self::LostNames {
+            names: listed.map(ToString::to_string).collect(),
+            name_count: names.len(),
+        }
+    }
 }
 
 /// The result of a probe that every vantage can report.

@@ -2,7 +2,7 @@
 
 use serde::ser::{Serialize, SerializeStruct as _, Serializer};
 
-use crate::certificate::{Certificate, Facts, Fingerprint, PublicKeyHash};
+use crate::certificate::{Certificate, Facts, Fingerprint, LeafRecord, PublicKeyHash};
 use crate::instance::{SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
 use crate::observation::{Alert, ErrorKind, ProbeError, TlsVersion};
@@ -52,6 +52,21 @@ impl Serialize for Certificate {
         object.serialize_field("subject", &facts.map(|f| &f.subject))?;
         object.serialize_field("issuer", &facts.map(|f| &f.issuer))?;
         object.serialize_field("serial", &facts.map(|f| &f.serial))?;
+        object.serialize_field("not_before", &validity.map(|(not_before, _)| not_before))?;
+        object.serialize_field("not_after", &validity.map(|(_, not_after)| not_after))?;
+        object.end()
+    }
+}
+
+impl Serialize for LeafRecord {
+    /// Writes the keys of a [`Certificate`].
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut object = serializer.serialize_struct("LeafRecord", 6)?;
+        object.serialize_field("sha256_fingerprint", &self.sha256)?;
+        object.serialize_field("subject", &self.subject)?;
+        object.serialize_field("issuer", &self.issuer)?;
+        object.serialize_field("serial", &self.serial)?;
+        let validity = self.validity;
         object.serialize_field("not_before", &validity.map(|(not_before, _)| not_before))?;
         object.serialize_field("not_after", &validity.map(|(_, not_after)| not_after))?;
         object.end()

@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use super::*;
 use crate::certificate::{
-    Certificate, ExtendedKeyUsage, NameOf, Oddity, Unusable, parse_certificates,
+    Certificate, ExtendedKeyUsage, LeafRecord, NameOf, Oddity, Unusable, parse_certificates,
 };
 use crate::instance::{SourceKind, State};
 use crate::model::{KeyType, Protocol, Timestamp, Vantage};
-use crate::mta_sts::{StsFault, StsMode};
+use crate::mta_sts::{PolicyFault, StsFault, StsMode};
 use crate::observation::{Alert, ErrorKind, ProbeError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
@@ -161,6 +161,29 @@ fn identity_details() -> Vec<Detail> {
             seen: Seen::ExpectedWithoutChain,
             other_vantage: Vantage::named("eu-west"),
             other_seen: Seen::HandshakeFails,
+        },
+        Detail::MaterialChange {
+            before: Box::new(LeafRecord::of(&testdata("root")).unwrap()),
+            served: testdata("rsa1024"),
+            changes: vec![
+                MaterialChange::Issuer {
+                    before: "Example CA".into(),
+                    after: "Proxy".into(),
+                },
+                MaterialChange::lost_names(&[
+                    "a.example",
+                    "b.example",
+                    "c.example",
+                    "d.example",
+                    "e.example",
+                ]),
+                MaterialChange::WeakerKey {
+                    before: "EC P-256".into(),
+                    after: "RSA 1024".into(),
+                },
+            ],
+            first_seen: time("2027-01-01T00:00:00Z"),
+            until: time("2027-01-02T00:00:00Z"),
         },
         Detail::SourceStale {
             last_success: time("2027-01-01T00:00:00Z"),
@@ -446,7 +469,7 @@ fn handshake_details() -> Vec<Detail> {
             content_type: "text/html".into(),
         }),
         sts_unusable(StsFault::InvalidPolicy {
-            reason: "it has no `mode`".into(),
+            reason: PolicyFault::Missing { field: "mode" },
         }),
     ]
 }
@@ -610,6 +633,10 @@ fn leaf_identity_details_render_as_json_and_text() {
       {"vantage":"local","seen":"expected_without_chain","other_vantage":"eu-west","other_seen":"handshake_fails"}
       seen from `eu-west`, the handshake fails; seen from `local`, the right certificate is served without its chain
       fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
+    material_change
+      {"before":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"served":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"changes":[{"kind":"issuer","before":"Example CA","after":"Proxy"},{"kind":"lost_names","names":["a.example","b.example","c.example","d.example","e.example"],"name_count":5},{"kind":"weaker_key","before":"EC P-256","after":"RSA 1024"}],"first_seen":"2027-01-01T00:00:00Z","until":"2027-01-02T00:00:00Z"}
+      the certificate 41d8c030 by `Example Root` until 2046-11-19 has replaced 16152417 by `Example Root` until 2046-11-19, and it is not a renewal: the issuer is `Proxy`, it was `Example CA`; it is no longer valid for `a.example`, `b.example`, `c.example`, `d.example` and 1 more; the key is RSA 1024, it was EC P-256
+      fix: if the change was planned, nothing is to be done: the finding ends on 2027-01-02T00:00:00Z; otherwise find out which server or proxy responds, and who requested the certificate
     source_stale
       {"last_success":"2027-01-01T00:00:00Z"}
       the source has not reported the expected certificate since 2027-01-01T00:00:00Z; judged by its last report

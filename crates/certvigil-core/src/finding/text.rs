@@ -6,6 +6,7 @@ mod fault;
 mod handshake;
 mod identity;
 mod mta_sts;
+mod replacement;
 mod tlsa;
 mod validity;
 
@@ -202,6 +203,13 @@ pub(super) fn of(detail: &Detail) -> Text {
             ),
             "check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them",
         ),
+        Detail::MaterialChange {
+            before,
+            served,
+            changes,
+            until,
+            ..
+        } => replacement::material_change(before, served, changes, *until),
         Detail::SourceStale { last_success } => Text::new(
             format!(
                 "the source has not reported the expected certificate since {last_success}; judged by its last report"

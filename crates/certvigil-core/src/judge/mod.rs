@@ -35,12 +35,12 @@ pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
 pub use cost::is_cheap;
 pub use dane::{Dane, DnsFacts, judge_by_dns};
 pub use links::Signatures;
-pub use replacement::{MaterialChange, material_changes};
+pub use replacement::material_changes;
 pub use served::issuer_to_ask;
 use served::judge_served;
 pub use served_path::{PathEntry, Role, ServedPath, served_path};
 pub use together::{agree, together};
-pub use trust_store::{Root, TrustStore};
+pub use trust_store::{Root, TrustStore, UnreadableAnchor};
 
 /// Settings of judging, in addition to the expectation and the observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -145,6 +145,13 @@ impl Judged {
             applying.accept.retain(|a| a.applies_at(now));
             Arc::new(applying)
         };
+        self.accept();
+    }
+
+    /// Adds a finding, to which the acceptances of the entry apply.
+    pub fn add_finding(&mut self, finding: Finding) {
+        self.findings.push(finding);
+        sort(&mut self.findings);
         self.accept();
     }
 

@@ -106,16 +106,9 @@ impl Anchor {
 }
 
 /// The error for a certificate that cannot be a trust anchor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it cannot be used as a root: its name or its key cannot be read")]
 pub struct UnreadableAnchor;
-
-impl std::fmt::Display for UnreadableAnchor {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("it cannot be used as a root: its name or its key cannot be read")
-    }
-}
-
-impl std::error::Error for UnreadableAnchor {}
 
 impl TrustStore {
     /// Adds a root, given as a certificate.

@@ -5,17 +5,27 @@ use std::time::Duration;
 /// Maximum duration, a hundred years: the sum of a time and a few durations is still a valid time.
 pub const MAX_DURATION: Duration = Duration::from_secs(100 * 365 * 86_400);
 
+/// Reason for which text is not a duration.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DurationError {
+    /// It is longer than [`MAX_DURATION`].
+    #[error("the duration is longer than 100 years; write it as 10s or 2m")]
+    TooLong,
+    /// It has another syntax.
+    #[error("{0}; write it as 10s or 2m")]
+    Syntax(humantime::DurationError),
+}
+
 /// Parses a duration in human-readable form, such as `10s` or `1h 30m`.
 ///
 /// # Errors
-/// Returns a description of the fault.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
+/// Returns the fault, with the syntax.
+pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
     match humantime::parse_duration(text) {
-        Ok(duration) if duration > MAX_DURATION => {
-            Err("the duration is longer than 100 years; write it as 10s or 2m".into())
-        }
+        Ok(duration) if duration > MAX_DURATION => Err(DurationError::TooLong),
         Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write it as 10s or 2m")),
+        Err(error) => Err(DurationError::Syntax(error)),
     }
 }
 

@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 use std::str::FromStr;
 
+use super::UnknownValue;
+
 /// One address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Family {
@@ -39,16 +41,14 @@ impl Family {
 }
 
 impl FromStr for Family {
-    type Err = String;
+    type Err = UnknownValue;
 
     /// Parses `ipv4` or `ipv6`.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownValue> {
         match text.to_ascii_lowercase().as_str() {
             "ipv4" => Ok(Self::V4),
             "ipv6" => Ok(Self::V6),
-            _ => Err(format!(
-                "`{text}` is not an address family; write ipv4 or ipv6"
-            )),
+            _ => Err(UnknownValue::new(text, "an address family", "ipv4 or ipv6")),
         }
     }
 }
@@ -112,6 +112,7 @@ mod tests {
         assert_eq!(listed(&["IPv6", "ipv6"]), Ok(Some(Families::V6)));
         assert_eq!(listed(&["ipv6", "ipv4"]), Ok(Some(Families::Both)));
         assert_eq!(listed(&[]), Ok(None));
-        assert!(listed(&["ip4"]).unwrap_err().contains("ipv4 or ipv6"));
+        let error = listed(&["ip4"]).unwrap_err().to_string();
+        assert!(error.contains("ipv4 or ipv6"), "{error}");
     }
 }

@@ -8,12 +8,23 @@ const MAX_NEAR: usize = 3;
 /// Returns ``did you mean `a` or `b`?`` with the known names most similar to `written`, or `None`
 /// if none is similar.
 pub fn did_you_mean<'a>(written: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    let near: Vec<String> = nearest(written, known)
-        .into_iter()
-        .take(MAX_NEAR)
-        .map(|name| format!("`{name}`"))
-        .collect();
-    (!near.is_empty()).then(|| format!("did you mean {}?", near.join(" or ")))
+    question(&suggestions(written, known))
+}
+
+/// Returns the known names most similar to `written`.
+pub(super) fn suggestions<'a>(
+    written: &str,
+    known: impl IntoIterator<Item = &'a str>,
+) -> Vec<&'a str> {
+    let mut near = nearest(written, known);
+    near.truncate(MAX_NEAR);
+    near
+}
+
+/// Returns ``did you mean `a` or `b`?``, or `None` without suggestions.
+pub(super) fn question(suggestions: &[&str]) -> Option<String> {
+    let quoted: Vec<String> = suggestions.iter().map(|name| format!("`{name}`")).collect();
+    (!quoted.is_empty()).then(|| format!("did you mean {}?", quoted.join(" or ")))
 }
 
 /// Returns the distinct known names that are similar to `written`, the most similar first.

@@ -1,5 +1,7 @@
 //! Parsing of the target of a probe.
 
+mod error;
+
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -7,7 +9,19 @@ use super::near::nearest;
 use super::userinfo::{userinfo, without_userinfo};
 use super::{Hostname, Protocol};
 
+pub use error::{PortError, TargetError, TargetFault};
+
 /// A host, a port and a protocol as the user wrote them: `host`, `host:port`, `[v6]:port` or a URL.
+///
+/// ```
+/// use certvigil_core::model::{Protocol, TargetAddress, TargetError};
+///
+/// let target: TargetAddress = "imaps://mail.example.com".parse()?;
+/// assert_eq!((target.port, target.protocol), (Some(993), Some(Protocol::Imaps)));
+/// let error = "htps://example.com".parse::<TargetAddress>().unwrap_err();
+/// assert_eq!(error.suggestion.as_deref(), Some("https://example.com"));
+/// # Ok::<(), TargetError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TargetAddress {
     /// The requested name.
@@ -27,28 +41,37 @@ const SCHEME_OF_ANY_PORT: &str = "tls";
 const MAX_SUGGESTED: usize = 4;
 
 impl FromStr for TargetAddress {
-    type Err = String;
+    type Err = TargetError;
 
     /// Parses user input. White space around it is ignored. The error describes the fault, suggests
     /// a correction, and never repeats a user name or password.
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, TargetError> {
         let text = text.trim_matches(is_blank);
         if userinfo(text).is_some() {
             return Err(with_userinfo(text));
         }
-        Self::read(text).map_err(|why| match (meant(text), text.split_once("://")) {
-            (Some(meant), Some((scheme, _))) if Protocol::of_scheme(scheme).is_err() => {
-                let is_plain = Protocol::inside_tls(&scheme.to_ascii_lowercase()).is_some();
-                let what = if is_plain {
-                    format!("`{scheme}` has no TLS")
-                } else {
-                    format!("unsupported scheme `{scheme}`")
-                };
-                format!("{what}; did you mean `{meant}`?")
-            }
-            (Some(meant), _) => format!("{why}; did you mean `{meant}`?"),
-            (None, _) => why,
+        Self::read(text).map_err(|fault| {
+            let suggestion = meant(text);
+            let fault = match text.split_once("://") {
+                Some((scheme, _)) if suggestion.is_some() => of_unsupported(scheme, fault),
+                _ => fault,
+            };
+            TargetError { fault, suggestion }
         })
+    }
+}
+
+/// Returns the fault of a target with a scheme, without the advice that a suggestion replaces.
+fn of_unsupported(scheme: &str, fault: TargetFault) -> TargetFault {
+    if Protocol::of_scheme(scheme).is_ok() {
+        return fault;
+    }
+    let is_plain = Protocol::inside_tls(&scheme.to_ascii_lowercase()).is_some();
+    let scheme = scheme.to_owned();
+    if is_plain {
+        TargetFault::SchemeWithoutTls { scheme }
+    } else {
+        TargetFault::UnsupportedScheme { scheme }
     }
 }
 
@@ -58,23 +81,24 @@ fn is_blank(c: char) -> bool {
 }
 
 /// Returns the error for a target with a user name or password, neither of which it repeats.
-fn with_userinfo(text: &str) -> String {
+fn with_userinfo(text: &str) -> TargetError {
     let shown = without_userinfo(text);
-    let what = format!("`{shown}` contains a user name or password; remove it");
     let (before, after) = shown.split_once("***@").unwrap_or(("", &shown));
     let plain = format!("{before}{after}");
-    let is_target = |meant: &&String| TargetAddress::read(meant).is_ok();
-    match Some(plain.clone())
-        .filter(|plain| is_target(&plain))
-        .or_else(|| meant(&plain))
-    {
-        Some(meant) => format!("{what}; did you mean `{meant}`?"),
-        None => what,
+    let suggestion = match TargetAddress::read(&plain) {
+        Ok(_) => Some(plain),
+        Err(_) => meant(&plain),
+    };
+    TargetError {
+        fault: TargetFault::Userinfo {
+            shown: shown.into(),
+        },
+        suggestion,
     }
 }
 
 impl TargetAddress {
-    fn read(text: &str) -> Result<Self, String> {
+    fn read(text: &str) -> Result<Self, TargetFault> {
         if let Some((scheme, rest)) = text.split_once("://") {
             let scheme = scheme.to_ascii_lowercase();
             let (protocol, usual_port) = match scheme.as_str() {
@@ -85,12 +109,18 @@ impl TargetAddress {
             // A URL may have an empty port, which means the default (RFC 3986, section 3.2.3).
             let authority = authority.strip_suffix(':').unwrap_or(authority);
             if authority.is_empty() {
-                return Err(format!("`{text}` has no host; write {scheme}://host"));
+                return Err(TargetFault::NoHost {
+                    text: text.to_owned(),
+                    scheme,
+                });
             }
             let (hostname, zone, port) = host_and_port(authority)?;
             let port = port.or(usual_port);
             if port.is_none() {
-                return Err(format!("`{text}` has no port; write {scheme}://host:port"));
+                return Err(TargetFault::NoPort {
+                    text: text.to_owned(),
+                    scheme,
+                });
             }
             return Ok(Self {
                 hostname,
@@ -100,24 +130,20 @@ impl TargetAddress {
             });
         }
         if let Some(separator) = text.chars().find(|c| matches!(c, ',' | ';')) {
-            return Err(format!(
-                "`{text}` contains a {}; separate targets by spaces",
-                if separator == ',' {
-                    "comma"
-                } else {
-                    "semicolon"
-                }
-            ));
+            return Err(TargetFault::Separator {
+                text: text.to_owned(),
+                separator,
+            });
         }
         if text.contains(char::is_whitespace) {
-            return Err(format!(
-                "`{text}` contains white space; write each target as an argument, or as a line, of its own"
-            ));
+            return Err(TargetFault::WhiteSpace {
+                text: text.to_owned(),
+            });
         }
         if text.contains(['/', '\\']) {
-            return Err(format!(
-                "`{text}` is not a target; write host, host:port, [IPv6]:port or a URL with its scheme"
-            ));
+            return Err(TargetFault::Syntax {
+                text: text.to_owned(),
+            });
         }
         let (hostname, zone, port) = host_and_port(text)?;
         Ok(Self {
@@ -198,7 +224,7 @@ fn meant(text: &str) -> Option<String> {
     one.or_else(several)
 }
 
-fn host_and_port(text: &str) -> Result<(Hostname, Option<String>, Option<u16>), String> {
+fn host_and_port(text: &str) -> Result<(Hostname, Option<String>, Option<u16>), TargetFault> {
     // A bare IPv6 address contains colons, and has no port.
     if let Ok(ip) = text.parse::<IpAddr>() {
         return Ok((Hostname::Ip(ip), None, None));
@@ -211,22 +237,22 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<String>, Option<u16>), 
         _ => (text, None),
     };
     if host.contains(':') && !host.starts_with('[') {
-        return Err(format!(
-            "`{text}` is ambiguous; write an IPv6 address with a port as [address]:port"
-        ));
+        return Err(TargetFault::Ambiguous {
+            text: text.to_owned(),
+        });
     }
     let port = match port {
         Some("") => {
-            return Err(format!(
-                "`{text}` has an empty port; write 1 to 65535 after the colon, or remove it: `` is not a port"
-            ));
+            return Err(TargetFault::EmptyPort {
+                text: text.to_owned(),
+            });
         }
         port => port.map(parse_port).transpose()?,
     };
     if host.is_empty() && port.is_some() {
-        return Err(format!(
-            "`{text}` has no host; write host{text}: the host name is empty"
-        ));
+        return Err(TargetFault::PortAlone {
+            text: text.to_owned(),
+        });
     }
     let inner = host
         .strip_prefix('[')
@@ -239,7 +265,7 @@ fn host_and_port(text: &str) -> Result<(Hostname, Option<String>, Option<u16>), 
 
 /// Parses a link-local address with its zone: `fe80::1%eth0` (RFC 4007, section 11), or
 /// `fe80::1%25eth0` as in a URL (RFC 6874). Returns `None` for text without an address and a zone.
-fn zoned(text: &str) -> Result<Option<(Hostname, String)>, String> {
+fn zoned(text: &str) -> Result<Option<(Hostname, String)>, TargetFault> {
     let Some((address, zone)) = text.split_once('%') else {
         return Ok(None);
     };
@@ -256,218 +282,31 @@ fn zoned(text: &str) -> Result<Option<(Hostname, String)>, String> {
             .chars()
             .all(|c| c.is_ascii_graphic() && !matches!(c, '/' | ':' | '[' | ']'))
     {
-        return Err(format!(
-            "`{text}`: the zone identifier after `%` is not a network interface; write it as in fe80::1%eth0"
-        ));
+        return Err(TargetFault::ZoneIdentifier {
+            text: text.to_owned(),
+        });
     }
     if !ip.is_unicast_link_local() {
-        return Err(format!(
-            "`{text}` has a zone identifier, which only link-local addresses (fe80::/10) have; remove `%{zone}`"
-        ));
+        return Err(TargetFault::NotLinkLocal {
+            text: text.to_owned(),
+            zone: zone.to_owned(),
+        });
     }
     Ok(Some((Hostname::Ip(ip.into()), zone.to_owned())))
 }
 
 /// Parses a port, 1 to 65535.
-pub fn parse_port(text: &str) -> Result<u16, String> {
+///
+/// # Errors
+/// Returns an error for other text.
+pub fn parse_port(text: &str) -> Result<u16, PortError> {
     match text.parse::<u16>() {
         Ok(port) if port > 0 => Ok(port),
-        _ => Err(format!("`{text}` is not a port; write 1 to 65535")),
+        _ => Err(PortError {
+            text: text.to_owned(),
+        }),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn place(text: &str) -> (String, Option<u16>) {
-        let place: TargetAddress = text.parse().unwrap();
-        (place.hostname.to_string(), place.port)
-    }
-
-    #[test]
-    fn targets_are_read_in_all_supported_forms() {
-        assert_eq!(place("Example.COM."), ("example.com".into(), None));
-        assert_eq!(
-            place("example.com:8443"),
-            ("example.com".into(), Some(8443))
-        );
-        assert_eq!(
-            place("https://example.com/a?b"),
-            ("example.com".into(), Some(443))
-        );
-        assert_eq!(
-            place("https://example.com:444"),
-            ("example.com".into(), Some(444))
-        );
-        assert_eq!(
-            place("submission://example.com"),
-            ("example.com".into(), Some(587))
-        );
-        assert_eq!(place("tls://[::1]:7"), ("::1".into(), Some(7)));
-        assert_eq!(place("h3://example.com"), ("example.com".into(), Some(443)));
-        let h3: TargetAddress = "H3://[::1]:8443".parse().unwrap();
-        assert_eq!((h3.port, h3.protocol), (Some(8443), Some(Protocol::H3)));
-        assert_eq!(place("192.0.2.1:1"), ("192.0.2.1".into(), Some(1)));
-        assert_eq!(place("2001:db8::1"), ("2001:db8::1".into(), None));
-        assert_eq!(place("[2001:db8::1]"), ("2001:db8::1".into(), None));
-        assert_eq!(
-            place("[2001:db8::1]:993"),
-            ("2001:db8::1".into(), Some(993))
-        );
-        assert_eq!(
-            place("bücher.example"),
-            ("xn--bcher-kva.example".into(), None)
-        );
-        assert_eq!(place("_srv.example.com"), ("_srv.example.com".into(), None));
-        for odd in [
-            "foo-.example",
-            "-foo.example",
-            "r3---sn.example",
-            "xn--a.example",
-            "xn--.example",
-        ] {
-            assert_eq!(place(odd), (odd.into(), None));
-        }
-        for blank in ["a.example:1\r", "\u{feff}a.example:1", " a.example:1\t\n"] {
-            assert_eq!(place(blank), ("a.example".into(), Some(1)));
-        }
-        assert_eq!(
-            place("https://a.example:/"),
-            ("a.example".into(), Some(443))
-        );
-        assert_eq!(place("https://[::1]:?q"), ("::1".into(), Some(443)));
-    }
-
-    #[test]
-    fn a_link_local_address_has_its_zone() {
-        for (text, zone, port) in [
-            ("fe80::1%eth0", "eth0", None),
-            ("fe80::1%2", "2", None),
-            ("fe80::1%25", "25", None),
-            ("[fe80::1%eth0]:443", "eth0", Some(443)),
-            ("[fe80::1%25eth0]:443", "eth0", Some(443)),
-            ("imaps://[fe80::1%25br-lan.7]/", "br-lan.7", Some(993)),
-        ] {
-            let place: TargetAddress = text.parse().unwrap();
-            assert_eq!(place.hostname.to_string(), "fe80::1", "{text}");
-            assert_eq!(
-                (place.zone.as_deref(), place.port),
-                (Some(zone), port),
-                "{text}"
-            );
-        }
-        for (text, says) in [
-            ("2001:db8::1%eth0", "only link-local"),
-            ("fe80::1%", "not a network interface"),
-            ("a%b.example", "cannot contain"),
-        ] {
-            let error = text.parse::<TargetAddress>().unwrap_err();
-            assert!(error.contains(says), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn a_user_name_and_password_are_never_repeated() {
-        for (text, meant) in [
-            ("https://u:secret@a.example/", "https://a.example/"),
-            ("https//u:secret@a.example", "https://a.example"),
-            ("htps://u:secret@a.example", "https://a.example"),
-            ("u:secret@a.example", "a.example"),
-            ("secret@a.example:443", "a.example:443"),
-            ("https://u:se/secret@a.example", "https://a.example"),
-        ] {
-            let error = text.parse::<TargetAddress>().unwrap_err();
-            assert!(!error.contains("secret"), "{text}: {error}");
-            assert!(error.contains("remove it"), "{text}: {error}");
-            assert!(
-                error.ends_with(&format!("did you mean `{meant}`?")),
-                "{text}: {error}"
-            );
-        }
-    }
-
-    #[test]
-    fn bad_targets_are_refused_with_a_reason() {
-        for (text, reason) in [
-            ("", "empty"),
-            ("example.com:0", "not a port"),
-            ("example.com:65536", "not a port"),
-            ("example.com:", "not a port"),
-            ("gopher://example.com", "unsupported"),
-            ("mongodb+srv://example.com", "srv:_mongodb._tcp"),
-            ("tcp://example.com:1", "write tls://"),
-            ("tls://example.com", "no port"),
-            ("https://user:pw@example.com", "remove it"),
-            ("example.com/path", "not a target"),
-            ("[::1", "bracket"),
-            ("[192.0.2.1]:443", "not an IPv6"),
-            ("*.example.com", "wildcard"),
-            ("exa mple.com", "white space"),
-            ("a..example.com", "each label"),
-            ("127.1", "neither"),
-            ("2001:db8::1:x:443", "write an IPv6"),
-        ] {
-            let error = text.parse::<TargetAddress>().unwrap_err();
-            assert!(error.contains(reason), "{text}: {error}");
-        }
-    }
-
-    #[test]
-    fn error_suggests_the_intended_target() {
-        for (text, meant) in [
-            ("example.com:imap", "imap://example.com"),
-            ("example.com:https", "https://example.com"),
-            ("[::1]:imaps", "imaps://[::1]"),
-            ("smtp//mail.example.com", "smtp://mail.example.com"),
-            ("smtp:mail.example.com", "smtp://mail.example.com"),
-            ("https:/example.com:8443/x", "https://example.com:8443/x"),
-            ("htps://example.com", "https://example.com"),
-            ("http://example.com", "https://example.com"),
-            ("imapss://example.com:144", "imaps://example.com:144"),
-            (
-                "redis://cache.example:6379/0",
-                "rediss://cache.example:6379/0",
-            ),
-            ("WS://example.com/chat", "wss://example.com/chat"),
-            ("mqtt://example.com", "mqtts://example.com"),
-            ("amqp://example.com", "amqps://example.com"),
-            ("example.com/path", "example.com"),
-            ("example.com:443/path", "example.com:443"),
-            ("https:\\\\example.com\\", "https://example.com"),
-            ("a.example:443,b.example:443", "a.example:443 b.example:443"),
-            ("a.example; b.example", "a.example b.example"),
-            ("a.example b.example", "a.example b.example"),
-            ("a.example 8443", "a.example:8443"),
-            ("a.example:", "a.example"),
-            ("http://a.example:80/", "https://a.example"),
-            ("\"a.example\"", "a.example"),
-        ] {
-            let error = text.parse::<TargetAddress>().unwrap_err();
-            let end = format!("did you mean `{meant}`?");
-            assert!(error.ends_with(&end), "{text}: {error}");
-        }
-        for text in [
-            "gopher://example.com",
-            "example.com:99999",
-            "",
-            "//",
-            ":",
-            "a:b:c/",
-            "mongodb+srv://example.com",
-            "ssh://example.com",
-        ] {
-            let error = text.parse::<TargetAddress>().unwrap_err();
-            assert!(!error.contains("did you mean"), "{text}: {error}");
-        }
-    }
-
-    proptest::proptest! {
-        #[test]
-        fn suggested_target_is_valid(text in "[a-z:/.\\[\\]0-9@?-]{0,24}") {
-            if let Some(meant) = meant(&text) {
-                meant.parse::<TargetAddress>().unwrap();
-            }
-        }
-    }
-}
+mod tests;

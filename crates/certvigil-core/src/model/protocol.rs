@@ -3,13 +3,14 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::near::did_you_mean;
+use super::near::{question, suggestions};
 
 /// The table of protocols: for each its public name, its default port, its beginning, and its
 /// description.
 macro_rules! protocols {
     ($($(#[$attribute:meta])* $variant:ident $name:literal $port:literal $begin:ident $meaning:literal;)+) => {
         /// The protocol that leads to a TLS handshake at an endpoint.
+        // Exhaustive: a catch-all could skip the dialogue of a new protocol.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum Protocol {
             $($(#[$attribute])* #[doc = $meaning] $variant,)+
@@ -171,6 +172,61 @@ const UNSUPPORTED: [(&str, &str); 11] = [
     ),
 ];
 
+/// Reason for which text is not a protocol.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// The scheme has no TLS, and another one has.
+    #[error("`{written}` has no TLS; did you mean `{tls}`?")]
+    WithoutTls {
+        /// The text.
+        written: String,
+        /// The scheme of the same protocol inside TLS.
+        tls: &'static str,
+    },
+    /// The protocol is known, and is not probed.
+    #[error("unsupported protocol `{written}`: {advice}")]
+    Unsupported {
+        /// The text.
+        written: String,
+        /// The reason, or what to write instead.
+        advice: &'static str,
+    },
+    /// No protocol has the name.
+    #[error(
+        "unsupported protocol `{written}`; {}",
+        question(.suggestions).unwrap_or_else(|| format!("supported: {}", names(|_| true)))
+    )]
+    Unknown {
+        /// The text.
+        written: String,
+        /// Names of protocols, the most similar first.
+        suggestions: Vec<&'static str>,
+    },
+    /// A STARTTLS protocol is required, and this one has TLS from the first byte.
+    #[error(
+        "`{written}` uses TLS from the first byte; remove the flag and write {written}://host as the target, \
+         or write one of {}",
+        names(Protocol::uses_starttls)
+    )]
+    DirectTls {
+        /// The text.
+        written: String,
+    },
+    /// A STARTTLS protocol is required, and no protocol has the name.
+    #[error(
+        "`{written}` is not a STARTTLS protocol; {}",
+        question(.suggestions)
+            .unwrap_or_else(|| format!("write one of {}", names(Protocol::uses_starttls)))
+    )]
+    UnknownStarttls {
+        /// The text.
+        written: String,
+        /// Names of STARTTLS protocols, the most similar first.
+        suggestions: Vec<&'static str>,
+    },
+}
+
 impl Protocol {
     /// Returns true if a cleartext dialogue precedes TLS.
     pub fn uses_starttls(self) -> bool {
@@ -246,7 +302,7 @@ impl Protocol {
     ///
     /// # Errors
     /// Returns an error if no supported protocol has the scheme.
-    pub fn of_scheme(scheme: &str) -> Result<(Self, u16), String> {
+    pub fn of_scheme(scheme: &str) -> Result<(Self, u16), ProtocolError> {
         let alias = ALIASES.iter().find(|(name, ..)| *name == scheme);
         match alias {
             Some((_, protocol, port)) => {
@@ -294,44 +350,41 @@ impl Protocol {
     ///
     /// # Errors
     /// Returns an error if no such protocol has this name.
-    pub fn parse_starttls(text: &str) -> Result<Self, String> {
-        let is_clear = |protocol: &Self| protocol.uses_starttls();
+    pub fn parse_starttls(text: &str) -> Result<Self, ProtocolError> {
+        let written = text.to_owned();
         match text.parse::<Self>() {
-            Ok(protocol) if is_clear(&protocol) => Ok(protocol),
-            Ok(_) => Err(format!(
-                "`{text}` uses TLS from the first byte; remove the flag and write {text}://host as the target, \
-                 or write one of {}",
-                names(is_clear)
-            )),
+            Ok(protocol) if protocol.uses_starttls() => Ok(protocol),
+            Ok(_) => Err(ProtocolError::DirectTls { written }),
             Err(_) => {
-                let clear = Self::ALL.iter().filter(|p| is_clear(p)).map(|p| p.name());
-                let near = did_you_mean(text, clear).map(|near| format!("; {near}"));
-                Err(format!(
-                    "`{text}` is not a STARTTLS protocol{}",
-                    near.unwrap_or_else(|| format!("; write one of {}", names(is_clear)))
-                ))
+                let clear = Self::ALL.iter().filter(|p| p.uses_starttls());
+                Err(ProtocolError::UnknownStarttls {
+                    written,
+                    suggestions: suggestions(text, clear.map(|p| p.name())),
+                })
             }
         }
     }
 
-    fn named(text: &str) -> Result<Self, String> {
+    fn named(text: &str) -> Result<Self, ProtocolError> {
         let mut all = Self::ALL.iter().copied();
         all.find(|p| p.name() == text).ok_or_else(|| {
+            let written = text.to_owned();
             if let Some(tls) = Self::inside_tls(text) {
-                return format!("`{text}` has no TLS; did you mean `{tls}`?");
+                return ProtocolError::WithoutTls { written, tls };
             }
-            if let Some((_, what)) = UNSUPPORTED.iter().find(|(scheme, _)| *scheme == text) {
-                return format!("unsupported protocol `{text}`: {what}");
+            if let Some((_, advice)) = UNSUPPORTED.iter().find(|(scheme, _)| *scheme == text) {
+                return ProtocolError::Unsupported { written, advice };
             }
-            let near = did_you_mean(text, Self::schemes()).map(|near| format!("; {near}"));
-            let near = near.unwrap_or_else(|| format!("; supported: {}", names(|_| true)));
-            format!("unsupported protocol `{text}`{near}")
+            ProtocolError::Unknown {
+                written,
+                suggestions: suggestions(text, Self::schemes()),
+            }
         })
     }
 }
 
-fn names(wanted: impl Fn(&Protocol) -> bool) -> String {
-    let names = Protocol::ALL.iter().filter(|p| wanted(p));
+fn names(wanted: impl Fn(Protocol) -> bool) -> String {
+    let names = Protocol::ALL.iter().filter(|p| wanted(**p));
     names.map(|p| p.name()).collect::<Vec<_>>().join(", ")
 }
 
@@ -342,9 +395,9 @@ impl fmt::Display for Protocol {
 }
 
 impl FromStr for Protocol {
-    type Err = String;
+    type Err = ProtocolError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ProtocolError> {
         let alias = ALIASES.iter().find(|(name, ..)| *name == text);
         alias.map_or_else(|| Self::named(text), |(_, protocol, _)| Ok(*protocol))
     }
@@ -401,11 +454,11 @@ mod tests {
     fn scheme_without_tls_names_the_one_with_tls() {
         for (plain, tls) in PLAIN {
             assert!(Protocol::of_scheme(tls).is_ok(), "{tls}");
-            let error = plain.parse::<Protocol>().unwrap_err();
+            let error = plain.parse::<Protocol>().unwrap_err().to_string();
             assert!(error.contains(&format!("did you mean `{tls}`?")), "{error}");
         }
         for (scheme, what) in UNSUPPORTED {
-            let error = Protocol::of_scheme(scheme).unwrap_err();
+            let error = Protocol::of_scheme(scheme).unwrap_err().to_string();
             assert!(error.ends_with(what), "{error}");
         }
         let known: Vec<&str> = Protocol::schemes().collect();
@@ -432,6 +485,7 @@ mod tests {
         assert!(
             Protocol::parse_starttls("imaps")
                 .unwrap_err()
+                .to_string()
                 .contains("imap,")
         );
     }

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::near::did_you_mean;
-use super::{Hostname, Protocol};
+use super::near::{question, suggestions};
+use super::{Hostname, HostnameError, Protocol};
 
 /// A service of a domain, written `_service._proto.DOMAIN`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -115,17 +115,71 @@ impl fmt::Display for Service {
     }
 }
 
+/// Reason for which text is not a service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// It has another syntax.
+    #[error("`{text}` is not a service; write _service._tcp.DOMAIN, as in _imaps._tcp.example.com")]
+    Syntax {
+        /// The text.
+        text: String,
+    },
+    /// The domain is not a host name.
+    #[error(transparent)]
+    Domain(#[from] HostnameError),
+    /// The domain is an address.
+    #[error("`{text}`: an address has no SRV records; give a domain")]
+    Address {
+        /// The text.
+        text: String,
+    },
+    /// The transport is not TCP.
+    #[error("`{text}`: the transport `_{transport}` is not supported; write _tcp")]
+    Transport {
+        /// The text.
+        text: String,
+        /// The transport, without its underscore.
+        transport: String,
+    },
+    /// The service has no TLS, and another one has.
+    #[error("`{text}`: _{name} has no TLS; did you mean _{secure}._{transport}?")]
+    WithoutTls {
+        /// The text.
+        text: String,
+        /// The service.
+        name: String,
+        /// The service with TLS.
+        secure: &'static str,
+        /// The transport, without its underscore.
+        transport: String,
+    },
+    /// SIP over TCP has no TLS.
+    #[error("`{text}`: _sip._tcp has no TLS; did you mean _sips._tcp?")]
+    SipWithoutTls {
+        /// The text.
+        text: String,
+    },
+    /// The name is similar to names of known services, and is none of them.
+    #[error("`{text}`: unknown service `_{name}`; {}", question(.suggestions).unwrap_or_default())]
+    Unknown {
+        /// The text.
+        text: String,
+        /// The name of the service.
+        name: String,
+        /// Names of known services, the most similar first.
+        suggestions: Vec<&'static str>,
+    },
+}
+
 impl FromStr for Service {
-    type Err = String;
+    type Err = ServiceError;
 
     /// Parses `_service._proto.DOMAIN`. The protocol follows from the name of the service; an
     /// unknown service starts with TLS.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is not a service; write _service._tcp.DOMAIN, as in _imaps._tcp.example.com"
-            )
-        };
+    fn from_str(text: &str) -> Result<Self, ServiceError> {
+        let own = || text.to_owned();
+        let wrong = || ServiceError::Syntax { text: own() };
         let mut labels = text.splitn(3, '.');
         let mut label = || {
             let label = labels.next()?.strip_prefix('_')?;
@@ -134,9 +188,7 @@ impl FromStr for Service {
         let (name, transport) = label().zip(label()).ok_or_else(wrong)?;
         let domain: Hostname = labels.next().ok_or_else(wrong)?.parse()?;
         if !matches!(domain, Hostname::Dns(_)) {
-            return Err(format!(
-                "`{text}`: an address has no SRV records; give a domain"
-            ));
+            return Err(ServiceError::Address { text: own() });
         }
         let is_label = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
         if !name.chars().all(is_label) {
@@ -146,26 +198,32 @@ impl FromStr for Service {
             "tcp" => {}
             TLS_TRANSPORT if name == "sip" => {}
             _ => {
-                return Err(format!(
-                    "`{text}`: the transport `_{transport}` is not supported; write _tcp"
-                ));
+                return Err(ServiceError::Transport {
+                    text: own(),
+                    transport,
+                });
             }
         }
         if let Some((_, secure)) = IN_THE_CLEAR.iter().find(|(clear, _)| *clear == name) {
-            return Err(format!(
-                "`{text}`: _{name} has no TLS; did you mean _{secure}._{transport}?"
-            ));
+            return Err(ServiceError::WithoutTls {
+                text: own(),
+                name,
+                secure,
+                transport,
+            });
         }
         if name == "sip" && transport != TLS_TRANSPORT {
-            return Err(format!(
-                "`{text}`: _sip._tcp has no TLS; did you mean _sips._tcp?"
-            ));
+            return Err(ServiceError::SipWithoutTls { text: own() });
         }
         let known = SERVICES.iter().find(|(known, ..)| *known == name);
         // A typing error would probe the wrong protocol.
-        let near = did_you_mean(&name, SERVICES.iter().map(|(known, ..)| *known));
-        if let (None, Some(near)) = (known, near.filter(|_| name != "sip")) {
-            return Err(format!("`{text}`: unknown service `_{name}`; {near}"));
+        let suggestions = suggestions(&name, SERVICES.iter().map(|(known, ..)| *known));
+        if known.is_none() && !suggestions.is_empty() && name != "sip" {
+            return Err(ServiceError::Unknown {
+                text: own(),
+                name,
+                suggestions,
+            });
         }
         Ok(Self {
             protocol: known.map_or_else(Protocol::default, |(_, protocol, _)| *protocol),
@@ -231,7 +289,7 @@ mod tests {
             ),
             ("_a b._tcp.example.com", "write _service._tcp.DOMAIN"),
         ] {
-            let error = text.parse::<Service>().unwrap_err();
+            let error = text.parse::<Service>().unwrap_err().to_string();
             assert!(error.contains(wanted), "{text}: {error}");
         }
     }

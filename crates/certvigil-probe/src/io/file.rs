@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::time::Duration;
 
 use secrecy::zeroize::Zeroizing;
@@ -20,16 +20,83 @@ const MAX_STREAM_WAIT: Duration = Duration::from_secs(10);
 const MAX_STREAMS: usize = 16;
 
 /// Pipes and devices that were read, by path.
-type Streams = HashMap<PathBuf, Result<Vec<u8>, String>>;
+type Streams = HashMap<PathBuf, Result<Vec<u8>, ReadError>>;
 
 /// A pipe has its content only once, and one run reads some files several times.
 static STREAMS: Mutex<Option<Streams>> = Mutex::new(None);
 
+/// Reason for which a file cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadError {
+    /// The system reports an error.
+    #[error("it cannot be read: {0}")]
+    Io(Arc<io::Error>),
+    /// The file is too large.
+    #[error("it is larger than {limit} bytes")]
+    TooLarge {
+        /// Maximum size, in bytes.
+        limit: u64,
+    },
+    /// The file is a pipe or device, and the content of others is kept.
+    #[error("it is a pipe or device, and {limit} others were read: give a regular file")]
+    TooManyStreams {
+        /// Maximum pipes and devices whose content is kept.
+        limit: usize,
+    },
+}
+
+/// Reason for which a short file cannot be read.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReadTextError {
+    /// The system reports an error.
+    #[error("{0}")]
+    Io(io::Error),
+    /// The file is too large.
+    #[error("it is larger than {limit} bytes")]
+    TooLarge {
+        /// Maximum size, in bytes.
+        limit: u64,
+    },
+    /// The file is not text.
+    #[error("it is not UTF-8 text")]
+    NotUtf8,
+}
+
+/// Reason for which there is no secret.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("{}: the secret cannot be read: {error}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: ReadTextError,
+    },
+    /// The first line is empty.
+    #[error("{}: the secret is empty: write it into the first line", .file.display())]
+    Empty {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
 /// Reads a file with certificates. A pipe or device is read once, for at most 10 s; later calls return the same.
 ///
 /// # Errors
-/// Why it cannot be read, in words.
-pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, String> {
+/// Returns the reason if the file cannot be read.
+pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, ReadError> {
+    read_certificate_file_within(file, MAX_STREAM_WAIT)
+}
+
+/// Reads a file as [`read_certificate_file`] does, with a shorter maximum wait for the end of a pipe or device.
+///
+/// # Errors
+/// The same as [`read_certificate_file`].
+pub fn read_certificate_file_within(file: &Path, wait: Duration) -> Result<Vec<u8>, ReadError> {
     if !is_stream(file) {
         return read_bounded(file);
     }
@@ -39,11 +106,9 @@ pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, String> {
         return known.clone();
     }
     if streams.len() >= MAX_STREAMS {
-        return Err(format!(
-            "it is a pipe or device, and {MAX_STREAMS} others were read: give a regular file"
-        ));
+        return Err(ReadError::TooManyStreams { limit: MAX_STREAMS });
     }
-    let read = read_bounded(file);
+    let read = read_bounded_within(file, wait);
     streams.insert(file.to_owned(), read.clone());
     read
 }
@@ -51,12 +116,18 @@ pub fn read_certificate_file(file: &Path) -> Result<Vec<u8>, String> {
 /// Reads a file whose size is plausible for certificates.
 ///
 /// # Errors
-/// A message with the reason if the file cannot be read.
-pub fn read_bounded(file: &Path) -> Result<Vec<u8>, String> {
-    let bytes = read_at_most(file, MAX_FILE_BYTES, MAX_STREAM_WAIT)
-        .map_err(|e| format!("it cannot be read: {e}"))?;
+/// Returns the reason if the file cannot be read.
+pub fn read_bounded(file: &Path) -> Result<Vec<u8>, ReadError> {
+    read_bounded_within(file, MAX_STREAM_WAIT)
+}
+
+fn read_bounded_within(file: &Path, wait: Duration) -> Result<Vec<u8>, ReadError> {
+    let bytes = read_at_most(file, MAX_FILE_BYTES, wait.min(MAX_STREAM_WAIT))
+        .map_err(|error| ReadError::Io(Arc::new(error)))?;
     if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_FILE_BYTES} bytes"));
+        return Err(ReadError::TooLarge {
+            limit: MAX_FILE_BYTES,
+        });
     }
     Ok(bytes)
 }
@@ -84,7 +155,8 @@ fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> 
         .name("read-stream".into())
         .spawn(move || sender.send(read()))?;
     receiver.recv_timeout(wait).unwrap_or_else(|_| {
-        let what = format!("the pipe or device did not end within {} s", wait.as_secs());
+        let seconds = wait.as_secs_f32();
+        let what = format!("the pipe or device did not end within {seconds} s");
         Err(io::Error::new(io::ErrorKind::TimedOut, what))
     })
 }
@@ -92,14 +164,21 @@ fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> 
 /// Reads a secret from the first line of a file, without surrounding white space.
 ///
 /// # Errors
-/// A message with the file and the reason if there is no secret.
-pub fn read_secret(file: &Path) -> Result<SecretString, String> {
-    let secret = read_first_line(file)?;
+/// Returns the file and the reason if there is no secret.
+pub fn read_secret(file: &Path) -> Result<SecretString, SecretError> {
+    read_secret_within(file, MAX_STREAM_WAIT)
+}
+
+/// Reads a secret as [`read_secret`] does, with a shorter maximum wait for the end of a pipe or device.
+///
+/// # Errors
+/// The same as [`read_secret`].
+pub fn read_secret_within(file: &Path, wait: Duration) -> Result<SecretString, SecretError> {
+    let secret = read_first_line(file, wait)?;
     if secret.expose_secret().is_empty() {
-        return Err(format!(
-            "{}: the secret is empty: write it into the first line",
-            file.display()
-        ));
+        return Err(SecretError::Empty {
+            file: file.to_owned(),
+        });
     }
     warn_if_readable_by_others(file);
     Ok(secret)
@@ -109,18 +188,20 @@ pub fn read_secret(file: &Path) -> Result<SecretString, String> {
 /// empty line is the empty password.
 ///
 /// # Errors
-/// A message with the file and the reason if it cannot be read.
-pub fn read_password(file: &Path) -> Result<SecretString, String> {
-    let password = read_first_line(file)?;
+/// Returns the file and the reason if it cannot be read.
+pub fn read_password(file: &Path) -> Result<SecretString, SecretError> {
+    let password = read_first_line(file, MAX_STREAM_WAIT)?;
     if !password.expose_secret().is_empty() {
         warn_if_readable_by_others(file);
     }
     Ok(password)
 }
 
-fn read_first_line(file: &Path) -> Result<SecretString, String> {
-    let text = read_short_text(file)
-        .map_err(|e| format!("{}: the secret cannot be read: {e}", file.display()))?;
+fn read_first_line(file: &Path, wait: Duration) -> Result<SecretString, SecretError> {
+    let text = read_short_text_within(file, wait).map_err(|error| SecretError::Read {
+        file: file.to_owned(),
+        error,
+    })?;
     let line = text.lines().next().unwrap_or_default();
     Ok(line.trim().into())
 }
@@ -128,15 +209,21 @@ fn read_first_line(file: &Path) -> Result<SecretString, String> {
 /// Reads a short file that may contain a secret.
 ///
 /// # Errors
-/// A message with the reason if the file cannot be read.
-pub fn read_short_text(file: &Path) -> Result<Zeroizing<String>, String> {
-    let bytes = read_at_most(file, MAX_SHORT_FILE_BYTES, MAX_STREAM_WAIT)
+/// Returns the reason if the file cannot be read.
+pub fn read_short_text(file: &Path) -> Result<Zeroizing<String>, ReadTextError> {
+    read_short_text_within(file, MAX_STREAM_WAIT)
+}
+
+fn read_short_text_within(file: &Path, wait: Duration) -> Result<Zeroizing<String>, ReadTextError> {
+    let bytes = read_at_most(file, MAX_SHORT_FILE_BYTES, wait.min(MAX_STREAM_WAIT))
         .map(Zeroizing::new)
-        .map_err(|e| e.to_string())?;
+        .map_err(ReadTextError::Io)?;
     if bytes.len() as u64 > MAX_SHORT_FILE_BYTES {
-        return Err(format!("it is larger than {MAX_SHORT_FILE_BYTES} bytes"));
+        return Err(ReadTextError::TooLarge {
+            limit: MAX_SHORT_FILE_BYTES,
+        });
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8 text")?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| ReadTextError::NotUtf8)?;
     Ok(Zeroizing::new(text.to_owned()))
 }
 
@@ -190,11 +277,22 @@ mod tests {
     }
 
     #[test]
+    fn a_silent_pipe_is_an_error_after_the_given_wait() {
+        let folder = tempfile::tempdir().unwrap();
+        let (pipe, wait) = (pipe(&folder), Duration::from_millis(1));
+        let says = "did not end within 0.001 s";
+        let error = read_certificate_file_within(&pipe, wait).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+        let error = read_secret_within(&pipe, wait).unwrap_err();
+        assert!(error.to_string().contains(says), "{error}");
+    }
+
+    #[test]
     fn an_endless_device_is_read_up_to_the_limit() {
         let zero = Path::new("/dev/zero");
-        let error = read_certificate_file(zero).unwrap_err();
+        let error = read_certificate_file(zero).unwrap_err().to_string();
         assert!(error.contains("larger than 16777216 bytes"), "{error}");
-        let error = read_short_text(zero).unwrap_err();
+        let error = read_short_text(zero).unwrap_err().to_string();
         assert!(error.contains("larger than 65536 bytes"), "{error}");
     }
 }

@@ -1,29 +1,30 @@
 //! Bounded HTTP client for all downloads.
 
+mod client;
+mod failure;
+
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{AGE, CONTENT_TYPE, DATE, HeaderMap};
-use reqwest::redirect::Policy;
 use rustls::pki_types::CertificateDer;
-use rustls::{ClientConfig, RootCertStore};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout_at};
-use url::{Host, Url};
+use url::Url;
 
 use crate::guard::Guard;
-use crate::model::{Hostname, Timestamp};
-use crate::resolve::{AddressQuery, Resolver};
+use crate::model::Timestamp;
+use crate::resolve::Resolver;
 
 use super::auth::BasicAuth;
-use super::error::{ApiError, SourceError};
-use super::roots::api_roots;
+use super::error::SourceError;
 use super::secrets::Secrets;
+
+use client::{Connector, may_reach_literal};
+use failure::{explain, json};
 
 /// Maximum redirects. Credentials are never sent to another host.
 const MAX_REDIRECTS: usize = 5;
@@ -120,76 +121,6 @@ pub struct Answer {
     pub content_type: String,
     /// Body.
     pub body: Vec<u8>,
-}
-
-/// Connection settings of the client. The client is created at the first request, because the
-/// system's roots take long to read and most runs send no request.
-struct Connector {
-    own_roots: Vec<CertificateDer<'static>>,
-    /// Filter for addresses. `None` allows all.
-    guard: Option<Arc<Guard>>,
-    /// Resolver of names, for requests that follow no redirect and use no proxy. `None` means the
-    /// system's.
-    resolver: Option<Arc<Resolver>>,
-    made: OnceLock<Result<reqwest::Client, String>>,
-}
-
-impl Connector {
-    fn client(&self) -> Result<&reqwest::Client, SourceError> {
-        let made = self
-            .made
-            .get_or_init(|| self.make(api_roots(&self.own_roots)));
-        made.as_ref()
-            .map_err(|error| SourceError::Unusable(error.clone()))
-    }
-
-    fn make(&self, roots: RootCertStore) -> Result<reqwest::Client, String> {
-        let guard = self.guard.clone();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let wrong = |e: &dyn std::fmt::Display| format!("the HTTP client cannot be set up: {e}");
-        let tls = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|e| wrong(&e))?
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let of_redirects = guard.clone();
-        let policy = Policy::custom(move |attempt| {
-            if let Some(guard) = &of_redirects
-                && let Err(why) = may_reach_literal(guard, attempt.url())
-            {
-                return attempt.error(why);
-            }
-            let from_https = attempt.previous().iter().any(|url| url.scheme() == "https");
-            if attempt.previous().len() > MAX_REDIRECTS {
-                attempt.error("too many redirects")
-            } else if from_https && attempt.url().scheme() != "https" {
-                attempt.error("a redirect from https to http is not followed")
-            } else {
-                attempt.follow()
-            }
-        });
-        let builder = reqwest::Client::builder();
-        let builder = match (guard, &self.resolver) {
-            // A proxy would resolve names itself, without the guard.
-            (Some(guard), _) => builder.no_proxy().dns_resolver(GuardedResolver(guard)),
-            (None, Some(resolver)) => builder
-                .no_proxy()
-                .dns_resolver(OwnResolver(resolver.clone())),
-            (None, None) => builder,
-        };
-        let policy = match self.resolver {
-            Some(_) => Policy::none(),
-            None => policy,
-        };
-        builder
-            .tls_backend_preconfigured(tls)
-            .user_agent(concat!("certvigil/", env!("CARGO_PKG_VERSION")))
-            .redirect(policy)
-            .referer(false)
-            .connect_timeout(CONNECT_TIMEOUT)
-            .build()
-            .map_err(|e| wrong(&e))
-    }
 }
 
 impl Http {
@@ -300,7 +231,8 @@ impl Http {
 
     fn check_literal(&self, url: &Url) -> Result<(), SourceError> {
         match &self.connector.guard {
-            Some(guard) => may_reach_literal(guard, url).map_err(SourceError::Unusable),
+            Some(guard) => may_reach_literal(guard, url)
+                .map_err(|refused| SourceError::Unusable(refused.to_string())),
             None => Ok(()),
         }
     }
@@ -435,55 +367,6 @@ pub async fn on_own_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 
     }
 }
 
-/// Checks a URL whose host is an IP address against the guard. Names are checked when they are
-/// resolved.
-fn may_reach_literal(guard: &Guard, url: &Url) -> Result<(), String> {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => guard.may_reach(ip.into()),
-        Some(Host::Ipv6(ip)) => guard.may_reach(ip.into()),
-        Some(Host::Domain(_)) | None => Ok(()),
-    }
-}
-
-/// DNS resolver that returns only addresses that a guard allows, so that the checked addresses are
-/// those of the connection.
-struct GuardedResolver(Arc<Guard>);
-
-impl Resolve for GuardedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.0.clone();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let addresses: Vec<SocketAddr> = found.collect();
-            for address in &addresses {
-                guard.may_reach(address.ip())?;
-            }
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// DNS resolver with certvigil's own name servers and overrides.
-struct OwnResolver(Arc<Resolver>);
-
-impl Resolve for OwnResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let resolver = self.0.clone();
-        Box::pin(async move {
-            let hostname: Hostname = name.as_str().parse()?;
-            let query = AddressQuery::new(&hostname, HTTPS_PORT);
-            let found = resolver
-                .resolve(&query, Instant::now() + CONNECT_TIMEOUT)
-                .await;
-            let addresses = found.addresses.into_iter();
-            match found.failure {
-                Some(failure) if addresses.len() == 0 => Err(failure.message.into()),
-                _ => Ok(Box::new(addresses.map(|ip| SocketAddr::new(ip, 0))) as Addrs),
-            }
-        })
-    }
-}
-
 fn large_bodies() -> Arc<Semaphore> {
     Arc::new(Semaphore::new(MAX_LARGE_BODIES))
 }
@@ -509,86 +392,6 @@ fn jittered(pause: Duration) -> Duration {
 /// Returns the URL without the parts that may contain secrets.
 fn shown(url: &Url) -> String {
     format!("{}{}", url.origin().ascii_serialization(), url.path())
-}
-
-fn json<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T, SourceError> {
-    let content_type = answer.content_type.clone();
-    let kind = content_type.split(';').next().unwrap_or_default().trim();
-    let is_json = kind.eq_ignore_ascii_case("application/json");
-    if !(200..300).contains(&answer.status) {
-        return Err(match serde_json::from_slice::<ApiError>(&answer.body) {
-            Ok(error) if is_json => SourceError::Api(ApiError {
-                status: answer.status,
-                ..error
-            }),
-            _ => SourceError::Http {
-                status: answer.status,
-                content_type,
-            },
-        });
-    }
-    if !is_json {
-        return Err(SourceError::NotJson { content_type });
-    }
-    serde_json::from_slice(&answer.body).map_err(|e| {
-        SourceError::Unusable(format!(
-            "the API's response does not match its reference: {e}"
-        ))
-    })
-}
-
-/// Converts an error by its innermost cause. The outer ones only repeat the URL.
-fn explain(error: &reqwest::Error) -> SourceError {
-    if error.is_timeout() {
-        return SourceError::Timeout;
-    }
-    let mut cause: &(dyn std::error::Error + 'static) = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    if let Some(error) = of_tls(cause) {
-        return error;
-    }
-    let what = if error.is_connect() {
-        "no connection"
-    } else {
-        "the request failed"
-    };
-    SourceError::Unreachable(format!("{what}: {cause}"))
-}
-
-/// Converts an error of TLS. A retry would fail too, and a person must fix the cause.
-fn of_tls(cause: &(dyn std::error::Error + 'static)) -> Option<SourceError> {
-    use rustls::{CertificateError, Error, InvalidMessage};
-    let mut cause = cause;
-    // An I/O error may wrap another I/O error.
-    while let Some(inner) = cause.downcast_ref().and_then(std::io::Error::get_ref) {
-        cause = inner;
-    }
-    let error: &Error = cause.downcast_ref()?;
-    let (what, advice) = match error {
-        Error::InvalidCertificate(error) => {
-            let advice = match error {
-                CertificateError::Expired
-                | CertificateError::ExpiredContext { .. }
-                | CertificateError::NotValidYet
-                | CertificateError::NotValidYetContext { .. } => {
-                    "check the clock of this machine, and the certificate of the endpoint"
-                }
-                CertificateError::UnknownIssuer => {
-                    "where its root is one of your own, or that of a proxy in between, name it in `trust.ca_files`"
-                }
-                _ => "check the endpoint",
-            };
-            (format!("its certificate is not accepted: {error}"), advice)
-        }
-        Error::InvalidMessage(InvalidMessage::InvalidContentType) => (
-            "it does not speak TLS".to_owned(),
-            "check the port, and whether the endpoint begins with http://",
-        ),
-        other => (other.to_string(), "check the endpoint"),
-    };
-    Some(SourceError::Tls { what, advice })
 }
 
 #[cfg(test)]

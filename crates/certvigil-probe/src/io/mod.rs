@@ -10,7 +10,8 @@ mod secrets;
 pub use auth::BasicAuth;
 pub use error::{ApiError, SourceError};
 pub use file::{
-    is_stream, read_bounded, read_certificate_file, read_password, read_secret, read_short_text,
+    ReadError, ReadTextError, SecretError, is_stream, read_bounded, read_certificate_file,
+    read_certificate_file_within, read_password, read_secret, read_secret_within, read_short_text,
     warn_if_readable_by_others,
 };
 pub use http::{Answer, Clock, Http, Requests, on_own_thread, read};

@@ -1,6 +1,5 @@
 //! Client certificates: the files, and the order of their certificates.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -13,7 +12,10 @@ use secrecy::ExposeSecret as _;
 use secrecy::zeroize::Zeroizing;
 
 use crate::certificate::{Certificate, FileError, read_certificates};
-use crate::io::{read_bounded, read_certificate_file, read_password, warn_if_readable_by_others};
+use crate::io::{
+    ReadError, SecretError, read_bounded, read_certificate_file, read_password,
+    warn_if_readable_by_others,
+};
 
 /// Files of a client certificate.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,32 +28,108 @@ pub struct ClientFiles {
     pub password: Option<PathBuf>,
 }
 
+/// Reason for which a client certificate cannot be used. It names the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientCertError {
+    /// The file of the certificate cannot be read.
+    #[error("{}: {error}", .file.display())]
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: ReadError,
+    },
+    /// The password of the file cannot be read.
+    #[error(transparent)]
+    Password(#[from] SecretError),
+    /// The file is encrypted.
+    #[error(
+        "{}: the PKCS #12 file needs a password: give it in a file with --client-cert-password-file, or as `client_cert_password_file`",
+        .file.display()
+    )]
+    NeedsPassword {
+        /// The file.
+        file: PathBuf,
+    },
+    /// The file has no certificate that can be read.
+    #[error("{}: {error}; give the client's certificate, followed by its chain", .file.display())]
+    Certificate {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: FileError,
+    },
+    /// The file has no key that can be used.
+    #[error("{}: {error}", .file.display())]
+    Key {
+        /// The file.
+        file: PathBuf,
+        /// Cause.
+        error: ClientKeyError,
+    },
+    /// No certificate belongs to the key.
+    #[error("{}: the key is not that of the certificate in {}", .key.display(), .certificate.display())]
+    OtherKey {
+        /// The file of the key.
+        key: PathBuf,
+        /// The file of the certificate.
+        certificate: PathBuf,
+    },
+}
+
+/// Reason for which a private key cannot be used. It contains no content of the file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClientKeyError {
+    /// The file cannot be read.
+    #[error(transparent)]
+    Read(ReadError),
+    /// The key is encrypted.
+    #[error("the private key is encrypted: decrypt it with `openssl pkey -in FILE -out FILE.key`")]
+    Encrypted,
+    /// The file is DER without a readable key, such as PKCS #12.
+    #[error(
+        "it has no private key that can be read: a PKCS #12 file is converted with `openssl pkcs12 -in FILE -nocerts -noenc -out FILE.key`"
+    )]
+    Der,
+    /// The file has no readable key.
+    #[error("it has no private key that can be read: give it as PEM, not encrypted")]
+    Unreadable,
+    /// The key is of another kind than RSA, ECDSA and Ed25519.
+    #[error("the key is of a kind that is not supported: use RSA, ECDSA or Ed25519")]
+    Unsupported,
+}
+
 /// Loads a client certificate and its key.
 ///
 /// # Errors
 /// If a file cannot be read, or no certificate belongs to the key.
-pub(super) fn load(files: &ClientFiles) -> Result<Arc<dyn ResolvesClientCert>, String> {
-    let wrong = |file: &Path, what: &dyn fmt::Display| format!("{}: {what}", file.display());
-    let certificate = &files.certificate;
-    let bytes = read_certificate_file(certificate).map_err(|e| wrong(certificate, &e))?;
+pub(super) fn load(files: &ClientFiles) -> Result<Arc<dyn ResolvesClientCert>, ClientCertError> {
+    let of_certificate = || files.certificate.clone();
+    let bytes =
+        read_certificate_file(&files.certificate).map_err(|error| ClientCertError::Read {
+            file: of_certificate(),
+            error,
+        })?;
     let password = files.password.as_deref().map(read_password).transpose()?;
     let password = password.as_ref().map(|p| p.expose_secret());
-    let found = read_certificates(&bytes, password).map_err(|e| {
-        let what = match e {
-            FileError::NeedsPassword => {
-                "the PKCS #12 file needs a password: give it in a file with --client-cert-password-file, or as `client_cert_password_file`".into()
-            }
-            e => format!("{e}; give the client's certificate, followed by its chain"),
-        };
-        wrong(certificate, &what)
+    let found = read_certificates(&bytes, password).map_err(|error| match error {
+        FileError::NeedsPassword => ClientCertError::NeedsPassword {
+            file: of_certificate(),
+        },
+        error => ClientCertError::Certificate {
+            file: of_certificate(),
+            error,
+        },
     })?;
-    let key = signing_key(&files.key).map_err(|what| wrong(&files.key, &what))?;
-    let chain = ordered(found, &*key).ok_or_else(|| {
-        let what = format!(
-            "the key is not that of the certificate in {}",
-            certificate.display()
-        );
-        wrong(&files.key, &what)
+    let key = signing_key(&files.key).map_err(|error| ClientCertError::Key {
+        file: files.key.clone(),
+        error,
+    })?;
+    let chain = ordered(found, &*key).ok_or_else(|| ClientCertError::OtherKey {
+        key: files.key.clone(),
+        certificate: of_certificate(),
     })?;
     let chain = chain
         .iter()
@@ -63,28 +141,27 @@ pub(super) fn load(files: &ClientFiles) -> Result<Arc<dyn ResolvesClientCert>, S
     ))))
 }
 
-/// Reads a private key. The error contains no content of the file.
-fn signing_key(file: &Path) -> Result<Arc<dyn SigningKey>, String> {
-    let bytes = Zeroizing::new(read_bounded(file)?);
+/// Reads a private key.
+fn signing_key(file: &Path) -> Result<Arc<dyn SigningKey>, ClientKeyError> {
+    let bytes = Zeroizing::new(read_bounded(file).map_err(ClientKeyError::Read)?);
     warn_if_readable_by_others(file);
     let secret = match PrivateKeyDer::from_pem_slice(&bytes) {
         Ok(secret) => secret,
         Err(_) => PrivateKeyDer::try_from(bytes.as_slice())
-            .map_err(|_| unreadable_key(&bytes).to_owned())?
+            .map_err(|_| unreadable_key(&bytes))?
             .clone_key(),
     };
-    aws_lc_rs::sign::any_supported_type(&secret)
-        .map_err(|_| "the key is of a kind that is not supported: use RSA, ECDSA or Ed25519".into())
+    aws_lc_rs::sign::any_supported_type(&secret).map_err(|_| ClientKeyError::Unsupported)
 }
 
-fn unreadable_key(bytes: &[u8]) -> &'static str {
+fn unreadable_key(bytes: &[u8]) -> ClientKeyError {
     let has = |word: &[u8]| bytes.windows(word.len()).any(|window| window == word);
     if has(b"ENCRYPTED") {
-        "the private key is encrypted: decrypt it with `openssl pkey -in FILE -out FILE.key`"
+        ClientKeyError::Encrypted
     } else if bytes.first() == Some(&0x30) {
-        "it has no private key that can be read: a PKCS #12 file is converted with `openssl pkcs12 -in FILE -nocerts -noenc -out FILE.key`"
+        ClientKeyError::Der
     } else {
-        "it has no private key that can be read: give it as PEM, not encrypted"
+        ClientKeyError::Unreadable
     }
 }
 

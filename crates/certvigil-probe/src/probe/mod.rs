@@ -13,6 +13,7 @@ mod p521;
 #[cfg(feature = "h3")]
 mod quic;
 mod reach;
+mod request;
 mod rsa;
 #[cfg(feature = "h3")]
 mod session;
@@ -30,14 +31,16 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::certificate::Interner;
-use crate::model::{KeyType, Protocol, Sni, Target, Timings};
-use crate::observation::{ErrorKind, Outcome, ProbeError, Sent, Served};
+use crate::model::{KeyType, Protocol, Target, Timings};
+use crate::observation::{ErrorKind, Outcome, ProbeError, Served};
 
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::{Answer, Offer};
-pub use client_cert::ClientFiles;
-pub use reach::{Reach, ReachSettings, Reaches};
+pub use client_cert::{ClientCertError, ClientFiles, ClientKeyError};
+pub use reach::{Reach, ReachSettings, Reaches, UnsuitedSetting};
+pub use request::Request;
 use setup::Schemes;
+pub use setup::SetupError;
 use transport::Transport;
 
 /// Divisor of the remaining time that yields the time limit for the connection. The rest is for the
@@ -46,55 +49,6 @@ const CONNECT_SHARE: u32 = 2;
 /// Time to wait for the server to close the connection after our close_notify. Waiting avoids a
 /// connection reset in the server's log.
 const LINGER: Duration = Duration::from_millis(250);
-
-/// Target, address and options of one probe.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// Target to probe.
-    pub target: &'a Target,
-    /// Address of the target to connect to.
-    pub address: SocketAddr,
-    /// Kind of key to request.
-    pub key_type: KeyType,
-    /// Connection options.
-    pub reach: &'a Reach,
-}
-
-impl<'a> Request<'a> {
-    /// Returns the server name to send as SNI.
-    fn sni(&self) -> Option<&'a str> {
-        match &self.reach.sni {
-            Sni::Hostname => self.target.sent_name().sni(),
-            Sni::Name(name) => Some(name),
-            Sni::None => None,
-        }
-    }
-
-    /// Returns the options that may be the cause of a failed handshake.
-    fn sent(&self) -> Sent {
-        Sent {
-            proxy_header: self.reach.proxy_protocol.is_some(),
-            client_certificate: self.reach.client.is_some(),
-            sni: match &self.reach.sni {
-                Sni::Hostname if !self.target.names.is_empty() => {
-                    Sni::Name(self.target.sent_name().to_string())
-                }
-                sni => sni.clone(),
-            },
-        }
-    }
-
-    /// Returns the application protocols (ALPN) to offer.
-    fn alpn(&self) -> Vec<Vec<u8>> {
-        if !self.reach.alpn.is_empty() {
-            return self.reach.alpn.clone();
-        }
-        let own = self.target.protocol.alpn();
-        own.map(|name| name.as_bytes().to_vec())
-            .into_iter()
-            .collect()
-    }
-}
 
 /// Prober with the state that all handshakes share, which is created once.
 pub struct Prober {
@@ -106,7 +60,7 @@ impl Prober {
     ///
     /// # Errors
     /// If the cryptographic library does not support TLS 1.2 and 1.3.
-    pub fn new() -> Result<Self, String> {
+    pub fn new() -> Result<Self, SetupError> {
         Ok(Self {
             config: setup::Configs::new(Arc::default())?,
         })

@@ -16,7 +16,7 @@ use tokio::net::{TcpSocket, TcpStream};
 
 use crate::model::{Hostname, Protocol, ProxyProtocol, Sni};
 
-use super::client_cert::{self, ClientFiles};
+use super::client_cert::{self, ClientCertError, ClientFiles};
 
 /// Settings of the connection options. `Default` sets none.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,26 +42,50 @@ pub struct ReachSettings {
     pub scope_id: u32,
 }
 
+/// A setting that the protocol does not support.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum UnsuitedSetting {
+    /// The header of the PROXY protocol is sent over TCP.
+    #[error(
+        "the PROXY protocol needs a TCP connection, and {protocol} uses UDP; remove one of the two"
+    )]
+    ProxyProtocol {
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// The protocol does not name the client.
+    #[error(
+        "`ehlo` is the name in SMTP and LMTP, and the protocol is {protocol}; remove one of the two"
+    )]
+    Ehlo {
+        /// The protocol.
+        protocol: Protocol,
+    },
+    /// The protocol does not name the domain.
+    #[error(
+        "`xmpp_domain` is the domain in XMPP, and the protocol is {protocol}; remove one of the two"
+    )]
+    XmppDomain {
+        /// The protocol.
+        protocol: Protocol,
+    },
+}
+
 impl ReachSettings {
     /// Checks that a protocol supports all of these settings.
     ///
     /// # Errors
-    /// A message about the unsupported setting.
-    pub fn suits(&self, protocol: Protocol) -> Result<(), String> {
+    /// Returns the first setting that is not supported.
+    pub fn suits(&self, protocol: Protocol) -> Result<(), UnsuitedSetting> {
         if protocol.is_quic() && self.proxy_protocol.is_some() {
-            return Err(format!(
-                "the PROXY protocol needs a TCP connection, and {protocol} uses UDP; remove one of the two"
-            ));
+            return Err(UnsuitedSetting::ProxyProtocol { protocol });
         }
         if self.ehlo.is_some() && !protocol.has_ehlo() {
-            return Err(format!(
-                "`ehlo` is the name in SMTP and LMTP, and the protocol is {protocol}; remove one of the two"
-            ));
+            return Err(UnsuitedSetting::Ehlo { protocol });
         }
         if self.xmpp_domain.is_some() && !protocol.is_xmpp() {
-            return Err(format!(
-                "`xmpp_domain` is the domain in XMPP, and the protocol is {protocol}; remove one of the two"
-            ));
+            return Err(UnsuitedSetting::XmppDomain { protocol });
         }
         Ok(())
     }
@@ -90,7 +114,7 @@ impl Reach {
     ///
     /// # Errors
     /// If a client's certificate or key cannot be read, or they do not match.
-    pub fn load(settings: &ReachSettings) -> Result<Self, String> {
+    pub fn load(settings: &ReachSettings) -> Result<Self, ClientCertError> {
         let client = match &settings.client {
             Some(files) => Some(client_cert::load(files)?),
             None => None,
@@ -167,7 +191,9 @@ impl Reaches {
     ///
     /// # Errors
     /// Those of [`Reach::load`].
-    pub fn load<'a>(all: impl IntoIterator<Item = &'a ReachSettings>) -> Result<Self, String> {
+    pub fn load<'a>(
+        all: impl IntoIterator<Item = &'a ReachSettings>,
+    ) -> Result<Self, ClientCertError> {
         let mut reaches = BTreeMap::new();
         for settings in all {
             if !reaches.contains_key(settings) {

@@ -19,6 +19,11 @@ use super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::tls_error::no_certificate;
 use super::{Request, cleartext, hello_size, key_proof, p521};
 
+/// The cryptographic library does not support TLS 1.2 and 1.3.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("TLS cannot be set up: {0}")]
+pub struct SetupError(rustls::Error);
+
 /// State that all handshakes share, for each kind of key that may be requested.
 pub(super) struct Configs {
     any: ClientConfig,
@@ -36,7 +41,7 @@ fn no_connection() -> ProbeError {
 }
 
 impl Configs {
-    pub(super) fn new(certificates: Arc<Interner>) -> Result<Self, String> {
+    pub(super) fn new(certificates: Arc<Interner>) -> Result<Self, SetupError> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
         Ok(Self {
             any: base(KeyType::Any, algorithms, &certificates)?,
@@ -128,7 +133,7 @@ fn base(
     key_type: KeyType,
     algorithms: WebPkiSupportedAlgorithms,
     certificates: &Arc<Interner>,
-) -> Result<ClientConfig, String> {
+) -> Result<ClientConfig, SetupError> {
     let recorder = Recorder::new(algorithms, certificates.clone(), key_type);
     let mut provider: CryptoProvider = aws_lc_rs::default_provider();
     // The ClientHello contains a key share of the first group. A share of ML-KEM would take a tenth
@@ -162,7 +167,7 @@ fn base(
     });
     let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
         .with_safe_default_protocol_versions()
-        .map_err(|e| format!("TLS cannot be set up: {e}"))?
+        .map_err(SetupError)?
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(recorder))
         .with_no_client_auth();

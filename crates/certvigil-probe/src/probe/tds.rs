@@ -13,6 +13,16 @@ pub(super) const END_OF_MESSAGE: u8 = 0x01;
 /// Maximum length of a packet before the login negotiates another one, in bytes, header included.
 pub(super) const MAX_PACKET: usize = 4096;
 
+/// Fault of a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum PacketError {
+    #[error("it sent a TDS packet of the unknown type {0}")]
+    UnknownType(u8),
+    /// The length is that of the whole packet, in bytes.
+    #[error("it sent a TDS packet of {0} bytes")]
+    TooShort(usize),
+}
+
 /// Header of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Header {
@@ -26,14 +36,14 @@ impl Header {
     ///
     /// # Errors
     /// If the packet's type is neither a response nor PRELOGIN, or its length is too small.
-    pub(super) fn parse(bytes: [u8; HEADER]) -> Result<Self, String> {
+    pub(super) fn parse(bytes: [u8; HEADER]) -> Result<Self, PacketError> {
         let [kind, status, high, low, ..] = bytes;
         if !is_packet(kind) {
-            return Err(format!("it sent a TDS packet of the unknown type {kind}"));
+            return Err(PacketError::UnknownType(kind));
         }
         let length = usize::from(u16::from_be_bytes([high, low]));
         let Some(length) = length.checked_sub(HEADER) else {
-            return Err(format!("it sent a TDS packet of {length} bytes"));
+            return Err(PacketError::TooShort(length));
         };
         Ok(Self {
             is_last: status & END_OF_MESSAGE != 0,
@@ -79,7 +89,11 @@ impl Unwrapper {
     ///
     /// # Errors
     /// Those of [`Header::parse`].
-    pub(super) fn unwrap(&mut self, mut received: &[u8], data: &mut Vec<u8>) -> Result<(), String> {
+    pub(super) fn unwrap(
+        &mut self,
+        mut received: &[u8],
+        data: &mut Vec<u8>,
+    ) -> Result<(), PacketError> {
         while let Some(&first) = received.first() {
             if self.is_bare {
                 data.extend(received);
@@ -165,9 +179,9 @@ mod tests {
     #[test]
     fn malformed_packets_are_errors() {
         let unwrap = |received: &[u8]| Unwrapper::default().unwrap(received, &mut Vec::new());
-        assert!(unwrap(b"HTTP/1.1 400").unwrap_err().contains("type 72"));
+        assert_eq!(unwrap(b"HTTP/1.1 400"), Err(PacketError::UnknownType(b'H')));
         let short = [PRELOGIN, 1, 0, 7, 0, 0, 1, 0];
-        assert!(unwrap(&short).unwrap_err().contains("7 bytes"));
+        assert_eq!(unwrap(&short), Err(PacketError::TooShort(7)));
     }
 
     proptest! {

@@ -18,6 +18,7 @@ use crate::observation::{ErrorKind, ProbeError};
 
 use super::direct::Direct;
 use super::dns_error::{explain, rejects_edns, timed_out};
+use super::error::ResolverError;
 use super::is_localhost;
 use super::order::{NextQuery, Order};
 
@@ -38,11 +39,9 @@ pub(super) struct Settings {
 }
 
 /// Returns the name servers and their options: these, or the system's if there are none.
-pub(super) fn settings(name_servers: &[SocketAddr]) -> Result<Settings, String> {
+pub(super) fn settings(name_servers: &[SocketAddr]) -> Result<Settings, ResolverError> {
     let (config, mut options, no_aaaa) = if name_servers.is_empty() {
-        system().map_err(|e| {
-            format!("the system's name servers cannot be read from /etc/resolv.conf: {e}; give one with --dns")
-        })?
+        system()?
     } else {
         let servers = name_servers.iter().map(|server| {
             let connections = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
@@ -71,8 +70,8 @@ pub(super) fn settings(name_servers: &[SocketAddr]) -> Result<Settings, String> 
 
 /// Reads the system's settings.
 #[cfg(unix)]
-fn system() -> Result<(ResolverConfig, ResolverOpts, bool), String> {
-    let bytes = std::fs::read(super::RESOLV_CONF).map_err(|e| e.to_string())?;
+fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
+    let bytes = std::fs::read(super::RESOLV_CONF).map_err(ResolverError::Read)?;
     let (text, no_aaaa) = readable(&bytes);
     if no_aaaa {
         tracing::info!(
@@ -81,14 +80,14 @@ fn system() -> Result<(ResolverConfig, ResolverOpts, bool), String> {
         );
     }
     let (config, options) =
-        hickory_resolver::system_conf::parse_resolv_conf(text).map_err(|e| e.to_string())?;
+        hickory_resolver::system_conf::parse_resolv_conf(text).map_err(ResolverError::Syntax)?;
     Ok((config, options, no_aaaa))
 }
 
 #[cfg(not(unix))]
-fn system() -> Result<(ResolverConfig, ResolverOpts, bool), String> {
+fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
     let (config, options) =
-        hickory_resolver::system_conf::read_system_conf().map_err(|e| e.to_string())?;
+        hickory_resolver::system_conf::read_system_conf().map_err(ResolverError::Syntax)?;
     Ok((config, options, false))
 }
 
@@ -147,7 +146,10 @@ struct Failure {
 }
 
 impl Dns {
-    pub(super) fn new(config: &ResolverConfig, options: &ResolverOpts) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &ResolverConfig,
+        options: &ResolverOpts,
+    ) -> Result<Self, ResolverError> {
         let servers = config.name_servers().iter();
         let search = match (config.search(), config.domain()) {
             ([], Some(domain)) if !domain.is_root() => vec![domain.clone()],
@@ -215,7 +217,7 @@ impl Dns {
 }
 
 impl Server {
-    fn new(config: &NameServerConfig, options: &ResolverOpts) -> Result<Self, String> {
+    fn new(config: &NameServerConfig, options: &ResolverOpts) -> Result<Self, ResolverError> {
         let client = |edns0: bool| {
             let mut options = options.clone();
             options.edns0 = edns0;
@@ -261,7 +263,7 @@ impl Server {
 }
 
 impl Client {
-    fn new(server: &NameServerConfig, mut options: ResolverOpts) -> Result<Self, String> {
+    fn new(server: &NameServerConfig, mut options: ResolverOpts) -> Result<Self, ResolverError> {
         let config = ResolverConfig::from_parts(None, Vec::new(), vec![server.clone()]);
         let direct = Direct::new(&config, &options);
         options.attempts = 0; // the caller queries again
@@ -269,7 +271,7 @@ impl Client {
         let resolver = TokioResolver::builder_with_config(config, provider)
             .with_options(options)
             .build()
-            .map_err(|e| format!("cannot set up the name servers: {e}"))?;
+            .map_err(ResolverError::Client)?;
         Ok(Self { direct, resolver })
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use crate::model::{Hostname, parse_port};
+use crate::model::{Hostname, HostnameError, PortError, parse_port};
 
 /// Override `--resolve HOST:PORT:ADDR[,ADDR]`: replaces the addresses of DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,16 +34,45 @@ impl fmt::Display for Override {
     }
 }
 
+/// Reason for which text is not an override.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OverrideError {
+    /// It has another syntax.
+    #[error(
+        "`{text}` is not HOST:PORT:ADDR[,ADDR], such as example.com:443:192.0.2.1,[2001:db8::1]"
+    )]
+    Syntax {
+        /// The text.
+        text: String,
+    },
+    /// An address is malformed.
+    #[error(
+        "`{address}` is not an IP address; `{text}` is not HOST:PORT:ADDR[,ADDR], such as example.com:443:192.0.2.1,[2001:db8::1]"
+    )]
+    Address {
+        /// The text.
+        text: String,
+        /// The address.
+        address: String,
+    },
+    /// The host is not a host name.
+    #[error(transparent)]
+    Hostname(#[from] HostnameError),
+    /// The port is not a port.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
 impl FromStr for Override {
-    type Err = String;
+    type Err = OverrideError;
 
     /// Parses curl's form `HOST:PORT:ADDR[,ADDR]`. IPv6 addresses may be in brackets, and `*` is
     /// any host.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let form = || {
-            format!(
-                "`{text}` is not HOST:PORT:ADDR[,ADDR], such as example.com:443:192.0.2.1,[2001:db8::1]"
-            )
+    fn from_str(text: &str) -> Result<Self, OverrideError> {
+        let written = text;
+        let form = || OverrideError::Syntax {
+            text: written.to_owned(),
         };
         // In curl, `+` marks an entry that times out. Overrides of certvigil never do.
         let text = text.strip_prefix('+').unwrap_or(text);
@@ -61,7 +90,10 @@ impl FromStr for Override {
                 inner
                     .unwrap_or(a)
                     .parse()
-                    .map_err(|_| format!("`{a}` is not an IP address; {}", form()))
+                    .map_err(|_| OverrideError::Address {
+                        text: written.to_owned(),
+                        address: a.to_owned(),
+                    })
             })
             .collect::<Result<_, _>>()?;
         Ok(Self {

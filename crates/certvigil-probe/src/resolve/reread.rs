@@ -1,5 +1,6 @@
 //! Values read from system files, which are read again when the files change.
 
+use std::fmt;
 use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,7 +50,10 @@ impl<T> Reread<T> {
     ///
     /// # Errors
     /// Those of `read`, if there is no value yet.
-    pub(super) fn get(&self, read: impl FnOnce() -> Result<T, String>) -> Result<Arc<T>, String> {
+    pub(super) fn get<E: fmt::Display>(
+        &self,
+        read: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
         // Taken before the file is read, so that a change during reading is detected at the next
         // use.
         let stamp = self.file.as_deref().map_or(Stamp::Absent, Stamp::of);
@@ -71,6 +75,7 @@ impl<T> Reread<T> {
             }
             (Err(error), None) => Err(error),
             (Err(error), Some(before)) => {
+                let error = error.to_string();
                 if state.logged.as_ref() != Some(&error) {
                     tracing::warn!("system file unusable, its last content stays in use: {error}");
                     state.logged = Some(error);
@@ -181,8 +186,8 @@ mod tests {
     fn value_without_a_file_is_read_once() {
         let value = Reread::new(None);
         for _ in 0..2 {
-            assert_eq!(*value.get(|| Ok(1)).unwrap(), 1);
+            assert_eq!(*value.get(|| Ok::<_, String>(1)).unwrap(), 1);
         }
-        assert_eq!(*value.get(|| Ok(2)).unwrap(), 1);
+        assert_eq!(*value.get(|| Ok::<_, String>(2)).unwrap(), 1);
     }
 }

@@ -17,6 +17,7 @@ use crate::tlsa::{Tlsa, TlsaRecord};
 
 use super::dns;
 use super::dns_error::{explain, rejects_edns, timed_out};
+use super::error::ResolverError;
 use super::order::Order;
 
 /// Maximum TLSA records of one endpoint. Two or three are usual: one for the current certificate
@@ -41,14 +42,16 @@ struct Answer {
 }
 
 impl Vouching {
-    pub(super) fn new(config: &ResolverConfig, options: &ResolverOpts) -> Result<Self, String> {
+    pub(super) fn new(
+        config: &ResolverConfig,
+        options: &ResolverOpts,
+    ) -> Result<Self, ResolverError> {
         let with = |servers: &[NameServerConfig]| {
-            let tls =
-                TlsConfig::new().map_err(|e| format!("cannot set up the name servers: {e}"))?;
+            let tls = TlsConfig::new().map_err(ResolverError::Client)?;
             let context = Arc::new(PoolContext::new(options.clone(), tls));
             let provider = TokioRuntimeProvider::default();
             let pool = NameServerPool::from_config(servers.to_vec(), context, provider);
-            Ok::<_, String>(RetryDnsHandle::new(pool, 0))
+            Ok::<_, ResolverError>(RetryDnsHandle::new(pool, 0))
         };
         let servers: Vec<Handle> = config
             .name_servers()

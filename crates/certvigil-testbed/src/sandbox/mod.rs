@@ -14,6 +14,7 @@ mod tests;
 mod webhook;
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -109,7 +110,7 @@ pub enum SandboxError {
     Account(#[from] ApiError),
     /// The prober of `/test` cannot be created.
     #[error("cannot prepare the prober of /test: {0}")]
-    Tester(String),
+    Tester(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Running sandbox.
@@ -140,10 +141,14 @@ impl Sandbox {
     ///
     /// # Errors
     /// If the database cannot be used or the authority cannot be created.
-    pub fn open<T: HostTester + 'static>(
+    pub fn open<T, E>(
         settings: Settings,
-        tester: impl FnOnce(&Certificate) -> Result<T, String>,
-    ) -> Result<Arc<Self>, SandboxError> {
+        tester: impl FnOnce(&Certificate) -> Result<T, E>,
+    ) -> Result<Arc<Self>, SandboxError>
+    where
+        T: HostTester + 'static,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
         let store = Store::open(settings.state_dir.as_deref())?;
         let origin = settings.policy.origin.clone();
         let authority = match (store.authority()?, settings.authority) {
@@ -154,7 +159,8 @@ impl Sandbox {
         store.save_authority(&authority.stored())?;
         let account = store.account()?;
         let is_new = account == Account::default();
-        let tester = tester(authority.root()).map_err(SandboxError::Tester)?;
+        let tester =
+            tester(authority.root()).map_err(|error| SandboxError::Tester(error.into()))?;
         let sandbox = Self {
             state: Mutex::new(State {
                 account,
@@ -196,7 +202,7 @@ impl Sandbox {
             authority: None,
             clock: Arc::new(move || now),
         };
-        let sandbox = Self::open(settings, |_| Ok(tester))?;
+        let sandbox = Self::open(settings, |_| Ok::<_, Infallible>(tester))?;
         for (cn, certificate) in certificates {
             sandbox.plant(&cn, certificate)?;
         }

@@ -10,12 +10,13 @@ use serde_json::{Map, Value, json};
 use thiserror::Error;
 use yaml_config::{ConfigErrors, Item, Problems, with_root};
 
-use certvigil_core::certificate::parse_certificates;
+use certvigil_core::certificate::{FileError, LeafError, parse_certificates};
 use certvigil_core::model::parse_duration;
 
 use super::account::{
     Account, ApiError, Body, Context, Method, NewInstance, Policy, Request, Source, State, parse,
 };
+use crate::UnknownKeyword;
 use crate::instance::Instance;
 
 /// Certificates of a new account.
@@ -54,16 +55,27 @@ pub enum ScenarioError {
         error: rcgen::Error,
     },
     /// A certificate cannot be imported.
-    #[error("{}: {why}; give a PEM file with a certificate and its chain", .file.display())]
+    #[error("{}: {error}; give a PEM file with a certificate and its chain", .file.display())]
     Import {
         /// The file.
         file: PathBuf,
         /// Cause.
-        why: String,
+        error: ImportError,
     },
     /// The account cannot be stored.
     #[error(transparent)]
     Account(#[from] ApiError),
+}
+
+/// Reason for which a file is not an instance.
+#[derive(Debug, Error)]
+pub enum ImportError {
+    /// It does not contain certificates alone.
+    #[error(transparent)]
+    Certificates(#[from] FileError),
+    /// It does not contain one leaf certificate.
+    #[error(transparent)]
+    Leaf(#[from] LeafError),
 }
 
 /// Certificate of a scenario.
@@ -89,14 +101,17 @@ enum Planning {
 }
 
 impl FromStr for Planning {
-    type Err = String;
+    type Err = UnknownKeyword;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, UnknownKeyword> {
         match text {
             "active" => Ok(Self::Active),
             "pending" => Ok(Self::Pending),
             "none" => Ok(Self::None),
-            _ => Err(format!("`{text}` is none of: active, pending, none")),
+            _ => Err(UnknownKeyword {
+                text: text.to_owned(),
+                keywords: &["active", "pending", "none"],
+            }),
         }
     }
 }
@@ -312,13 +327,13 @@ fn write_key(file: &Path, pem: &str) -> std::io::Result<()> {
 }
 
 fn imported(file: &Path) -> Result<NewInstance, ScenarioError> {
-    let unusable = |why: String| ScenarioError::Import {
+    let unusable = |error: ImportError| ScenarioError::Import {
         file: file.to_owned(),
-        why,
+        error,
     };
     let bytes = std::fs::read(file).map_err(of_file("read", file))?;
-    let all = parse_certificates(&bytes).map_err(|e| unusable(e.to_string()))?;
-    let instance = Instance::from_chain(all).map_err(|e| unusable(e.to_string()))?;
+    let all = parse_certificates(&bytes).map_err(|e| unusable(e.into()))?;
+    let instance = Instance::from_chain(all).map_err(|e| unusable(e.into()))?;
     Ok(NewInstance {
         id: None,
         state: State::Active,

@@ -1,11 +1,41 @@
-// What the page can do without this: everything. With it, it stays fresh, and is filtered while one types.
+// The page is complete without this script. With it, times are local, the page refreshes itself, and
+// the filter applies while the reader types.
 'use strict';
 
 (() => {
   const REFRESH_MS = 10_000;
   const TYPING_MS = 200;
-  // The monitor hangs, or the network does: a page that waits for ever looks like one that is fresh.
+  // A page that waits for a response without end would look fresh.
   const ANSWER_MS = 30_000;
+
+  // Times are in UTC. The local form is the same, with the local zone. UTC stays as the tooltip.
+  const local = new Intl.DateTimeFormat('en-GB', {
+    year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', timeZoneName: 'short',
+  });
+
+  function localise(tree) {
+    for (const time of tree.querySelectorAll('time[datetime]')) {
+      const at = new Date(time.getAttribute('datetime'));
+      if (Number.isNaN(at.getTime())) continue;
+      const part = Object.fromEntries(local.formatToParts(at).map(({ type, value }) => [type, value]));
+      const text = `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute} ${part.timeZoneName}`;
+      if (text === time.textContent) continue;
+      time.title = time.textContent;
+      time.textContent = text;
+    }
+  }
+  localise(document);
+
+  // A link to a folded section unfolds it.
+  function unfold() {
+    const at = location.hash && document.getElementById(location.hash.slice(1));
+    const fold = at && at.closest('details');
+    if (!fold || fold.open) return;
+    fold.open = true;
+    at.scrollIntoView();
+  }
+  unfold();
+  addEventListener('hashchange', unfold);
 
   const main = document.getElementById('main');
   const announce = document.getElementById('announce');
@@ -15,8 +45,8 @@
   let paused = false;
   let asked = null;
 
-  // Makes one tree look like another and touches no more than what differs, so that focus, selection, scrolling, what
-  // is typed and what is unfolded stay as they are.
+  // Changes a tree to another one, and only where they differ, so that the focus, the selection, the scroll position,
+  // form input and expanded sections stay as they are.
   function become(old, fresh) {
     for (const { name } of [...old.attributes]) {
       if (!fresh.hasAttribute(name) && !isOfTheReader(old, name)) old.removeAttribute(name);
@@ -65,12 +95,12 @@
     old.value = chosen;
   }
 
-  // What is shown was true once. It stays, and is told to be old before anything else is read.
+  // The content stays, with a notice of its age before it.
   const stale = document.createElement('div');
   stale.className = 'notice warning';
   stale.id = 'stale';
 
-  function tellOfAge(why) {
+  function reportAge(why) {
     const icon = document.querySelector('link[rel=icon]');
     const shown = document.querySelector('footer time').textContent;
     stale.textContent = `Cannot refresh this page: ${why}. The content is of ${shown} and may be outdated.`;
@@ -81,7 +111,7 @@
     if (icon) icon.href = icon.dataset.stale;
   }
 
-  // The page in an answer; what is wrong where there is none is thrown.
+  // Returns the page in a response, or throws the reason why there is none.
   async function read(answer) {
     const text = await answer.text();
     const isPage = (answer.headers.get('content-type') || '').startsWith('text/html');
@@ -99,6 +129,7 @@
       const fresh = await read(await fetch(url, { signal: mine.signal, headers: { accept: 'text/html' } }));
       // Another answer is on its way.
       if (asked !== mine) return;
+      localise(fresh);
       stale.remove();
       const headline = () => (document.getElementById('headline') || {}).textContent;
       const before = headline();
@@ -110,7 +141,7 @@
       if (before !== headline()) announce.textContent = headline();
     } catch (error) {
       // It is tried again.
-      if (asked === mine) tellOfAge(error.name === 'Error' ? error.message : 'the monitor does not answer');
+      if (asked === mine) reportAge(error.name === 'Error' ? error.message : 'the monitor does not answer');
     } finally {
       clearTimeout(late);
       if (asked === mine) asked = null;
@@ -140,12 +171,26 @@
     const front = form.getAttribute('action');
     return query.size ? `${front}?${query}` : front;
   };
+  // Back undoes a change of the filter. The changes while the reader types in one field are one.
+  let isTyped = false;
   const apply = async () => {
-    history.replaceState(null, '', filtered());
+    if (location.pathname + location.search !== filtered()) {
+      history[isTyped ? 'replaceState' : 'pushState'](null, '', filtered());
+      isTyped = document.activeElement.type === 'search';
+    }
     await show(location.href);
+    const addresses = document.getElementById('addresses-fold');
+    if (addresses && document.querySelector('.filtered')) addresses.open = true;
     const count = document.querySelector('.filtered');
     if (count) announce.textContent = count.firstChild.textContent;
   };
+  addEventListener('popstate', () => {
+    const query = new URLSearchParams(location.search);
+    for (const field of form.elements) if (field.name) field.value = query.get(field.name) || '';
+    isTyped = false;
+    show(location.href);
+  });
+  form.addEventListener('focusout', () => { isTyped = false; });
   let typing;
   form.addEventListener('input', () => {
     clearTimeout(typing);

@@ -131,6 +131,7 @@ impl World {
         let start = Start {
             concurrency: 2 + rng.below(3),
             remembered: Vec::new(),
+            known_leaves: BTreeMap::new(),
             has_store: true,
         };
         let now = Now {

@@ -6,6 +6,8 @@
 mod ber;
 mod blocks;
 mod foreign;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod layout;
 mod leaf;
 mod pkcs12;
@@ -18,6 +20,7 @@ use blocks::{Block, blocks};
 pub use foreign::Foreign;
 pub use layout::check_layout;
 pub use leaf::{LeafError, leaf_of};
+use pkcs12::Opening;
 pub use private_key::{KeyError, KeyOfFile, read_private_keys};
 
 /// Maximum certificates in one file, beyond any chain file or bundle of roots.
@@ -104,6 +107,11 @@ pub enum FileError {
         "the PKCS #12 file uses an encryption scheme that is not supported; convert it with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
     )]
     Pkcs12Encryption,
+    /// More iterations of key derivation than are carried out.
+    #[error(
+        "the PKCS #12 file takes too long to open, because of its iteration counts; convert it with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
+    )]
+    Pkcs12Iterations,
     /// A PKCS #12 file with a password.
     #[error(
         "the PKCS #12 file needs a password: give it in a file with --cert-password-file (an empty file for the empty password), or convert the file with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
@@ -181,13 +189,18 @@ pub fn read_certificates(
     bytes: &[u8],
     password: Option<&str>,
 ) -> Result<Vec<Certificate>, FileError> {
+    read_with(bytes, &Opening::new(password))
+}
+
+/// Reads every certificate of a file, with the remaining iterations of key derivation.
+fn read_with(bytes: &[u8], opening: &Opening<'_>) -> Result<Vec<Certificate>, FileError> {
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return Err(FileError::Empty);
     }
     let found = if is_der(bytes) {
-        read_der(bytes, password)?
+        read_der(bytes, opening)?
     } else {
-        read_pem(&text::decode(bytes), password)?
+        read_pem(&text::decode(bytes), opening)?
     };
     if found.len() > MAX_FILE_CERTIFICATES {
         return Err(FileError::TooMany);
@@ -237,12 +250,12 @@ fn is_der(bytes: &[u8]) -> bool {
     ber::expect(&mut rest, SEQUENCE).is_some()
 }
 
-fn read_der(bytes: &[u8], password: Option<&str>) -> Result<Vec<Vec<u8>>, FileError> {
+fn read_der(bytes: &[u8], opening: &Opening<'_>) -> Result<Vec<Vec<u8>>, FileError> {
     if pkcs7::is_signed_data(bytes) {
         return read_pkcs7(bytes, None);
     }
     if pkcs12::is_pfx(bytes) {
-        let found = pkcs12::certificates(bytes, password)?;
+        let found = pkcs12::certificates(bytes, opening)?;
         return match found.is_empty() {
             true => Err(FileError::NoneInside("PKCS #12")),
             false => Ok(found),
@@ -279,7 +292,7 @@ fn read_pkcs7(der: &[u8], line: Option<usize>) -> Result<Vec<Vec<u8>>, FileError
     }
 }
 
-fn read_pem(text: &[u8], password: Option<&str>) -> Result<Vec<Vec<u8>>, FileError> {
+fn read_pem(text: &[u8], opening: &Opening<'_>) -> Result<Vec<Vec<u8>>, FileError> {
     let blocks = blocks(text)?;
     let mut found = Vec::new();
     let mut others = None;
@@ -291,7 +304,7 @@ fn read_pem(text: &[u8], password: Option<&str>) -> Result<Vec<Vec<u8>>, FileErr
             "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA" => {
                 found.extend(read_pkcs7(&block.decode()?, Some(block.line))?);
             }
-            "PKCS12" => found.extend(read_der(&block.decode()?, password)?),
+            "PKCS12" => found.extend(read_der(&block.decode()?, opening)?),
             _ => others = others.or(Some(Foreign::of_block(block))),
         }
         if found.len() > MAX_FILE_CERTIFICATES {

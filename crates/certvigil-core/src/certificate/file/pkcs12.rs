@@ -1,6 +1,7 @@
 //! Certificates of PKCS #12 files (RFC 7292).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::num::NonZeroU32;
 
 use aws_lc_rs::{cipher, hmac, pbkdf2};
@@ -39,8 +40,11 @@ const HMAC: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 2];
 /// Prefix of the AES modes, 2.16.840.1.101.3.4.1.
 const AES: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 1];
 
-/// Highest iteration count that is carried out. OpenSSL writes 2048, Java 10,000; more than this takes minutes.
+/// Maximum iterations of key derivation for one file, in total. OpenSSL writes 2048 for each key, Java 10,000; these take
+/// several seconds.
 const MAX_ITERATIONS: u32 = 10_000_000;
+/// The same without a password, which includes files from the network.
+const MAX_ITERATIONS_WITHOUT_PASSWORD: u32 = 200_000;
 /// Deepest nesting of SafeContents; none is in use.
 const MAX_NESTED: usize = 4;
 
@@ -52,24 +56,57 @@ enum Purpose {
     Mac = 3,
 }
 
+/// Password of a file, and the iterations of key derivation that remain for it.
+pub(super) struct Opening<'a> {
+    password: Option<&'a str>,
+    iterations: Cell<u32>,
+}
+
+impl<'a> Opening<'a> {
+    pub(super) fn new(password: Option<&'a str>) -> Self {
+        let iterations = match password {
+            Some(_) => MAX_ITERATIONS,
+            None => MAX_ITERATIONS_WITHOUT_PASSWORD,
+        };
+        Self::limited(password, iterations)
+    }
+
+    pub(super) fn limited(password: Option<&'a str>, iterations: u32) -> Self {
+        Self {
+            password,
+            iterations: Cell::new(iterations),
+        }
+    }
+
+    /// Takes the iterations of a derivation, or returns an error if fewer remain.
+    fn spend(&self, iterations: u32) -> Result<(), FileError> {
+        let left = self.iterations.get().checked_sub(iterations);
+        self.iterations
+            .set(left.ok_or(FileError::Pkcs12Iterations)?);
+        Ok(())
+    }
+}
+
 /// Returns true if the bytes are a PFX.
 pub(super) fn is_pfx(der: &[u8]) -> bool {
     pfx(der).is_some()
 }
 
-/// Returns the DER of each certificate. `password` is UTF-8; without one, the certificates must be unencrypted.
+/// Returns the DER of each certificate. The password is UTF-8; without one, the certificates must be unencrypted.
 ///
 /// # Errors
-/// Returns an error if the password is missing or wrong, the structure cannot be read, or its encryption is of an unknown kind.
-pub(super) fn certificates(der: &[u8], password: Option<&str>) -> Result<Vec<Vec<u8>>, FileError> {
+/// Returns an error if the password is missing or wrong, the structure cannot be read, its encryption is of an unknown kind, or
+/// the derivation of its keys takes too long.
+pub(super) fn certificates(der: &[u8], opening: &Opening<'_>) -> Result<Vec<Vec<u8>>, FileError> {
     let pfx = pfx(der).ok_or(FileError::Pkcs12)?;
     let reader = Reader {
-        passwords: match password {
+        opening,
+        passwords: match opening.password {
             // An empty password and none at all derive different keys, and programs write both.
             None | Some("") => vec![Password::new(""), Password::none()],
             Some(password) => vec![Password::new(password)],
         },
-        is_given: password.is_some(),
+        is_given: opening.password.is_some(),
     };
     let safe = pfx.safe.ok_or(FileError::Pkcs12)?;
     let reader = match pfx.mac {
@@ -136,18 +173,26 @@ impl Password {
     }
 }
 
-struct Reader {
+struct Reader<'a> {
+    opening: &'a Opening<'a>,
     passwords: Vec<Password>,
     is_given: bool,
 }
 
-impl Reader {
+impl Reader<'_> {
     /// Keeps the password that the MAC proves. A MAC of an unknown kind proves none.
     fn verified(mut self, safe: &[u8], mac: Element<'_>) -> Result<Self, FileError> {
         let Some(mac) = Mac::read(mac.content) else {
             return Ok(self);
         };
-        let right = self.passwords.iter().position(|p| mac.verifies(safe, p));
+        let mut right = None;
+        for (at, password) in self.passwords.iter().enumerate() {
+            self.opening.spend(mac.iterations)?;
+            if mac.verifies(safe, password) {
+                right = Some(at);
+                break;
+            }
+        }
         match right {
             Some(at) => {
                 self.passwords = vec![self.passwords.swap_remove(at)];
@@ -185,13 +230,17 @@ impl Reader {
         if !self.is_given {
             return Err(FileError::NeedsPassword);
         }
-        let plain = self.passwords.iter().find_map(|password| {
-            let plain = scheme.decrypt(&data.content, password)?;
+        for password in &self.passwords {
+            self.opening.spend(scheme.iterations())?;
+            let Some(plain) = scheme.decrypt(&data.content, password) else {
+                continue;
+            };
             // A wrong key may leave valid padding.
-            expect(&mut plain.as_slice(), SEQUENCE)?;
-            Some(plain)
-        });
-        plain.ok_or_else(|| self.wrong_password())
+            if expect(&mut plain.as_slice(), SEQUENCE).is_some() {
+                return Ok(plain);
+            }
+        }
+        Err(self.wrong_password())
     }
 }
 
@@ -206,7 +255,10 @@ fn read_safe(mut safe: &[u8], depth: usize, found: &mut Vec<Vec<u8>>) -> Option<
             CERT_BAG => {
                 let mut bag = expect(&mut value, SEQUENCE)?.content;
                 if expect(&mut bag, OBJECT_IDENTIFIER)?.content == X509_CERTIFICATE {
-                    found.push(octets(&mut bag)?.into_owned());
+                    let octets = octets(&mut bag)?;
+                    // Bytes after the certificate are ignored, as in PEM.
+                    let certificate = expect(&mut &*octets, SEQUENCE).map(|e| e.whole.to_vec());
+                    found.push(certificate.unwrap_or_else(|| octets.to_vec()));
                 }
             }
             SAFE_CONTENTS_BAG if depth < MAX_NESTED => read_safe(value, depth + 1, found)?,
@@ -320,6 +372,13 @@ impl<'a> Scheme<'a> {
         })
     }
 
+    fn iterations(&self) -> u32 {
+        match *self {
+            Self::Aes { iterations, .. } => iterations.get(),
+            Self::Legacy { iterations, .. } => iterations,
+        }
+    }
+
     /// Returns the plain text; `None` if the padding is wrong, as it is with a wrong password.
     fn decrypt(&self, content: &[u8], password: &Password) -> Option<Zeroizing<Vec<u8>>> {
         let mut text = Zeroizing::new(content.to_vec());
@@ -364,8 +423,7 @@ impl<'a> Scheme<'a> {
 }
 
 fn iterations(fields: &mut &[u8]) -> Option<NonZeroU32> {
-    let count = expect(fields, INTEGER)?.number()?;
-    NonZeroU32::new(count).filter(|count| count.get() <= MAX_ITERATIONS)
+    NonZeroU32::new(expect(fields, INTEGER)?.number()?)
 }
 
 impl Legacy {

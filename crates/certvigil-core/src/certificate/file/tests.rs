@@ -67,6 +67,52 @@ fn pem_chain_is_read_in_every_text_format() {
     }
 }
 
+/// A file from the network must not occupy a processor for minutes.
+#[test]
+fn iterations_of_key_derivation_have_a_limit_for_the_whole_file() {
+    let file = include_bytes!("testdata/aes.p12");
+    // Its MAC and its certificates have 2048 iterations each.
+    let read = |iterations| read_with(file, &Opening::limited(Some("geheim-ü"), iterations));
+    assert_eq!(read(2 * 2048).map(|all| all.len()), Ok(2));
+    assert_eq!(read(2 * 2048 - 1), Err(FileError::Pkcs12Iterations));
+    assert_eq!(read(2048 - 1), Err(FileError::Pkcs12Iterations));
+    let block = |bytes: &[u8]| {
+        let body = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes);
+        format!("-----BEGIN PKCS12-----\n{body}\n-----END PKCS12-----\n")
+    };
+    let two = block(file).repeat(2);
+    let read = |iterations| {
+        read_with(
+            two.as_bytes(),
+            &Opening::limited(Some("geheim-ü"), iterations),
+        )
+    };
+    assert_eq!(read(4 * 2048).map(|all| all.len()), Ok(4));
+    assert_eq!(read(4 * 2048 - 1), Err(FileError::Pkcs12Iterations));
+}
+
+#[test]
+fn bytes_after_a_certificate_in_a_container_are_ignored() {
+    let der = expected()[0].der().to_vec();
+    let field = |tag: u8, content: &[u8]| {
+        let length = (content.len() as u16).to_be_bytes();
+        [&[tag, 0x82, length[0], length[1]][..], content].concat()
+    };
+    let oid = |content: &[u8]| [&[6, content.len() as u8][..], content].concat();
+    let data = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 7, 1];
+    let cert_bag = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 3];
+    let x509 = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 22, 1];
+    let explicit_octets = |content: &[u8]| field(0xa0, &field(4, content));
+    let content = [&der[..], &[0]].concat();
+    let bag = [oid(&x509), explicit_octets(&content)].concat();
+    let bag = [oid(&cert_bag), field(0xa0, &field(0x30, &bag))].concat();
+    let safe = field(0x30, &field(0x30, &bag));
+    let info = |content: &[u8]| field(0x30, &[oid(&data), explicit_octets(content)].concat());
+    let all = field(0x30, &info(&safe));
+    let pfx = field(0x30, &[vec![2, 1, 3], info(&all)].concat());
+    assert_eq!(read(&pfx).as_deref(), Ok(&expected()[..1]));
+}
+
 #[test]
 fn single_and_concatenated_der_is_read() {
     let all = expected();

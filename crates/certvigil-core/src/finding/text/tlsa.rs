@@ -90,9 +90,9 @@ pub(super) fn mismatch(
         TlsaMismatch::Unusable { record, is_mail } => {
             let why = record.as_ref().and_then(|record| {
                 let why = match record.association() {
-                    Err(why) => why,
+                    Err(why) => why.to_string(),
                     Ok(_) if *is_mail => {
-                        "mail servers use usages 2 and 3 only (RFC 7672, section 3.1.3)"
+                        "mail servers use usages 2 and 3 only (RFC 7672, section 3.1.3)".to_owned()
                     }
                     Ok(_) => return None,
                 };

@@ -32,11 +32,16 @@ fn dns_names(leaf: &Facts) -> impl Iterator<Item = &str> {
 fn of_match(leaf: &Facts, host: &str) -> Option<Property> {
     let is_exact = dns_names(leaf).any(|name| name.eq_ignore_ascii_case(host));
     let has_underscore = host.contains('_');
+    let has_hyphen_at_end = host.split('.').any(|label| label.ends_with('-'));
     if is_exact {
-        return has_underscore.then_some(Property::Underscore);
+        let of_hyphen = has_hyphen_at_end.then_some(Property::HyphenAtEnd);
+        return has_underscore.then_some(Property::Underscore).or(of_hyphen);
     }
     if has_underscore {
         return Some(Property::UnderscoreBelowWildcard);
+    }
+    if has_hyphen_at_end {
+        return Some(Property::HyphenAtEnd);
     }
     let (_, parent) = host.split_once('.')?;
     is_public_suffix(parent).then_some(Property::PublicSuffixWildcard)

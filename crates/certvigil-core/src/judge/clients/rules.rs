@@ -404,6 +404,8 @@ rules! {
         [A A A R A] [N N N N N] [N N N N N] "Java's SNIHostName and DNSName";
     UnderscoreBelowWildcard
         [R A A R A] [N N N N N] [N N N N N] "OpenSSL's X509_check_host: letters, digits and hyphens";
+    HyphenAtEnd
+        [A A A R A] [N N N N N] [N N N N N] "Java's SNIHostName: no hyphen at an end of a label";
     MappedAddress
         [R R A A R] [N N N N N] [N N N N N] "RFC 4291, section 2.5.5.2";
 

@@ -84,7 +84,7 @@ fn verify(presented: &Presented<'_>) -> Result<(), Error> {
     }
 }
 
-#[allow(deprecated)] // the library may still return the old variants
+#[expect(deprecated, reason = "the library may still return the old variants")]
 fn describe(error: &Error) -> String {
     match error {
         Error::CaUsedAsEndEntity => "the certificate is a certificate authority".into(),

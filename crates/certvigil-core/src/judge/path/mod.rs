@@ -2,17 +2,19 @@
 //! section 6).
 
 mod checks;
+mod found;
 mod names;
 mod policy;
 mod search;
 mod weight;
 
 pub(super) use checks::{issuer_and_serial_match, key_id_matches};
+pub(super) use found::{Found, Path, PathEnd};
 pub(super) use names::{
     WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, wildcard_covers,
 };
 pub(super) use policy::fault as policy_fault;
-pub(super) use search::{Found, Path, PathEnd, search};
+pub(super) use search::search;
 
 use crate::certificate::Certificate;
 use crate::finding::NoPath;

@@ -51,6 +51,27 @@ fn names_match_by_rfc_9525() {
     }
 }
 
+/// SNIHostName of Java 17 and ServerName of rustls refuse such a name. OpenSSL, GnuTLS, Go and
+/// Chromium accept it.
+#[test]
+fn java_and_rustls_refuse_a_hyphen_at_the_end_of_a_label() {
+    for (names, host) in [
+        (["foo-.example.com"], "foo-.example.com"),
+        (["*.example.com"], "foo-.example.com"),
+        (["a.foo-.example.com"], "a.foo-.example.com"),
+    ] {
+        let case = case(&names).asking_for(host);
+        assert_eq!(case.flags().trusted, Some(true), "{host}");
+        assert_eq!(case.codes(), ["refused_by_clients"], "{host}");
+        let judged = case.judged();
+        let refusals = judged.clients.iter().flat_map(|clients| clients.refusals());
+        let refusing: Vec<_> = refusals.map(|(client, _)| client.name()).collect();
+        assert_eq!(refusing, ["java", "rustls"], "{host}");
+    }
+    let other = case(&["fo--o.example.com"]).asking_for("fo--o.example.com");
+    assert_eq!(other.codes(), Vec::<String>::new());
+}
+
 #[test]
 fn hostname_mismatch_lists_the_names_of_the_certificate() {
     let few = case(&["a.example", "192.0.2.1"]);

@@ -1,9 +1,13 @@
 //! Fuzz target of the parser of the first flight.
 
-#![allow(clippy::indexing_slicing)] // an error of the harness must panic, as in a test
+#![allow(
+    clippy::indexing_slicing,
+    reason = "an error of the harness must panic, as in a test"
+)]
 
 use rustls::crypto::aws_lc_rs::default_provider;
 
+use crate::certificate::is_one_line;
 use crate::model::KeyType;
 use crate::observation::KeyProof;
 
@@ -92,7 +96,7 @@ fn judge_of(reader: &Reader, end: Result<bool, Fault>) {
                 assert!(is_unknown || served.key_proof != KeyProof::None);
             }
         }
-        Answer::Read(Err(error)) => crate::fuzzing::assert_one_line(&error.message),
+        Answer::Read(Err(error)) => assert!(is_one_line(&error.message), "{error:?}"),
         Answer::Tls13 | Answer::Refused | Answer::Nothing => {}
     }
 }

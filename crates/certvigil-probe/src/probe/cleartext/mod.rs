@@ -8,6 +8,7 @@
 //! not support. Otherwise, a copied certificate would be accepted from a server that must prove
 //! possession of its key.
 
+mod cursor;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod groups;

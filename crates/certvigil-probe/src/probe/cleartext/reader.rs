@@ -5,6 +5,7 @@ use crate::model::KeyType;
 use crate::observation::TlsVersion;
 
 use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::cursor::Cursor;
 use super::hello::{MAX_RECORD, Random};
 use super::suites::{self, Exchange, Offer, Suite};
 
@@ -475,51 +476,4 @@ fn bits(number: &[u8]) -> u64 {
     let rest = number.get(zeros..).unwrap_or_default();
     let first = rest.first().map_or(0, |octet| octet.leading_zeros());
     8 * rest.len() as u64 - u64::from(first)
-}
-
-/// Remaining input.
-struct Cursor<'a>(&'a [u8]);
-
-impl<'a> Cursor<'a> {
-    fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn number(&mut self, octets: usize) -> Option<usize> {
-        let taken = self.take(octets)?;
-        Some(taken.iter().fold(0, |sum, b| sum << 8 | usize::from(*b)))
-    }
-
-    fn u8(&mut self) -> Option<u8> {
-        self.take(1)?.first().copied()
-    }
-
-    fn u16(&mut self) -> Option<u16> {
-        u16::try_from(self.number(2)?).ok()
-    }
-
-    fn u24(&mut self) -> Option<usize> {
-        self.number(3)
-    }
-
-    fn u8_vector(&mut self) -> Option<&'a [u8]> {
-        let length = self.number(1)?;
-        self.take(length)
-    }
-
-    fn u16_vector(&mut self) -> Option<&'a [u8]> {
-        let length = self.number(2)?;
-        self.take(length)
-    }
-
-    fn u24_vector(&mut self) -> Option<&'a [u8]> {
-        let length = self.number(3)?;
-        self.take(length)
-    }
 }

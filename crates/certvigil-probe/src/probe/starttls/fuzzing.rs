@@ -5,6 +5,8 @@ use std::task::{Context, Poll, Waker};
 
 use tokio::io::ReadBuf;
 
+use crate::certificate::is_one_line;
+
 use super::wire::MAX_DIALOGUE;
 use super::*;
 
@@ -81,7 +83,7 @@ fn receive(protocol: Protocol, received: &[u8], size: usize, closes: bool) -> St
         Ok(()) => "go ahead",
         Err(ref end) => {
             let error = explain(end, protocol, wire.seems_tls(), Duration::ZERO);
-            crate::fuzzing::assert_one_line(&error.message);
+            assert!(is_one_line(&error.message), "{error:?}");
             assert!(error.message.chars().count() < MAX_MESSAGE_CHARS);
             match end {
                 DialogueError::Refused(_) => "refused",

@@ -2,6 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::violation::Violation;
 use super::wire::{DialogueError, MAX_DIALOGUE, Wire};
 
 /// Message 1: an ExtendedRequest with the OID 1.3.6.1.4.1.1466.20037.
@@ -31,15 +32,14 @@ pub(super) struct Response {
 
 /// Parses one message: an ExtendedResponse with our message ID, or with ID 0, which is a notice of
 /// disconnection (section 4.4.1).
-pub(super) fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, String> {
+pub(super) fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, Violation> {
     const SEQUENCE: u8 = 0x30;
     const INTEGER: u8 = 0x02;
     const ENUMERATED: u8 = 0x0a;
     const OCTET_STRING: u8 = 0x04;
     const EXTENDED_RESPONSE: u8 = 0x78;
     if bytes.first().is_some_and(|tag| *tag != SEQUENCE) {
-        let start = bytes.get(..16).unwrap_or(bytes);
-        return Err(format!("it sent `{}`", super::wire::quote(start)));
+        return Err(Violation::unexpected_start(bytes));
     }
     let Some((message, rest)) = element(bytes)? else {
         return Ok(None);
@@ -51,19 +51,18 @@ pub(super) fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, String
         inside = rest;
         (found.tag == tag).then_some(found.content)
     };
-    let odd = || "its answer is no ExtendedResponse".to_owned();
-    next(INTEGER).ok_or_else(odd)?;
-    let mut inside = next(EXTENDED_RESPONSE).ok_or_else(odd)?;
+    next(INTEGER).ok_or(Violation::LdapMessage)?;
+    let mut inside = next(EXTENDED_RESPONSE).ok_or(Violation::LdapMessage)?;
     let mut next = |tag: u8| {
         let (found, rest) = element(inside).ok().flatten()?;
         inside = rest;
         (found.tag == tag).then_some(found.content)
     };
-    let [code] = next(ENUMERATED).ok_or_else(odd)? else {
-        return Err(odd());
+    let [code] = next(ENUMERATED).ok_or(Violation::LdapMessage)? else {
+        return Err(Violation::LdapMessage);
     };
-    next(OCTET_STRING).ok_or_else(odd)?;
-    let diagnostics = next(OCTET_STRING).ok_or_else(odd)?.to_vec();
+    next(OCTET_STRING).ok_or(Violation::LdapMessage)?;
+    let diagnostics = next(OCTET_STRING).ok_or(Violation::LdapMessage)?.to_vec();
     let response = Response {
         code: *code,
         diagnostics,
@@ -78,7 +77,7 @@ struct Element<'a> {
 
 /// Returns the first BER element with a definite length, and the data after it. `None` if it is
 /// incomplete.
-fn element(bytes: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, String> {
+fn element(bytes: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, Violation> {
     const LONG: u8 = 0x80;
     let [tag, first, rest @ ..] = bytes else {
         return Ok(None);
@@ -88,7 +87,7 @@ fn element(bytes: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, String> {
     } else {
         let count = usize::from(first & !LONG);
         if !(1..=4).contains(&count) {
-            return Err("the length of its answer is not BER as LDAP has it".into());
+            return Err(Violation::LdapBer);
         }
         let Some((length, rest)) = rest.split_at_checked(count) else {
             return Ok(None);
@@ -99,7 +98,7 @@ fn element(bytes: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, String> {
         (length, rest)
     };
     if length > MAX_DIALOGUE {
-        return Err(format!("its answer has {length} bytes"));
+        return Err(Violation::LdapLength(length));
     }
     let Some((content, rest)) = rest.split_at_checked(length) else {
         return Ok(None);

@@ -22,6 +22,7 @@ mod rdp;
 mod reply;
 mod sieve;
 mod smtp;
+mod violation;
 mod wire;
 mod xmpp;
 

@@ -5,7 +5,8 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::tds::{HEADER, Header, MAX_PACKET, is_packet, wrap};
-use super::wire::{DialogueError, Wire, quote};
+use super::violation::Violation;
+use super::wire::{DialogueError, Wire};
 
 /// Options of PRELOGIN.
 const VERSION: u8 = 0;
@@ -54,23 +55,20 @@ enum Response {
 }
 
 /// Parses the packets of the response to PRELOGIN.
-fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, String> {
+fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, Violation> {
     let (mut data, mut rest) = (Vec::new(), bytes);
     loop {
         if rest.first().is_some_and(|first| !is_packet(*first)) {
-            return Err(format!(
-                "it sent `{}`",
-                quote(bytes.get(..16).unwrap_or(bytes))
-            ));
+            return Err(Violation::unexpected_start(bytes));
         }
         let Some((header, after)) = rest.split_first_chunk::<HEADER>() else {
             return Ok(None);
         };
         let header = Header::parse(*header)?;
         if data.len() + header.length > MAX_RESPONSE {
-            return Err(format!(
-                "it sent a response of more than {MAX_RESPONSE} bytes"
-            ));
+            return Err(Violation::LongResponse {
+                limit: MAX_RESPONSE,
+            });
         }
         let Some((part, after)) = after.split_at_checked(header.length) else {
             return Ok(None);
@@ -85,27 +83,26 @@ fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, String> {
 
 /// Parses the data of the response: a list of options, each with the offset and the length of its
 /// value, or an error.
-fn parse(data: &[u8]) -> Result<Response, String> {
+fn parse(data: &[u8]) -> Result<Response, Violation> {
     if let [ERROR, error @ ..] = data {
         return Ok(Response::Error(error_message(error)));
     }
-    let (mut options, truncated) = (data, "its response to PRELOGIN is truncated");
+    let mut options = data;
     loop {
         match options {
-            [TERMINATOR, ..] => {
-                return Err("its response to PRELOGIN has no encryption option".into());
-            }
+            [TERMINATOR, ..] => return Err(Violation::PreloginEncryption),
             [option, a, b, c, d, rest @ ..] => {
                 let offset = usize::from(u16::from_be_bytes([*a, *b]));
                 let length = usize::from(u16::from_be_bytes([*c, *d]));
                 if *option == ENCRYPTION {
                     let value = data.get(offset..).and_then(|value| value.get(..length));
-                    let value = value.and_then(<[u8]>::first).ok_or(truncated)?;
+                    let value = value.and_then(<[u8]>::first);
+                    let value = value.ok_or(Violation::PreloginTruncated)?;
                     return Ok(Response::Encryption(value & !ENCRYPT_CLIENT_CERT));
                 }
                 options = rest;
             }
-            _ => return Err(truncated.into()),
+            _ => return Err(Violation::PreloginTruncated),
         }
     }
 }

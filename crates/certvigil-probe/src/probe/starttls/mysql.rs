@@ -3,6 +3,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::violation::Violation;
 use super::wire::{DialogueError, Wire};
 
 const CLIENT_PROTOCOL_41: u32 = 0x0200;
@@ -43,15 +44,14 @@ pub(super) enum Greeting {
 }
 
 /// Parses the first packet of a server.
-pub(super) fn greeting(bytes: &[u8]) -> Result<Option<(Greeting, usize)>, String> {
-    let odd = |what: &[u8]| format!("it sent `{}`", super::wire::quote(what));
+pub(super) fn greeting(bytes: &[u8]) -> Result<Option<(Greeting, usize)>, Violation> {
     let [a, b, c, _number, rest @ ..] = bytes else {
         return Ok(None);
     };
     let length = usize::from(*a) | usize::from(*b) << 8 | usize::from(*c) << 16;
     if length > MAX_PACKET {
         // Most likely the server speaks a text protocol.
-        return Err(odd(bytes.get(..16).unwrap_or(bytes)));
+        return Err(Violation::unexpected_start(bytes));
     }
     let Some(payload) = rest.get(..length) else {
         return Ok(None);
@@ -64,14 +64,14 @@ pub(super) fn greeting(bytes: &[u8]) -> Result<Option<(Greeting, usize)>, String
             // Connection ID, eight bytes of salt, a zero, and the lower half of the capability
             // flags.
             let Some([low, high]) = rest.get(13..15) else {
-                return Err("its greeting is too short".into());
+                return Err(Violation::MysqlGreeting);
             };
             let capabilities = u32::from(u16::from_le_bytes([*low, *high]));
             Greeting::Hello {
                 offers_tls: capabilities & CLIENT_SSL != 0,
             }
         }
-        _ => return Err("its greeting is not of the protocol's version 10".into()),
+        _ => return Err(Violation::MysqlVersion),
     };
     Ok(Some((greeting, length + 4)))
 }

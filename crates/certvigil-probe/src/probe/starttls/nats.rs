@@ -4,6 +4,7 @@
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::violation::Violation;
 use super::wire::{DialogueError, Wire};
 
 /// Maximum length of the INFO line, in bytes. It lists the URLs of all servers of a cluster.
@@ -27,9 +28,8 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
         "-ERR" => return Err(DialogueError::refused(rest)),
         _ => return Err(DialogueError::unexpected(&line)),
     }
-    let info: Info = serde_json::from_str(rest).map_err(|error| {
-        DialogueError::Broken(format!("its INFO line is not valid JSON: {error}"))
-    })?;
+    let info: Info = serde_json::from_str(rest)
+        .map_err(|error| DialogueError::Broken(Violation::NatsInfo(error)))?;
     if info.tls_required || info.tls_available {
         Ok(())
     } else {

@@ -3,6 +3,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::violation::Violation;
 use super::wire::{DialogueError, MAX_DIALOGUE, Wire};
 
 /// Length of the message, and the request code: 1234, 5679.
@@ -29,7 +30,7 @@ pub(super) enum Answer {
 
 /// Parses the one-byte response, or the ErrorResponse of a server that is at its connection limit
 /// or older than the request.
-pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
+pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, Violation> {
     match bytes {
         [] => Ok(None),
         // Data after `S` is refused as an injection (CVE-2021-23222) by the caller. Data after `N`
@@ -40,7 +41,7 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
             let length = u32::from_be_bytes([*a, *b, *c, *d]);
             let length = usize::try_from(length).unwrap_or(usize::MAX);
             if !(4..=MAX_DIALOGUE).contains(&length) {
-                return Err(format!("it sent an error of {length} bytes"));
+                return Err(Violation::PostgresError(length));
             }
             let Some(fields) = rest.get(..length - 4) else {
                 return Ok(None);
@@ -53,9 +54,6 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, String> {
             )))
         }
         [b'E', ..] => Ok(None),
-        other => Err(format!(
-            "it sent `{}`",
-            super::wire::quote(other.get(..16).unwrap_or(other))
-        )),
+        other => Err(Violation::unexpected_start(other)),
     }
 }

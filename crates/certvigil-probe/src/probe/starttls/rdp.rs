@@ -4,7 +4,8 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::wire::{DialogueError, Wire, quote};
+use super::violation::Violation;
+use super::wire::{DialogueError, Wire};
 
 /// Version of TPKT (RFC 1006, section 6).
 const TPKT: u8 = 3;
@@ -32,9 +33,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     match wire.message(response).await? {
         Response::Selected(0) | Response::WithoutNegotiation => Err(DialogueError::NotOffered),
         Response::Selected(PROTOCOL_SSL | PROTOCOL_HYBRID) => Ok(()),
-        Response::Selected(other) => Err(DialogueError::Broken(format!(
-            "it selected the security protocol {other}, which was not offered"
-        ))),
+        Response::Selected(other) => Err(DialogueError::Broken(Violation::SecurityProtocol(other))),
         Response::Failure(code) => Err(DialogueError::refused(failure(code))),
         Response::Disconnected => Err(DialogueError::refused("X.224 disconnect request")),
     }
@@ -63,11 +62,8 @@ enum Response {
 }
 
 /// Parses the server's response.
-fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, String> {
-    let unexpected = || {
-        let start = bytes.get(..16).unwrap_or(bytes);
-        format!("it sent `{}`", quote(start))
-    };
+fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, Violation> {
+    let unexpected = || Violation::unexpected_start(bytes);
     let [version, rest @ ..] = bytes else {
         return Ok(None);
     };
@@ -79,7 +75,7 @@ fn response(bytes: &[u8]) -> Result<Option<(Response, usize)>, String> {
     };
     let length = usize::from(u16::from_be_bytes([*high, *low]));
     if !(TPKT_HEADER + 1..=MAX_RESPONSE).contains(&length) {
-        return Err(format!("it sent a TPKT of {length} bytes"));
+        return Err(Violation::Tpkt(length));
     }
     let Some(payload) = bytes.get(TPKT_HEADER..length) else {
         return Ok(None);

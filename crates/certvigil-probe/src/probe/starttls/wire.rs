@@ -6,6 +6,8 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use crate::certificate::printable;
 
+use super::violation::Violation;
+
 /// Maximum length of a line in protocols with short lines, in bytes. The RFC's limit is 512 (RFC
 /// 5321, section 4.5.3.1.5), but all clients accept longer greetings.
 pub(super) const SHORT_LINE: usize = 1000;
@@ -30,8 +32,8 @@ pub(super) enum DialogueError {
     RefusedName { command: String, received: String },
     /// The server's capabilities do not include STARTTLS.
     NotOffered,
-    /// The server violated the protocol. Contains the violation.
-    Broken(String),
+    /// The server violated the protocol.
+    Broken(Violation),
     /// The server sent more cleartext data after the go-ahead.
     Follows,
     /// The server did not send enough data before the deadline.
@@ -45,7 +47,7 @@ pub(super) enum DialogueError {
 impl DialogueError {
     /// Creates the error for data that the protocol does not allow at this point.
     pub(super) fn unexpected(received: impl AsRef<[u8]>) -> Self {
-        Self::Broken(format!("it sent `{}`", quote(received)))
+        Self::Broken(Violation::unexpected(received))
     }
 
     /// Creates the error for a refusal.
@@ -62,7 +64,7 @@ impl DialogueError {
     }
 
     pub(super) fn too_many_lines() -> Self {
-        Self::Broken(format!("its answer has more than {MAX_LINES} lines"))
+        Self::Broken(Violation::ManyLines)
     }
 }
 
@@ -110,9 +112,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(Some(line)) => return Ok(line),
                 Ok(None) => self.read().await?,
                 Err(TooLong) => {
-                    return Err(DialogueError::Broken(format!(
-                        "it sent a line of more than {longest} bytes"
-                    )));
+                    return Err(DialogueError::Broken(Violation::LongLine {
+                        limit: longest,
+                    }));
                 }
             }
         }
@@ -122,7 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     /// incomplete.
     pub(super) async fn message<T>(
         &mut self,
-        parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, String>,
+        parse: impl Fn(&[u8]) -> Result<Option<(T, usize)>, Violation>,
     ) -> Result<T, DialogueError> {
         loop {
             match parse(&self.buffer) {
@@ -165,9 +167,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     async fn read(&mut self) -> Result<(), DialogueError> {
         if self.received >= MAX_DIALOGUE {
-            return Err(DialogueError::Broken(format!(
-                "it sent more than {MAX_DIALOGUE} bytes before TLS"
-            )));
+            return Err(DialogueError::Broken(Violation::ManyBytes));
         }
         self.buffer.reserve(READ_SIZE);
         let before = self.buffer.len();

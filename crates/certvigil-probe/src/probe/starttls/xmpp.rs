@@ -5,6 +5,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::model::{Hostname, Protocol};
 
+use super::violation::Violation;
 use super::wire::{DialogueError, Wire, quote};
 
 /// Namespaces of a client's stream and of a server's.
@@ -74,7 +75,7 @@ impl Element {
 }
 
 /// Parses the XML declaration and the opening tag of the server's stream.
-pub(super) fn header(bytes: &[u8]) -> Result<Option<((), usize)>, String> {
+pub(super) fn header(bytes: &[u8]) -> Result<Option<((), usize)>, Violation> {
     let mut at = 0;
     loop {
         let Some((tag, end)) = tag(bytes, at)? else {
@@ -89,7 +90,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Option<((), usize)>, String> {
 }
 
 /// Parses one element of the stream.
-pub(super) fn element(bytes: &[u8]) -> Result<Option<(Element, usize)>, String> {
+pub(super) fn element(bytes: &[u8]) -> Result<Option<(Element, usize)>, Violation> {
     let mut element = Element::default();
     let (mut at, mut depth) = (0, 0_usize);
     loop {
@@ -109,9 +110,9 @@ pub(super) fn element(bytes: &[u8]) -> Result<Option<(Element, usize)>, String> 
                 }
                 depth += usize::from(!is_empty);
             }
-            Tag::DialogueError if depth > 0 => depth -= 1,
+            Tag::End if depth > 0 => depth -= 1,
             // The server closed the stream instead.
-            Tag::DialogueError => return Err("it closed the stream".into()),
+            Tag::End => return Err(Violation::StreamClosed),
             Tag::Declaration => return Err(unexpected(bytes)),
         }
         if depth == 0 {
@@ -128,11 +129,11 @@ enum Tag<'a> {
         name: &'a str,
         is_empty: bool,
     },
-    DialogueError,
+    End,
 }
 
 /// Returns the next tag and the position after it. Only white space may precede the tag.
-fn tag(bytes: &[u8], from: usize) -> Result<Option<(Tag<'_>, usize)>, String> {
+fn tag(bytes: &[u8], from: usize) -> Result<Option<(Tag<'_>, usize)>, Violation> {
     let mut is_text = false;
     let found = tag_after(bytes, from, |text| is_text = !text.trim_ascii().is_empty())?;
     let rest = bytes.get(from..).unwrap_or_default().trim_ascii_start();
@@ -147,7 +148,7 @@ fn tag_after(
     bytes: &[u8],
     from: usize,
     before: impl FnOnce(&[u8]),
-) -> Result<Option<(Tag<'_>, usize)>, String> {
+) -> Result<Option<(Tag<'_>, usize)>, Violation> {
     let rest = bytes.get(from..).unwrap_or_default();
     let Some(start) = rest.iter().position(|b| *b == b'<') else {
         return Ok(None);
@@ -159,7 +160,7 @@ fn tag_after(
     let inside = rest.get(start + 1..start + end).unwrap_or_default();
     let tag = match inside {
         [b'?', ..] => Tag::Declaration,
-        [b'/', ..] => Tag::DialogueError,
+        [b'/', ..] => Tag::End,
         // Comments and document type declarations are not allowed in a stream (section 11.1).
         [b'!', ..] => return Err(unexpected(rest)),
         _ => {
@@ -192,6 +193,8 @@ fn end_of_tag(bytes: &[u8]) -> Option<usize> {
     })
 }
 
-fn unexpected(bytes: &[u8]) -> String {
-    format!("it sent `{}`", quote(bytes.get(..64).unwrap_or(bytes)))
+fn unexpected(bytes: &[u8]) -> Violation {
+    /// Maximum bytes to quote.
+    const MAX_START: usize = 64;
+    Violation::unexpected(bytes.get(..MAX_START).unwrap_or(bytes))
 }

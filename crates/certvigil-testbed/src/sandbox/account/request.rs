@@ -216,7 +216,7 @@ fn call(
 
 fn test(cn: String, arguments: &mut Arguments) -> Result<Call, ApiError> {
     let port = match arguments.take_text("port")? {
-        Some(text) => parse_port(&text).map_err(|error| ApiError::of("port", error))?,
+        Some(text) => parse_port(&text).map_err(|error| ApiError::of("port", error.to_string()))?,
         None => Protocol::Https.default_port(),
     };
     let given = arguments.take_all("hostname");
@@ -226,8 +226,8 @@ fn test(cn: String, arguments: &mut Arguments) -> Result<Call, ApiError> {
     }
     let hostname = |given: Given| match given {
         Given::Text(text) => text
-            .parse()
-            .map_err(|e: String| ApiError::of("hostname", e)),
+            .parse::<Hostname>()
+            .map_err(|error| ApiError::of("hostname", error.to_string())),
         Given::Json(_) => Err(ApiError::of("hostname", "`hostname` must be a string")),
     };
     let hostnames = given.into_iter().map(hostname).collect::<Result<_, _>>()?;

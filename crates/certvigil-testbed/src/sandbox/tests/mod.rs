@@ -132,7 +132,7 @@ impl World {
         let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.unwrap();
         self.address = listener.local_addr().unwrap();
-        let sandbox = Sandbox::open(settings, |_| Ok(NoTester)).unwrap();
+        let sandbox = Sandbox::open(settings, |_| Ok::<_, String>(NoTester)).unwrap();
         let task = self.runtime.spawn(sandbox.clone().serve(listener));
         self.server = Some((sandbox, task));
     }

@@ -82,6 +82,18 @@ fn a_compressed_point_is_the_same_key() {
     assert_eq!(key.kind().to_string(), "EC P-256");
 }
 
+/// The point with the same x coordinate and the negative y coordinate has another private key.
+#[test]
+fn a_compressed_point_with_the_other_sign_is_another_key() {
+    let point = |first: u8, last: u8| [&[first][..], &[9; 32], &[8; 31], &[last]].concat();
+    let compressed = |first: u8| [&[first][..], &[9; 32]].concat();
+    assert!(same_point(&point(4, 1), &compressed(3)));
+    assert!(same_point(&point(4, 2), &compressed(2)));
+    assert!(!same_point(&point(4, 1), &compressed(2)));
+    assert!(!same_point(&point(4, 2), &point(4, 1)));
+    assert!(!same_point(&compressed(2), &compressed(3)));
+}
+
 /// The public key in the file is not trusted: it may be another one.
 #[test]
 fn the_public_key_is_computed_from_the_private_one() {
