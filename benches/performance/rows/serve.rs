@@ -48,6 +48,8 @@ pub(super) fn rows(testbed: &Testbed, rounds: usize) -> Vec<Row> {
         configuration(server.port, IDLE),
     )
     .unwrap();
+    // A new connection: the monitor closes one that was idle for this long.
+    let mut client = Client::new(monitor.address);
     let (status, _) = client.ask("POST", "/-/reload");
     assert!(status.contains(" 200 "), "{status}");
     // Scheduled probes keep their time from the old interval.
