@@ -67,7 +67,8 @@ impl fmt::Display for ConfigErrors {
         for (at, error) in self.errors.iter().enumerate() {
             if at == MAX_SHOWN {
                 let more = self.errors.len() - at;
-                return write!(f, "\n{}: {more} more errors", self.file.display());
+                let errors = if more == 1 { "error" } else { "errors" };
+                return write!(f, "\n{}: {more} more {errors}", self.file.display());
             }
             if at > 0 {
                 f.write_str("\n")?;
@@ -447,6 +448,8 @@ mod tests {
         let printed = errors(MAX_SHOWN + 7).to_string();
         assert_eq!(printed.lines().count(), MAX_SHOWN + 1);
         assert_eq!(printed.lines().last(), Some("f.yml: 7 more errors"));
+        let printed = errors(MAX_SHOWN + 1).to_string();
+        assert_eq!(printed.lines().last(), Some("f.yml: 1 more error"));
         assert!(!errors(MAX_SHOWN).to_string().contains("more"));
     }
 }
