@@ -27,7 +27,7 @@ impl Sources {
     ) -> Vec<Result<Loaded, Failed>> {
         let names = match self.list(Instant::now() + patience).await {
             Ok(names) => names,
-            Err(error) => return vec![Err(failed("sslmate: *", entry, &error))],
+            Err(error) => return vec![Err(failed("sslmate: *", entry, error))],
         };
         let entry = Arc::new(entry.clone());
         let mut answers = Vec::with_capacity(names.len());
@@ -40,7 +40,7 @@ impl Sources {
             {
                 if failures_in_a_row >= MAX_FAILURES_IN_A_ROW {
                     let error = SourceError::NotAsked(failures_in_a_row);
-                    answers.push((position, Err(failed(&cn, &entry, &error))));
+                    answers.push((position, Err(failed(&cn, &entry, error))));
                     continue;
                 }
                 let (sources, entry) = (self.clone(), entry.clone());
@@ -58,7 +58,7 @@ impl Sources {
                         true => failures_in_a_row + 1,
                         false => 0,
                     };
-                    let answer = answer.map_err(|error| failed(&cn, &entry, &error));
+                    let answer = answer.map_err(|error| failed(&cn, &entry, error));
                     answers.push((position, answer));
                 }
                 // A panic is reported like that of any other entry.

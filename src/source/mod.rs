@@ -39,7 +39,7 @@ use certvigil_probe::mta_sts::Policies;
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 #[cfg(feature = "serve")]
 pub(crate) use download::name_of as download_name;
-pub use error::{IssuerError, SetupError};
+pub use error::{FetchError, IssuerError, SetupError};
 pub use failure::SourceFailure;
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub use loaded::{Failed, Loaded, source_name};
@@ -297,7 +297,7 @@ impl Sources {
                     })
                     .collect()
                 }
-                Err(error) => vec![Err(failed(pattern, entry, &error))],
+                Err(error) => vec![Err(failed(pattern, entry, error))],
             },
             SourceSettings::Fingerprints(pins) => {
                 vec![Ok(pinned(
@@ -358,7 +358,7 @@ impl Sources {
     ) -> Result<Loaded, Failed> {
         let loaded = self.ask_for(entry, cn, deadline).await;
         let name = || entry.name.as_deref().unwrap_or(cn);
-        loaded.map_err(|error| failed(name(), entry, &error))
+        loaded.map_err(|error| failed(name(), entry, error))
     }
 
     /// Fetches one certificate of the account.

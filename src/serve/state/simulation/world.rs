@@ -10,6 +10,7 @@ use crate::instance::{Expectation, Expected, SourceKind};
 use crate::judge::{Flags, Verdict};
 use crate::model::{Hostname, KeyType, KeyTypes, Timings};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported};
+use crate::source::{FetchError, SourceError};
 use crate::tlsa::DaneCheck;
 
 use super::checks::Truth;
@@ -291,7 +292,7 @@ impl World {
                 name,
                 hostnames,
                 found: Vec::new(),
-                error: "away".into(),
+                error: Arc::new(FetchError::File(SourceError::Timeout)),
                 may_pass: true,
                 is_gone: false,
             }),
