@@ -55,7 +55,7 @@ fn root(name: &str) -> Authority {
 }
 
 impl Authority {
-    fn below(&self, name: &str) -> Authority {
+    fn below(&self, name: &str) -> Self {
         self.intermediate(name, long()).unwrap()
     }
 
