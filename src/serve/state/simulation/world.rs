@@ -313,7 +313,7 @@ impl World {
         id: ProbeId,
         vantage: Vantage,
         targets: Vec<Arc<Target>>,
-        known: &[std::net::IpAddr],
+        known: &[IpAddr],
     ) {
         let interval = self.settings.interval;
         let peer = self.vantages.get(&vantage).copied();
@@ -547,10 +547,10 @@ fn entry(number: usize, kind: Kind, rng: &mut Rng, hosts: &mut BTreeMap<Hostname
     entry
 }
 
-fn last_byte(ip: &std::net::IpAddr) -> u8 {
+fn last_byte(ip: &IpAddr) -> u8 {
     match ip {
-        std::net::IpAddr::V4(ip) => ip.octets()[3],
-        std::net::IpAddr::V6(_) => unreachable!(),
+        IpAddr::V4(ip) => ip.octets()[3],
+        IpAddr::V6(_) => unreachable!(),
     }
 }
 
