@@ -54,7 +54,7 @@ fn crate_table_lists_every_crate_with_its_line_count() {
     assert_eq!(listed, existing);
 
     let rewrite = std::env::var_os("CERTVIGIL_REWRITE").is_some();
-    let mut text = page.text.clone();
+    let mut text = page.text;
     for row in rows {
         let directory = row[1].trim_matches('`');
         let lines = lines_below(&root().join(sources(directory)));
