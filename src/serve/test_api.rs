@@ -221,7 +221,10 @@ fn unknown_entries<'a>(plan: &'a Plan, name: &str) -> Option<&'a FetchError> {
 fn default_ports(of_entry: &[u16]) -> Vec<u16> {
     let https = Protocol::Https.default_port();
     let port = of_entry.iter().find(|port| **port == https);
-    port.or(of_entry.first()).copied().into_iter().collect()
+    port.or_else(|| of_entry.first())
+        .copied()
+        .into_iter()
+        .collect()
 }
 
 /// Returns the targets to probe: the requested hosts, or else all hosts of the certificate.

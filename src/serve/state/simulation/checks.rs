@@ -409,7 +409,7 @@ impl World {
                 let is_running = running
                     .clone()
                     .any(|(v, t, _)| v.is_local() && t.contains(&target));
-                truth.tracked.entry(target).or_insert(Tracked {
+                truth.tracked.entry(target).or_insert_with(|| Tracked {
                     since: now,
                     interval,
                     changed: now,
