@@ -60,6 +60,9 @@ pub(super) fn probe() -> Probe {
     })
 }
 
+/// Key of an entry, and what its files have.
+type ReadFiles = (Arc<str>, Vec<Result<Loaded, Failed>>);
+
 /// The monitor.
 pub(super) struct Monitor {
     setup: Arc<Setup>,
@@ -74,7 +77,7 @@ pub(super) struct Monitor {
     fetches: JoinSet<(SourceRequest, Fetched)>,
     /// Probes that wait for files, and the readings of these files.
     waits: Waits,
-    rereads: JoinSet<(Arc<str>, Vec<Result<Loaded, Failed>>)>,
+    rereads: JoinSet<ReadFiles>,
     commands: mpsc::Receiver<Command>,
     reloads: Reloads,
     /// True if files of targets have changed and must be read again.
@@ -306,7 +309,7 @@ impl Monitor {
                     self.waits.resume(ticket, plan, &self.runtime, now);
                 }
                 Effect::Record(note) => {
-                    if let Some(history) = &mut self.history {
+                    if let Some(history) = &self.history {
                         history.write(note);
                     }
                 }

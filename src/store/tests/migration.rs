@@ -75,14 +75,10 @@ fn history_of_schema_2_is_read_and_its_leaf_completed() {
     let store = open(&folder);
     assert!(store.known_leaves().unwrap().is_empty());
     // The old row has no names, so the new certificate is not compared with it.
-    store
-        .note(&[super::history::saw(6, true, true)], at(1))
-        .unwrap();
+    store.note(&[history::saw(6, true, true)], at(1)).unwrap();
     assert_eq!(changes(&store), [None, None]);
     // Another probe of the old certificate completes its row.
-    store
-        .note(&[super::history::saw(0, true, true)], at(2))
-        .unwrap();
+    store.note(&[history::saw(0, true, true)], at(2)).unwrap();
     assert_eq!(
         changes(&store),
         [None, Some(Replacement::Renewal), Some(Replacement::Renewal)]
@@ -96,15 +92,11 @@ fn leaf_of_schema_2_is_completed_by_a_probe_without_a_change() {
     old.execute_batch(SCHEMA_2).unwrap();
     drop(old);
     let store = open(&folder);
-    store
-        .note(&[super::history::saw(0, true, true)], NOW)
-        .unwrap();
+    store.note(&[history::saw(0, true, true)], NOW).unwrap();
     raw(&folder)
         .execute_batch("UPDATE leaves SET key = NULL, names = NULL, issuer_organization = NULL")
         .unwrap();
-    store
-        .note(&[super::history::saw(0, true, true)], at(1))
-        .unwrap();
+    store.note(&[history::saw(0, true, true)], at(1)).unwrap();
     let keys: i64 = raw(&folder)
         .query_one(
             "SELECT count(*) FROM leaves WHERE key IS NOT NULL",
@@ -129,24 +121,27 @@ fn unconvertible_schema_1_key_is_kept() {
 
 #[test]
 fn failed_migration_changes_nothing() {
-    let folder = folder();
-    old(&folder);
-    raw(&folder)
-        .execute_batch("CREATE TABLE entries (x)")
-        .unwrap();
-    let before = std::fs::read(folder.path().join(FILE_NAME)).unwrap();
-    Store::open(folder.path()).unwrap_err().to_string();
-    let version: i64 = raw(&folder)
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .unwrap();
-    assert_eq!(version, 1);
-    assert!(before.len() > 4096);
-    let of_old = raw(&folder)
-        .query_one(
-            "SELECT count(*) FROM remembered WHERE key = 'sslmate *'",
-            [],
-            |row| row.get::<_, i64>(0),
-        )
-        .unwrap();
-    assert_eq!(of_old, 1);
+    // The first migration fails, or one after another has converted the keys.
+    for existing in ["entries", "known_leaves"] {
+        let folder = folder();
+        old(&folder);
+        raw(&folder)
+            .execute_batch(&format!("CREATE TABLE {existing} (x)"))
+            .unwrap();
+        let before = std::fs::read(folder.path().join(FILE_NAME)).unwrap();
+        Store::open(folder.path()).unwrap_err().to_string();
+        let version: i64 = raw(&folder)
+            .pragma_query_value(None, "user_version", |row| row.get(0))
+            .unwrap();
+        assert_eq!(version, 1, "{existing}");
+        assert!(before.len() > 4096);
+        let of_old = raw(&folder)
+            .query_one(
+                "SELECT count(*) FROM remembered WHERE key = 'sslmate *'",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
+            .unwrap();
+        assert_eq!(of_old, 1, "{existing}");
+    }
 }

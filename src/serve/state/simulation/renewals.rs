@@ -10,6 +10,7 @@ use super::*;
 use crate::config::SourceSettings;
 use crate::instance::{Expectation, Expected, SourceKind};
 use crate::model::KeyType;
+use crate::source::{FetchError, SourceError};
 
 const START: i64 = 1_800_000_000;
 const SECOND: Duration = Duration::from_secs(1);
@@ -250,7 +251,7 @@ impl Renewals {
                 name,
                 hostnames,
                 found: Vec::new(),
-                error: "it changes".into(),
+                error: Arc::new(FetchError::File(SourceError::Timeout)),
                 may_pass: true,
                 is_gone: false,
             }),
