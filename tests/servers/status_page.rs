@@ -266,7 +266,7 @@ fn twenty_certificates(pki: &Pki) -> (Vec<Server>, Exporter) {
             _ => {
                 let served = match *name {
                     "shop" => pki.leaf_for_days(&[&host], 40),
-                    _ => leaf,
+                    _ => leaf.clone(),
                 };
                 servers.push(server(pki, &served));
                 servers.last().unwrap().port()
