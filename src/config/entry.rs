@@ -182,7 +182,8 @@ impl Reader<'_> {
         );
         let has_place =
             !entry.hostnames.is_empty() || !entry.mx.is_empty() || !entry.srv.is_empty();
-        if nameless && !has_place && entry.files.is_empty() {
+        let has_errors = !(hostnames.is_empty() && mx.is_empty() && srv.is_empty());
+        if nameless && !has_place && !has_errors && entry.files.is_empty() {
             problems.at(
                 &mapping,
                 "`hostnames` is missing; this source has no host names, so add them",
@@ -259,6 +260,10 @@ impl Reader<'_> {
             );
         }
         let Some((name, item)) = found.into_iter().next() else {
+            // A merge key, which is an error of its own, may contain the source.
+            if fields.has_merge_key() {
+                return None;
+            }
             problems.at(
                 &fields.item(),
                 format!(
