@@ -24,7 +24,7 @@ struct Entity {
 }
 
 impl Entity {
-    fn new(name: &str, is_ca: bool, issuer: Option<&Entity>, url: Option<&str>) -> Self {
+    fn new(name: &str, is_ca: bool, issuer: Option<&Self>, url: Option<&str>) -> Self {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         params.distinguished_name.push(DnType::CommonName, name);
@@ -38,7 +38,7 @@ impl Entity {
         Self::signed(params, key, issuer)
     }
 
-    fn signed(params: CertificateParams, key: KeyPair, issuer: Option<&Entity>) -> Self {
+    fn signed(params: CertificateParams, key: KeyPair, issuer: Option<&Self>) -> Self {
         let signed = match issuer {
             Some(above) => params.signed_by(&key, &Issuer::from_params(&above.params, &above.key)),
             None => params.self_signed(&key),
@@ -51,7 +51,7 @@ impl Entity {
     }
 
     /// Returns a certificate with the same name and key, signed by another issuer.
-    fn cross_signed(&self, issuer: &Entity, url: &str) -> Self {
+    fn cross_signed(&self, issuer: &Self, url: &str) -> Self {
         let mut params = self.params.clone();
         params.custom_extensions = vec![authority_info_access(url)];
         let key = KeyPair::from_pem(&self.key.serialize_pem()).unwrap();

@@ -193,8 +193,8 @@ fn inspect_pem_output_is_the_served_chain() {
     let run = run(inspect(&pki, &ADDRESSES, port).arg("--pem"));
     assert_eq!(run.code, 0, "{run:?}");
     let served = parse_certificates(run.stdout.as_bytes()).unwrap();
-    let intermediate = pki.intermediate.certificate.clone();
-    assert_eq!(served, [most.certificate.clone(), intermediate]);
+    let intermediate = pki.intermediate.certificate;
+    assert_eq!(served, [most.certificate, intermediate]);
     let comments: Vec<&str> = run
         .stdout
         .lines()

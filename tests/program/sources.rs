@@ -556,7 +556,7 @@ fn only_temporary_api_errors_are_retried() {
     assert!(source_succeeded(&run), "{run:?}");
     assert_eq!(api.requests().len(), 2);
 
-    let answer = good.clone();
+    let answer = good;
     let api = Canned::start(move |n, _| match n {
         0 => canned::json(
             429,

@@ -67,7 +67,7 @@ impl Client<'_> {
 async fn with_testbed(test: impl AsyncFnOnce(Client<'_>)) {
     let scenario = Scenario::parse(SCENARIO, Path::new("stand_in.yml")).unwrap();
     let lab = certvigil::testbed::start(scenario, NOW).await.unwrap();
-    let tls = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(
         rustls::crypto::aws_lc_rs::default_provider(),
     ))
     .with_safe_default_protocol_versions()

@@ -145,7 +145,7 @@ fn silent_pipe_is_an_error_after_the_timeout() {
     let bench = Bench::new();
     for flag in ["--key", "--cert-password-file", "--cert"] {
         let pipe = bench.pki.path(flag);
-        crate::fixture::process::run(Command::new("mkfifo").arg(&pipe));
+        run(Command::new("mkfifo").arg(&pipe));
         let mut command = command();
         command
             .args(["verify", "--timeout", "200ms", flag])

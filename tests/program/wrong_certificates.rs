@@ -202,7 +202,7 @@ fn nonconformant_leaf_is_compared_and_must_prove_its_key() {
             "a subject that is none",
             Fields {
                 subject: tlv(0x30, &[0x31, 0x7f]),
-                ..right.clone()
+                ..right
             },
             true,
             ODD,

@@ -54,7 +54,7 @@ fn crate_table_lists_every_crate_with_its_line_count() {
     assert_eq!(listed, existing);
 
     let rewrite = std::env::var_os("CERTVIGIL_REWRITE").is_some();
-    let mut text = page.text.clone();
+    let mut text = page.text;
     for row in rows {
         let directory = row[1].trim_matches('`');
         let lines = lines_below(&root().join(sources(directory)));
@@ -112,13 +112,16 @@ const TABLES: [(&str, &str); 2] = [
     ),
 ];
 
+/// Directories of tests: modules with `#[cfg(test)]`.
+const TESTS: [&str; 2] = ["tests", "simulation"];
+
 /// Adds the Rust files below a directory that are not tests, with their lines.
 fn code_files(directory: &Path, files: &mut Vec<(String, usize)>) {
     for entry in fs::read_dir(directory).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
         if path.is_dir() {
-            if name != "tests" {
+            if !TESTS.contains(&name) {
                 code_files(&path, files);
             }
         } else if name.ends_with(".rs") && name != "tests.rs" {
@@ -130,12 +133,13 @@ fn code_files(directory: &Path, files: &mut Vec<(String, usize)>) {
 }
 
 #[test]
-fn no_file_of_a_library_is_long_except_tables() {
+fn no_file_is_long_except_tables_and_tests() {
     let mut files = Vec::new();
+    code_files(&root().join("src"), &mut files);
     for entry in fs::read_dir(root().join("crates")).unwrap() {
         code_files(&entry.unwrap().path().join("src"), &mut files);
     }
-    assert!(files.len() > 200, "{}", files.len());
+    assert!(files.len() > 350, "{}", files.len());
     let is_long = |file: &&(String, usize)| file.1 > MAX_FILE_LINES;
     let long: BTreeSet<&str> = files.iter().filter(is_long).map(|f| f.0.as_str()).collect();
     let tables: BTreeSet<&str> = TABLES.iter().map(|(file, _)| *file).collect();

@@ -307,3 +307,79 @@ fn circles_between_modules_are_found() {
     let circle = BTreeSet::from(["a", "b", "c"]);
     assert_eq!(circles(&imports), BTreeSet::from([circle]));
 }
+
+/// Returns the `Result` types in code whose error is a `String`, such as `Result<A, String>`.
+fn results_with_a_string_error(code: &str) -> Vec<&str> {
+    const NAME: &str = "Result<";
+    let mut found = Vec::new();
+    for (start, _) in code.match_indices(NAME) {
+        let arguments = &code[start + NAME.len()..];
+        let (mut depth, mut last) = (0_usize, None);
+        for (at, c) in arguments.char_indices() {
+            match c {
+                '<' | '(' | '[' => depth += 1,
+                // The arrow of a function type.
+                '>' if arguments[..at].ends_with('-') => {}
+                '>' if depth == 0 => {
+                    let error = last.map(|comma: usize| arguments[comma + 1..at].trim());
+                    if error.is_some_and(|error| error.trim_end_matches(',') == "String") {
+                        found.push(&code[start..=start + NAME.len() + at]);
+                    }
+                    break;
+                }
+                '>' | ')' | ']' => depth -= 1,
+                // A comma before the closing bracket, in a type over several lines.
+                ',' if depth == 0 && !arguments[at + 1..].trim_start().starts_with('>') => {
+                    last = Some(at);
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn errors_are_types_and_not_strings() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut crates = vec![root.join("src")];
+    for entry in fs::read_dir(root.join("crates")).unwrap() {
+        crates.push(entry.unwrap().path().join("src"));
+    }
+    let mut results = 0;
+    for sources in crates {
+        let mut files = Vec::new();
+        module_files(&sources, &[], &mut files);
+        for (module, text) in files {
+            let code = without_comments_and_tests(&text);
+            results += code.matches("Result<").count();
+            let found = results_with_a_string_error(&code);
+            assert!(
+                found.is_empty(),
+                "{}, {}: {found:?}; make the error an enum with `thiserror`",
+                sources.display(),
+                module.join("::")
+            );
+        }
+    }
+    // Fewer results mean that files are no longer read.
+    assert!(results > 500, "{results}");
+}
+
+#[test]
+fn results_with_a_string_error_are_found() {
+    let found = results_with_a_string_error(
+        "fn a() -> Result<Vec<(u8, String)>, String>; fn b() -> Result<String, E>; \
+         fn c() -> Result<fn() -> A, String>; fn d() -> Result<\n A,\n String,\n>; \
+         fn e() -> Result<String>; fn f() -> Result<Result<A, String>, E>",
+    );
+    assert_eq!(
+        found,
+        [
+            "Result<Vec<(u8, String)>, String>",
+            "Result<fn() -> A, String>",
+            "Result<\n A,\n String,\n>",
+            "Result<A, String>",
+        ]
+    );
+}

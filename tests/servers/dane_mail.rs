@@ -194,10 +194,7 @@ fn setup() -> Setup {
     let expired = certificate(&pki, &private, &names, 60, -1);
     let foreign = certificate(&pki, &private, &["www.other"], 30, 60);
     let of_domain = certificate(&pki, &private, &["dom.t.example", "dom.t.unsigned"], 30, 60);
-    let (ca, mid) = (
-        private.certificate.clone(),
-        pki.intermediate.certificate.clone(),
-    );
+    let (ca, mid) = (private.certificate, pki.intermediate.certificate.clone());
     let mut s = Setup {
         pki,
         zone: String::new(),

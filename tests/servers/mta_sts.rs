@@ -108,7 +108,7 @@ impl Setup {
 }
 
 fn answer(
-    stream: &mut TcpStream,
+    stream: &TcpStream,
     config: &Arc<ServerConfig>,
     requests: &Mutex<Vec<String>>,
 ) -> std::io::Result<()> {

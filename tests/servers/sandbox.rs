@@ -91,7 +91,7 @@ fn the_account_survives_every_end() {
         let root = std::fs::read_to_string(state.join("ca.pem")).unwrap();
         assert_eq!(sandbox.curl("/ca.pem", &[]), root);
         let now = (object["current"].clone(), root);
-        assert_eq!(before.get_or_insert(now.clone()), &now);
+        assert_eq!(before.get_or_insert_with(|| now.clone()), &now);
 
         // A second sandbox must not write to the same folder.
         let mut second = command();

@@ -231,10 +231,7 @@ fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String)
             let certificates = view.certificates(&view.endpoints());
             match certificates.iter().find(|c| c.name == name) {
                 Some(found) => (StatusCode::OK, badge::picture(found.severity())),
-                None => (
-                    StatusCode::NOT_FOUND,
-                    badge::picture(crate::finding::Severity::Unknown),
-                ),
+                None => (StatusCode::NOT_FOUND, badge::picture(Severity::Unknown)),
             }
         }
         Location::Unknown => missing(view, "This page does not exist."),

@@ -15,7 +15,7 @@ use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol, Target, Timestamp};
 use crate::observation::{Outcome, ProbeError, Served};
 use crate::scan::targets_of_failed;
-use crate::source::{SourceFailure, TargetFiles};
+use crate::source::{FetchError, SourceFailure, TargetFiles};
 
 use super::super::expectations::{Kept, Watch};
 use super::super::plan::Plan;
@@ -233,7 +233,7 @@ pub(super) struct Certificate<'a> {
     pub(super) name: &'a str,
     pub(super) watch: &'a Watch,
     /// Expected certificate, or the reason why it is unknown.
-    pub(super) kept: Result<&'a Kept, &'a str>,
+    pub(super) kept: Result<&'a Kept, &'a FetchError>,
     /// Endpoints that have been probed.
     pub(super) endpoints: Vec<Rc<Endpoint<'a>>>,
     /// Number of hosts and ports to probe.
@@ -241,7 +241,7 @@ pub(super) struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    fn new(name: &'a str, watch: &'a Watch, kept: Result<&'a Kept, &'a str>) -> Self {
+    fn new(name: &'a str, watch: &'a Watch, kept: Result<&'a Kept, &'a FetchError>) -> Self {
         Self {
             name,
             watch,

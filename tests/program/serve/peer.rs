@@ -105,7 +105,7 @@ fn vantages_disagree_if_a_peer_reports_another_result() {
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     let metrics = exporter.get("/metrics");
-    super::metrics::assert_well_formed(&metrics);
+    metrics::assert_well_formed(&metrics);
     let port = label("port", &server.port().to_string());
     let address = [r#"certificate="web""#, r#"ip="127.0.0.1""#, port.as_str()];
     assert_eq!(

@@ -461,7 +461,7 @@ impl Case {
         let scheme = cert.scheme.unwrap_or_else(|| Scheme::of(issuer.key.kind));
         let key = |c: &Cert| {
             let own = keys.spki(&c.key);
-            c.spki.map_or(own.clone(), |edit| edit(&own))
+            c.spki.map_or_else(|| own.clone(), |edit| edit(&own))
         };
         let algorithm = |own: &Option<Vec<u8>>| own.clone().unwrap_or_else(|| scheme.identifier());
         let mut tbs = Vec::new();

@@ -53,7 +53,7 @@ fn read(text: &str, roots: usize) -> String {
         } else if let Some(rest) = line.strip_prefix("- Status: ") {
             status = Some(rest.to_owned());
         } else if let Some(rest) = line.strip_prefix("*** Fatal error: ") {
-            fatal.get_or_insert(rest.to_owned());
+            fatal.get_or_insert_with(|| rest.to_owned());
         } else if let Some(rest) = line.strip_prefix("Error setting the x509 trust file: ") {
             return format!("roots: {rest}");
         }
