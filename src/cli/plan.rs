@@ -100,7 +100,7 @@ pub(super) fn scanner(
 
 /// Returns how the inventory's targets are probed and judged.
 pub(super) fn options(inventory: &Inventory) -> Result<ProbeOptions, Error> {
-    let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &entry.reach));
+    let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &*entry.reach));
     Ok(ProbeOptions {
         timeout: inventory.defaults.timeout,
         trust: Arc::new(trust::load(&inventory.trust).map_err(Error::resource)?),

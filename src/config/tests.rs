@@ -299,7 +299,13 @@ fn a_client_certificate_has_the_file_of_its_password() {
     let text = entry(&format!(
         "{fields}, client_cert: c.p12, client_key: /run/c.key, client_cert_password_file: p"
     ));
-    let client = read(&text).certificates.remove(0).reach.client.unwrap();
+    let client = read(&text)
+        .certificates
+        .remove(0)
+        .reach
+        .client
+        .clone()
+        .unwrap();
     assert_eq!(client.certificate, Path::new("dir/c.p12"));
     assert_eq!(client.key, Path::new("/run/c.key"));
     assert_eq!(client.password.as_deref(), Some(Path::new("dir/p")));

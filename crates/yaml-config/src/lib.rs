@@ -158,7 +158,7 @@ pub fn with_root<T>(
 pub struct Item<'a> {
     /// Line number, starting at 1.
     pub line: usize,
-    document: &'a Document,
+    document: &'a Document<'a>,
     at: u32,
 }
 
