@@ -16,7 +16,7 @@ pub(crate) fn folder() -> PathBuf {
 
 pub(crate) fn text(path: &str) -> String {
     let path = folder().join(path);
-    std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
 pub(crate) fn dashboard(uid: &str) -> Value {
