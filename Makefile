@@ -37,12 +37,12 @@ test: packages cargo-deb linters
 packages:
 	sh tests/packages.sh
 
-# Serves the corpus of certificate paths to six real clients and records their results in tests/clients/data.
+# Serves the corpus of certificate paths to six real clients and records their results in tests/servers/clients/data.
 # `CLIENTS_CASES=nc make clients` only prints the results of the cases whose names contain "nc".
 clients:
 	sh tests/packages.sh tests/packages-clients.txt
-	CLIENTS_RECORD=1 $(CARGO) test --locked --test clients clients_answer_as_recorded -- --ignored --nocapture
-	CERTVIGIL_REWRITE=1 $(CARGO) test --locked --test clients page
+	CLIENTS_RECORD=1 $(CARGO) test --locked --test servers clients_answer_as_recorded -- --ignored --nocapture
+	CERTVIGIL_REWRITE=1 $(CARGO) test --locked --test servers clients::page
 
 lint: deny words features
 	$(CARGO) fmt --all --check

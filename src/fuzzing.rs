@@ -1,6 +1,7 @@
 //! Fuzz targets of `fuzz/`. They are compiled for fuzzing and for the test that replays the seeds,
 //! and are not part of the program.
 
+use std::error::Error;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
@@ -12,9 +13,7 @@ use crate::config;
 use crate::finding::{Detail, Finding};
 use crate::instance::{Expectation, Expected, Instance, SourceKind};
 use crate::judge::{Rules, TrustStore, judge, together};
-use crate::model::{
-    Hostname, HostnameError, KeyType, Protocol, Target, TimeError, Timestamp, Timings, Vantage,
-};
+use crate::model::{Hostname, KeyType, Protocol, Target, Timestamp, Timings, Vantage};
 use crate::mta_sts::{StsMode, StsPolicy, announced};
 use crate::observation::{KeyProof, Observation, Outcome, Revocation, Served, TlsVersion};
 use crate::report;
@@ -241,11 +240,10 @@ struct Known {
 }
 
 impl Known {
-    fn read() -> Result<Self, String> {
-        let one = |pem: &str| {
-            let certificates = parse_certificates(pem.as_bytes());
-            let certificates = certificates.map_err(|error| error.to_string())?;
-            Instance::from_chain(certificates).map_err(|error| error.to_string())
+    fn read() -> Result<Self, Box<dyn Error>> {
+        let one = |pem: &str| -> Result<Instance, Box<dyn Error>> {
+            let certificates = parse_certificates(pem.as_bytes())?;
+            Ok(Instance::from_chain(certificates)?)
         };
         let ca = one(include_str!(
             "../crates/certvigil-core/src/certificate/revocation/testdata/ca.pem"
@@ -255,25 +253,19 @@ impl Known {
             "../crates/certvigil-core/src/certificate/revocation/testdata/leaf.pem"
         ))?
         .leaf;
-        let spki = &ca.facts().map_err(ToString::to_string)?.spki;
+        let spki = &ca.facts().map_err(Clone::clone)?.spki;
         let issuer = Issuer::of(&leaf, spki).ok_or("the authority did not issue the leaf")?;
         let mut trust = TrustStore::default();
-        trust.add(&ca).map_err(|e| e.to_string())?;
+        trust.add(&ca)?;
         Ok(Self {
             issuer,
             leaf,
             trust,
             ca,
-            hostname: "www.example.com"
-                .parse()
-                .map_err(|e: HostnameError| e.to_string())?,
-            now: "2026-11-25T12:00:00Z"
-                .parse()
-                .map_err(|e: TimeError| e.to_string())?,
+            hostname: "www.example.com".parse()?,
+            now: "2026-11-25T12:00:00Z".parse()?,
             revoked: Revoked {
-                at: "2026-11-01T12:00:00Z"
-                    .parse()
-                    .map_err(|e: TimeError| e.to_string())?,
+                at: "2026-11-01T12:00:00Z".parse()?,
                 reason: Some("keyCompromise"),
             },
         })

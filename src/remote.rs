@@ -316,7 +316,7 @@ mod tests {
     use crate::source::Requests;
 
     fn remote() -> Remote {
-        let sources = crate::source::Sources::new(
+        let sources = Sources::new(
             &crate::config::Inventory::default(),
             &crate::source::Environment {
                 variable: &|_| None,

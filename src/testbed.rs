@@ -11,13 +11,13 @@ use crate::config::{
     Entry, Inventory, SourceSettings, SslmateSettings, VantageKind, VantageSettings,
 };
 use crate::instance::{Expectation, Expected, Instances, SourceKind};
-use crate::judge::{Judged, Rules, TrustStore};
+use crate::judge::{Judged, Rules, TrustStore, UnreadableAnchor};
 use crate::model::{KeyTypes, Protocol, Target, Timestamp, Vantage};
-use crate::probe::Prober;
+use crate::probe::{self, Prober};
 use crate::resolve::{Families, Override, Resolver};
 use crate::revocation::Revocations;
 use crate::scan::{Job, Permits, ProbeOptions, Scanner};
-use crate::source::{API_KEY_VARIABLE, Environment, Loaded, Requests, Sources};
+use crate::source::{self, API_KEY_VARIABLE, Environment, Loaded, Requests, Sources};
 
 pub use certvigil_testbed::*;
 
@@ -27,6 +27,20 @@ const TEST_TIMEOUT: Duration = Duration::from_secs(1);
 /// Maximum concurrent probes of `/test`, in total and for each address.
 const TEST_CONCURRENCY: usize = 64;
 const TEST_PER_ADDRESS: usize = 4;
+
+/// Reason why the prober of the sandbox's `/test` cannot be created.
+#[derive(Debug, thiserror::Error)]
+pub enum TesterError {
+    /// The root of the account's authority cannot be a trust anchor.
+    #[error(transparent)]
+    Root(#[from] UnreadableAnchor),
+    /// The HTTP client cannot be created.
+    #[error(transparent)]
+    Sources(#[from] source::SetupError),
+    /// The TLS client cannot be created.
+    #[error(transparent)]
+    Prober(#[from] probe::SetupError),
+}
 
 /// Probes the hosts of `/test` with the program's own scanner.
 pub struct Tester {
@@ -101,9 +115,8 @@ impl Tester {
 ///
 /// # Errors
 /// If a server cannot be started because loopback addresses or ports are unavailable.
-pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Testbed, String> {
-    let testbed = Testbed::start(scenario, Arc::new(move || now), tester).await;
-    testbed.map_err(|e| e.to_string())
+pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Testbed, TestbedError> {
+    Testbed::start(scenario, Arc::new(move || now), tester).await
 }
 
 /// Starts all servers of a scenario. Time passes in its account, so that orders are approved.
@@ -113,9 +126,8 @@ pub async fn start(scenario: Scenario, now: Timestamp) -> Result<Testbed, String
 pub async fn start_with_clock(
     scenario: Scenario,
     clock: fn() -> Timestamp,
-) -> Result<Testbed, String> {
-    let testbed = Testbed::start(scenario, Arc::new(clock), tester).await;
-    testbed.map_err(|e| e.to_string())
+) -> Result<Testbed, TestbedError> {
+    Testbed::start(scenario, Arc::new(clock), tester).await
 }
 
 /// Returns the configuration that finds the faults of a testbed.
@@ -158,18 +170,17 @@ pub fn environment() -> Environment<'static> {
 ///
 /// # Errors
 /// If the TLS client cannot be created.
-pub fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, String> {
+pub fn tester(overrides: Vec<Override>, root: &Certificate) -> Result<Tester, TesterError> {
     let mut trust = TrustStore::default();
-    trust.add(root).map_err(|e| e.to_string())?;
-    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default());
-    let sources = sources.map_err(|e| e.to_string())?;
+    trust.add(root)?;
+    let sources = Sources::new(&Inventory::default(), &environment(), Requests::default())?;
     let resolver = Resolver::new(Families::Both, overrides, Vec::new());
     Ok(Tester {
         scanner: Scanner {
             revocations: Arc::new(Revocations::new(sources.http_for_others())),
             sources: Arc::new(sources),
             resolver: Arc::new(resolver),
-            prober: Arc::new(Prober::new().map_err(|e| e.to_string())?),
+            prober: Arc::new(Prober::new()?),
             local: true,
             remotes: Arc::new([]),
             permits: Arc::new(Permits::new(TEST_CONCURRENCY, TEST_PER_ADDRESS)),

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The life of the Debian package in a root of its own: package.sh ROOT PACKAGE, as a hook of mmdebstrap
-# (tests/integration/package.rs). Each step that fails ends it; what it says before is what was done last.
+# (tests/repository/package.rs). Each step that fails ends it; what it says before is what was done last.
 set -eu
 root=$1
 package=$2

@@ -93,20 +93,20 @@ impl Role {
             .unwrap();
         runtime.block_on(async {
             match role {
-                Role::Handshakes => {
+                Self::Handshakes => {
                     let provider = aws_lc_rs::default_provider();
                     handshakes(checks_signatures(provider), number(0), number(1), number(2)).await;
                 }
-                Role::SameOffers => {
+                Self::SameOffers => {
                     let provider = offers_of_check(aws_lc_rs::default_provider());
                     handshakes(checks_signatures(provider), number(0), number(1), number(2)).await;
                 }
-                Role::Library => {
+                Self::Library => {
                     handshakes(checks_paths(text(3)), number(0), number(1), number(2)).await;
                 }
-                Role::Resolver => resolver(place(0), number(1)).await,
-                Role::Questions => questions(place(0), number(1)).await,
-                Role::Bytes => bytes(text(0)).await,
+                Self::Resolver => resolver(place(0), number(1)).await,
+                Self::Questions => questions(place(0), number(1)).await,
+                Self::Bytes => bytes(text(0)).await,
             }
         });
         Some(())

@@ -148,7 +148,7 @@ impl Truth {
     pub(crate) fn of<'a>(&self, ips: impl Iterator<Item = &'a str>) -> &Facts {
         let ips: BTreeSet<&str> = ips.collect();
         let is_of = |facts: &&Facts| facts.keys().map(String::as_str).eq(ips.iter().copied());
-        let found = self.0.iter().find(is_of).or(self.0.first());
+        let found = self.0.iter().find(is_of).or_else(|| self.0.first());
         found.expect("a set of addresses")
     }
 

@@ -191,7 +191,7 @@ fn server(
         environment,
         overrides: testbed.overrides(),
         concurrency: share.probes,
-        clock: super::now,
+        clock: now,
         state: None,
         web,
         routes,

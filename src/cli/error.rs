@@ -3,13 +3,14 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::config::ValueError;
 use crate::error::Cause;
 use crate::remote::RemoteError;
 #[cfg(feature = "serve")]
 use crate::serve::{RouteError, ServerError};
-use crate::source::SetupError;
+use crate::source::{FetchError, SetupError};
 use crate::store::StoreError;
 
 use super::chain::ChainError;
@@ -40,7 +41,7 @@ pub(super) enum Error {
     Resource(Cause),
     /// A source failed.
     #[error("{0}")]
-    Fetch(String),
+    Fetch(Arc<FetchError>),
     /// The state folder cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -35,7 +35,7 @@ impl Code {
 
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
-        ExitCode::from(code as u8)
+        Self::from(code as u8)
     }
 }
 

@@ -144,7 +144,7 @@ impl Reporter {
     }
 
     /// Removes the bar before the result is written.
-    pub(super) fn end(&mut self) {
+    pub(super) fn end(&self) {
         self.bar.finish_and_clear();
     }
 

@@ -43,7 +43,7 @@ pub(super) enum TargetError {
         /// Number of the line, starting at 1.
         line: usize,
         /// Error of the target.
-        error: Box<TargetError>,
+        error: Box<Self>,
     },
     /// The list cannot be read.
     #[error("{name}: {error}")]
@@ -62,7 +62,7 @@ pub(super) enum TargetError {
     #[error("{error}; did you mean `{host}:{port}`?")]
     PortApart {
         /// Error of the port.
-        error: Box<TargetError>,
+        error: Box<Self>,
         /// The target before it.
         host: String,
         /// The port.

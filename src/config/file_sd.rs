@@ -150,9 +150,9 @@ fn add_labels(
 mod tests {
     use super::*;
 
-    fn read(text: &str) -> Result<TargetFile, String> {
+    fn read(text: &str) -> Result<TargetFile, ConfigErrors> {
         let file = Path::new("t.yml");
-        parse_targets(text, file, &Defaults::default()).map_err(|e| e.to_string())
+        parse_targets(text, file, &Defaults::default())
     }
 
     fn targets(content: &TargetFile) -> Vec<String> {
@@ -224,7 +224,7 @@ mod tests {
             ("- target: [a.example]", "targets"),
             ("a.example", "t.yml:1:"),
         ] {
-            let error = read(text).unwrap_err();
+            let error = read(text).unwrap_err().to_string();
             assert!(error.contains(wanted), "{text}: {error}");
         }
     }

@@ -29,7 +29,7 @@ const SANDBOX_ENDPOINT: &str = "https://sandbox.sslmate.com/api/v2";
 /// # Errors
 /// All problems, each with its line and key.
 pub fn parse(text: &str, file: &Path) -> Result<Inventory, ConfigErrors> {
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
     with_root(text, file, |root, problems| {
         Reader { folder }.inventory(&root, problems)
     })?
@@ -45,7 +45,7 @@ pub fn parse_included(
     file: &Path,
     defaults: &Defaults,
 ) -> Result<Included, ConfigErrors> {
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let read = with_root(text, file, |root, problems| {
         let reader = Reader { folder };
         let mut fields = root.fields(problems);

@@ -875,7 +875,7 @@ fn description_shows_only_the_origin_of_a_download_url() {
         ),
     ] {
         let text = format!("certificates: [{{download: \"{url}\", name: a}}]");
-        let inventory = parse(&text, std::path::Path::new("c.yml")).unwrap();
+        let inventory = parse(&text, Path::new("c.yml")).unwrap();
         let described = describe(&inventory);
         assert!(!described.contains("SECRET"), "{described}");
         assert!(described.contains(&format!("at {told}\n")), "{described}");
@@ -1048,7 +1048,7 @@ fn hosts_of_a_trust_only_entry_are_one_certificate_each_unless_it_has_a_name() {
 
 #[test]
 fn an_entry_may_have_files_or_services() {
-    let read = |text: &str| super::tests::read(&entry(text)).certificates.remove(0);
+    let read = |text: &str| read(&entry(text)).certificates.remove(0);
     let files = read("trust: true, files: [certs/*.pem, /a.pem], hostnames: a.example");
     assert_eq!(files.files, ["dir/certs/*.pem", "/a.pem"]);
     assert_eq!(files.hostnames.len(), 1);

@@ -90,7 +90,7 @@ impl Case {
         let worst = if severity == Severity::Unknown {
             error.clone().or(first)
         } else {
-            first.or(error.clone())
+            first.or_else(|| error.clone())
         };
         let (kind, message) = worst.unzip();
         let mut text = String::new();

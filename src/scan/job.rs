@@ -18,9 +18,9 @@ use crate::model::{Families, Hostname, KeyTypes, Service, Target};
 use crate::observation::ProbeError;
 use crate::probe::{Reach, Reaches};
 use crate::resolve::{Resolution, Resolver};
-use crate::source::{Failed, Loaded, Sources, files_of};
+use crate::source::{Failed, FetchError, Loaded, Sources, files_of};
 use crate::tlsa::DaneCheck;
-use crate::trust;
+use crate::trust::{self, TrustError};
 
 use super::{caught, names, xmpp};
 
@@ -61,7 +61,10 @@ impl ProbeOptions {
 
 /// Loads the trusted roots of the entries with CA files of their own, which are trusted beside
 /// those of the inventory.
-pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, String> {
+///
+/// # Errors
+/// If a file cannot be read, or contains something other than a root.
+pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, TrustError> {
     let mut all = OwnTrust::new();
     for entry in &inventory.certificates {
         if entry.ca_files.is_empty() || all.contains_key(&entry.ca_files) {
@@ -69,10 +72,7 @@ pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, String> {
         }
         let mut settings = inventory.trust.clone();
         settings.ca_files.extend(entry.ca_files.iter().cloned());
-        all.insert(
-            entry.ca_files.clone(),
-            Arc::new(trust::load(&settings).map_err(|e| e.to_string())?),
-        );
+        all.insert(entry.ca_files.clone(), Arc::new(trust::load(&settings)?));
     }
     Ok(Arc::new(all))
 }
@@ -81,7 +81,7 @@ pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, String> {
 #[derive(Clone, Debug)]
 pub struct Job {
     /// Expected certificate, or the error of its source.
-    pub expectation: Result<Arc<Loaded>, String>,
+    pub expectation: Result<Arc<Loaded>, Arc<FetchError>>,
     /// Targets to probe.
     pub targets: Vec<Target>,
     /// Addresses to probe instead of those in DNS. If empty, DNS is used.

@@ -104,7 +104,9 @@ impl Round {
         let seen = |outcome| unplaced(target, KeyType::Any, outcome);
         let judged = caught(async {
             let outcome = match &job.expectation {
-                Err(error) => Outcome::Failed(ProbeError::new(ErrorKind::Internal, error)),
+                Err(error) => {
+                    Outcome::Failed(ProbeError::new(ErrorKind::Internal, error.to_string()))
+                }
                 Ok(_) => {
                     let _permit = self.scanner.permits.name().await;
                     let patience = job.options.timeout;

@@ -11,7 +11,7 @@ use crate::config::{Entry, SourceSettings};
 use crate::judge::Rules;
 use crate::model::{Hostname, Target, Timestamp};
 use crate::scan::{Job, KnownPlaces, ProbeOptions};
-use crate::source::{Failed, Loaded, SourceFailure, download_name, source_name};
+use crate::source::{Failed, FetchError, Loaded, SourceFailure, download_name, source_name};
 use crate::store::{EntryKey, KeySource};
 
 use super::state::SourceRequest;
@@ -204,7 +204,7 @@ impl Watch {
                     self.kept.push(kept);
                 }
                 Err(failed) => {
-                    news.errors.push(failed.error.clone());
+                    news.errors.push(failed.error.to_string());
                     if failed.is_gone {
                         before.remove(&failed.name);
                         self.failures.push(failed);
@@ -254,7 +254,7 @@ impl Watch {
             }
             // An unknown certificate is not added to the failures, because its name may be any
             // text.
-            Err(failed) => news.errors.push(failed.error),
+            Err(failed) => news.errors.push(failed.error.to_string()),
         }
         news
     }
@@ -304,7 +304,7 @@ impl Watch {
     pub(super) fn job(
         &self,
         targets: Vec<Target>,
-        expectation: &Result<Kept, String>,
+        expectation: &Result<Kept, Arc<FetchError>>,
         times: &Times,
         options: &ProbeOptions,
         now: Timestamp,

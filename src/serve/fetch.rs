@@ -1,11 +1,13 @@
 //! Requests to the source of an entry.
 
+use std::sync::Arc;
+
 use tokio::time::Instant;
 
 use crate::config::Entry;
 use crate::observation::ProbeError;
 use crate::scan::{KnownPlaces, LocateTime, locate};
-use crate::source::{Failed, Loaded};
+use crate::source::{Failed, FetchError, Loaded};
 
 use super::runtime::Runtime;
 use super::state::Fetched;
@@ -46,7 +48,7 @@ pub(super) async fn fetch(
     for (entry, failure) in located.entries {
         match failure {
             None => answers.extend(sources.load(&entry, patience).await),
-            Some(error) => answers.push(Err(unlocated(&entry, &error))),
+            Some(error) => answers.push(Err(unlocated(&entry, error))),
         }
     }
     Fetched {
@@ -56,15 +58,15 @@ pub(super) async fn fetch(
 }
 
 /// Returns the failure that stands for the hosts of a domain or service if their lookup failed.
-fn unlocated(entry: &Entry, error: &ProbeError) -> Failed {
+fn unlocated(entry: &Entry, error: ProbeError) -> Failed {
     let hostnames = entry.hostnames.clone();
     let domain = hostnames.first().map(ToString::to_string);
     Failed {
         name: entry.name.clone().or(domain).unwrap_or_default(),
         found: entry.found.clone(),
-        error: format!("the hosts are not known: {error}"),
         hostnames,
         may_pass: true,
         is_gone: error.is_dns_answer(),
+        error: Arc::new(FetchError::Hosts(error)),
     }
 }

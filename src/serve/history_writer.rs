@@ -101,7 +101,7 @@ impl HistoryWriter {
     }
 
     /// Queues a note after the earlier ones.
-    pub(super) fn write(&mut self, note: Note) {
+    pub(super) fn write(&self, note: Note) {
         // The note is counted before it is sent, because the thread may write it at once.
         self.left.fetch_add(1, Ordering::Relaxed);
         let Err(error) = self.notes.try_send(note) else {

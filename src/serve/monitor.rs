@@ -268,7 +268,7 @@ impl Monitor {
                     self.start_probe(id, &vantage, job);
                 }
                 Effect::Record(note) => {
-                    if let Some(history) = &mut self.history {
+                    if let Some(history) = &self.history {
                         history.write(note);
                     }
                 }

@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use crate::model::{Hostname, Target, Timestamp};
 use crate::report::prometheus::Exposition;
 use crate::scan::Job;
+use crate::source::FetchError;
 
 use super::expectations::{Kept, Watch};
 use super::runtime::Runtime;
@@ -45,7 +46,7 @@ pub(super) struct Planned {
     /// Key of its entry.
     pub(super) key: Arc<str>,
     /// Expected certificate, or the reason why it is unknown.
-    pub(super) expectation: Result<Kept, String>,
+    pub(super) expectation: Result<Kept, Arc<FetchError>>,
 }
 
 impl Plan {
@@ -152,6 +153,7 @@ mod tests {
 
     use super::*;
     use crate::model::Protocol;
+    use crate::source::SourceError;
 
     fn target() -> impl Strategy<Value = Target> {
         let protocols = [Protocol::Https, Protocol::H3];
@@ -172,7 +174,7 @@ mod tests {
         #[test]
         fn host_and_port_lookup_returns_its_targets(targets in btree_set(target(), 0..40), asked in target()) {
             let planned = targets.iter().map(|target| {
-                let expectation = Err("not asked yet".to_owned());
+                let expectation = Err(Arc::new(FetchError::File(SourceError::Timeout)));
                 (target.clone(), Planned { key: "one".into(), expectation })
             });
             let plan = Plan::new(BTreeMap::new(), planned.collect());

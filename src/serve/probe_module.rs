@@ -73,7 +73,9 @@ impl ProbeModule {
         };
         let domain = module.reach.xmpp_domain.iter().cloned();
         Ok(Self {
-            port: module.port.unwrap_or(module.protocol.default_port()),
+            port: module
+                .port
+                .unwrap_or_else(|| module.protocol.default_port()),
             names: domain.collect(),
             families: module.families,
             key_types: module.key_types,

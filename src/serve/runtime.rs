@@ -74,7 +74,7 @@ impl Runtime {
     /// Returns an error if the configuration, or a file that it names, is invalid.
     pub(super) fn new(
         setup: &Setup,
-        before: Option<&Runtime>,
+        before: Option<&Self>,
         requests: &Requests,
     ) -> Result<Self, ConfigError> {
         let mut inventory = (setup.load)().map_err(ConfigError::File)?;
@@ -103,7 +103,7 @@ impl Runtime {
     fn of(
         mut inventory: Inventory,
         setup: &Setup,
-        before: Option<&Runtime>,
+        before: Option<&Self>,
         requests: &Requests,
     ) -> Result<Self, ConfigError> {
         let target_files = TargetFiles::read(

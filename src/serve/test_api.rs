@@ -14,6 +14,7 @@ use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::observation::ErrorKind;
 use crate::report;
 use crate::scan::{Job, targets_at};
+use crate::source::FetchError;
 use crate::web::Query;
 
 use super::admission::{Admitted, Refused, admit};
@@ -200,7 +201,7 @@ fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
 
 /// Returns the reason why the expected certificate of this name is unknown; `None` if the inventory
 /// cannot contain the name. An account that has never returned its list may have any certificate.
-fn unknown_entries<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
+fn unknown_entries<'a>(plan: &'a Plan, name: &str) -> Option<&'a FetchError> {
     let of_watch = |watch: &'a Watch| {
         let is_its_own = match &watch.entry.source {
             SourceSettings::Sslmate(cn) => cn == name,
@@ -220,7 +221,10 @@ fn unknown_entries<'a>(plan: &'a Plan, name: &str) -> Option<&'a str> {
 fn default_ports(of_entry: &[u16]) -> Vec<u16> {
     let https = Protocol::Https.default_port();
     let port = of_entry.iter().find(|port| **port == https);
-    port.or(of_entry.first()).copied().into_iter().collect()
+    port.or_else(|| of_entry.first())
+        .copied()
+        .into_iter()
+        .collect()
 }
 
 /// Returns the targets to probe: the requested hosts, or else all hosts of the certificate.

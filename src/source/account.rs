@@ -1,20 +1,29 @@
-//! All certificates of an SSLMate account.
+//! Certificates of an SSLMate account: all, one, or a previous one.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use certvigil_probe::io::Http;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::config::Entry;
+use crate::certificate::{Certificate, PublicKeyHash};
+use crate::config::{Entry, SslmateSettings};
+use crate::instance::{Instance, SourceKind};
 
-use super::{Failed, Loaded, SourceError, Sources, failed};
+use super::credentials::{Credentials, Environment};
+use super::loaded::{expected, failed, hosts};
+use super::sslmate::InstanceObject;
+use super::{Client, Failed, Loaded, SetupError, SourceError, Sources};
 
 /// Maximum certificates of one account that are fetched concurrently.
 const MAX_CONCURRENT: usize = 8;
 /// Consecutive API failures after which the API counts as down. The other certificates are not
 /// fetched.
 const MAX_FAILURES_IN_A_ROW: usize = 4 * MAX_CONCURRENT;
+/// Maximum instances in the cache by key. The cache is cleared when it is full.
+const MAX_REMEMBERED: usize = 10_000;
 
 impl Sources {
     /// Fetches the expected instances of all certificates of the account, in the order of its list.
@@ -27,7 +36,7 @@ impl Sources {
     ) -> Vec<Result<Loaded, Failed>> {
         let names = match self.list(Instant::now() + patience).await {
             Ok(names) => names,
-            Err(error) => return vec![Err(failed("sslmate: *", entry, &error))],
+            Err(error) => return vec![Err(failed("sslmate: *", entry, error))],
         };
         let entry = Arc::new(entry.clone());
         let mut answers = Vec::with_capacity(names.len());
@@ -40,7 +49,7 @@ impl Sources {
             {
                 if failures_in_a_row >= MAX_FAILURES_IN_A_ROW {
                     let error = SourceError::NotAsked(failures_in_a_row);
-                    answers.push((position, Err(failed(&cn, &entry, &error))));
+                    answers.push((position, Err(failed(&cn, &entry, error))));
                     continue;
                 }
                 let (sources, entry) = (self.clone(), entry.clone());
@@ -58,7 +67,7 @@ impl Sources {
                         true => failures_in_a_row + 1,
                         false => 0,
                     };
-                    let answer = answer.map_err(|error| failed(&cn, &entry, &error));
+                    let answer = answer.map_err(|error| failed(&cn, &entry, error));
                     answers.push((position, answer));
                 }
                 // A panic is reported like that of any other entry.
@@ -68,4 +77,120 @@ impl Sources {
         answers.sort_by_key(|(position, _)| *position);
         answers.into_iter().map(|(_, answers)| answers).collect()
     }
+
+    pub(super) async fn load_sslmate(
+        &self,
+        entry: &Entry,
+        cn: &str,
+        deadline: Instant,
+    ) -> Result<Loaded, Failed> {
+        let loaded = self.ask_for(entry, cn, deadline).await;
+        let name = || entry.name.as_deref().unwrap_or(cn);
+        loaded.map_err(|error| failed(name(), entry, error))
+    }
+
+    /// Fetches one certificate of the account.
+    pub(super) async fn ask_for(
+        &self,
+        entry: &Entry,
+        cn: &str,
+        deadline: Instant,
+    ) -> Result<Loaded, SourceError> {
+        let object = self.account()?.certificate(cn, deadline).await?;
+        let hostnames = hosts(entry, object.names())?;
+        let awaited = object.awaited();
+        let mut loaded = Loaded {
+            expected: Arc::new(expected(SourceKind::Sslmate, object.instances()?)),
+            common_name: Some(cn.to_owned()),
+            name: entry.name.clone().unwrap_or_else(|| cn.to_owned()),
+            hostnames,
+            found: entry.found.clone(),
+            awaited,
+        };
+        self.share(&mut loaded);
+        Ok(loaded)
+    }
+
+    /// Returns the previous instance with this leaf, if the leaf is not the expected one and the
+    /// account knows it. After a reissue with the same key, the API finds the newest instance with
+    /// that key. Thus only a leaf with another key can be looked up, and it is looked up once.
+    ///
+    /// # Errors
+    /// If the API request failed.
+    pub async fn previous_instance(
+        &self,
+        loaded: &Loaded,
+        leaf: &Certificate,
+        deadline: Instant,
+    ) -> Result<Option<Instance>, SourceError> {
+        let (Some(cn), Some(key)) = (&loaded.common_name, leaf.public_key_hash()) else {
+            return Ok(None);
+        };
+        if loaded.expected.has_key(&key) {
+            return Ok(None);
+        }
+        let remembered = self.remembered().get(&(cn.clone(), key)).cloned();
+        let instance = match remembered {
+            Some(instance) => instance,
+            None => {
+                let found = self.account()?.instance_by_key(cn, key, deadline).await?;
+                let instance = found.map(InstanceObject::instance).transpose()?;
+                let mut memory = self.remembered();
+                if memory.len() >= MAX_REMEMBERED {
+                    memory.clear();
+                }
+                memory.insert((cn.clone(), key), instance.clone());
+                instance
+            }
+        };
+        Ok(instance.filter(|i| i.leaf == *leaf))
+    }
+
+    /// Waits until the API has issued a pending instance, for at most `patience`. The next
+    /// [`Sources::load`] returns the outcome.
+    pub async fn wait_for_issue(&self, loaded: &Loaded, patience: Duration) {
+        let (Ok(client), Some(cn), Some(id)) = (&self.sslmate, &loaded.common_name, loaded.awaited)
+        else {
+            return;
+        };
+        let deadline = Instant::now() + patience;
+        if let Err(error) = client
+            .instance_by_id(cn, id, Some(patience), deadline)
+            .await
+        {
+            tracing::info!("{}: {error}", loaded.name);
+        }
+    }
+
+    async fn list(&self, deadline: Instant) -> Result<Vec<String>, SourceError> {
+        self.account()?.list(deadline).await
+    }
+
+    pub(super) fn account(&self) -> Result<&Client, SourceError> {
+        self.sslmate
+            .as_ref()
+            .map_err(|e| SourceError::Unusable(e.to_string()))
+    }
+
+    fn remembered(&self) -> MutexGuard<'_, HashMap<(String, PublicKeyHash), Option<Instance>>> {
+        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Creates the client of the account.
+///
+/// # Errors
+/// If there are no credentials, or the endpoint is invalid.
+pub(super) fn account(
+    settings: &SslmateSettings,
+    environment: &Environment<'_>,
+    http: &Http,
+) -> Result<Client, SetupError> {
+    let credentials = Credentials::find(settings, environment)?;
+    let auth = credentials.basic_auth();
+    if let Some(key) = credentials.key() {
+        http.secrets().add(key);
+    }
+    http.secrets().add_auth(&auth);
+    Client::new(&credentials.endpoint, Some(auth), http.clone())
 }

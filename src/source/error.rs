@@ -2,7 +2,30 @@
 
 use std::path::{Path, PathBuf};
 
+use certvigil_probe::io::SourceError;
+
 use crate::error::Cause;
+use crate::observation::ProbeError;
+
+/// Reason why the expected certificate of an entry is unknown. Formats as one line that names the
+/// certificate or the file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchError {
+    /// The source did not provide the certificate.
+    #[error("{name}: {error}")]
+    Certificate {
+        /// Name of the certificate in results.
+        name: String,
+        /// Error of the source.
+        error: SourceError,
+    },
+    /// A file cannot be used.
+    #[error("{0}")]
+    File(SourceError),
+    /// The hosts of a domain or service cannot be looked up.
+    #[error("the hosts are not known: {0}")]
+    Hosts(ProbeError),
+}
 
 /// Reason why a source or a remote vantage cannot be used with its settings.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

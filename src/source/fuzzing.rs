@@ -8,6 +8,7 @@ use crate::certificate::is_one_line;
 use crate::instance::State;
 use crate::model::Hostname;
 
+use super::loaded::hosts;
 use super::sslmate::{CertificateObject, InstanceObject, List};
 use super::*;
 

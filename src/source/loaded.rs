@@ -8,7 +8,7 @@ use crate::config::{Entry, FoundPlace, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::model::{Hostname, and_more};
 
-use super::{SSLMATE, SourceError, pem};
+use super::{FetchError, SSLMATE, SourceError, pem};
 
 /// Maximum names in an error. A certificate may have thousands.
 const MAX_LISTED_NAMES: usize = 5;
@@ -59,8 +59,8 @@ pub struct Failed {
     pub hostnames: Vec<Hostname>,
     /// Further places to probe.
     pub found: Vec<FoundPlace>,
-    /// Reason, in one line with the name.
-    pub error: String,
+    /// Reason.
+    pub error: Arc<FetchError>,
     /// True if a later retry may succeed.
     pub may_pass: bool,
     /// True if the hosts no longer exist, so that the previous ones are not kept.
@@ -75,7 +75,7 @@ impl Failed {
         let error = SourceError::Unusable(what.into());
         Self {
             may_pass: true,
-            ..failed(&name.unwrap_or_default(), entry, &error)
+            ..failed(&name.unwrap_or_default(), entry, error)
         }
     }
 }
@@ -107,7 +107,7 @@ pub(super) fn whole(
             found: entry.found.clone(),
             awaited: None,
         }),
-        Err(error) => Err(failed(&name, entry, &error)),
+        Err(error) => Err(failed(&name, entry, error)),
     }
 }
 
@@ -154,20 +154,21 @@ pub(super) fn hosts(entry: &Entry, names: Vec<String>) -> Result<Vec<Hostname>, 
     Ok(hostnames)
 }
 
-pub(super) fn failed(name: &str, entry: &Entry, error: &SourceError) -> Failed {
+pub(super) fn failed(name: &str, entry: &Entry, error: SourceError) -> Failed {
+    let may_pass = error.may_pass();
+    let error = match entry.source {
+        SourceSettings::Pem(_) | SourceSettings::PemGlob(_) => FetchError::File(error),
+        _ => FetchError::Certificate {
+            name: name.to_owned(),
+            error,
+        },
+    };
     Failed {
         name: name.to_owned(),
         hostnames: entry.hostnames.clone(),
         found: entry.found.clone(),
-        error: if matches!(
-            entry.source,
-            SourceSettings::Pem(_) | SourceSettings::PemGlob(_)
-        ) {
-            error.to_string()
-        } else {
-            format!("{name}: {error}")
-        },
-        may_pass: error.may_pass(),
+        error: Arc::new(error),
+        may_pass,
         is_gone: false,
     }
 }

@@ -16,21 +16,22 @@ mod test_rows;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::certificate::{Certificate, Interner, KeyOfFile, PublicKeyHash};
-use crate::config::{Entry, Inventory, SourceSettings, SslmateSettings};
+use crate::config::{Entry, Inventory, SourceSettings};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::model::Timestamp;
 use crate::observation::{ErrorKind, Outcome, ProbeError};
 use crate::resolve::Resolver;
 use crate::trust;
 
-use loaded::{expected, failed, hosts, own_name, pinned, whole};
+use account::account;
+use loaded::{failed, own_name, pinned, whole};
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
 use certvigil_probe::io::{BasicAuth, Http, on_own_thread, read_secret};
@@ -39,7 +40,7 @@ use certvigil_probe::mta_sts::Policies;
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
 #[cfg(feature = "serve")]
 pub(crate) use download::name_of as download_name;
-pub use error::{IssuerError, SetupError};
+pub use error::{FetchError, IssuerError, SetupError};
 pub use failure::SourceFailure;
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub use loaded::{Failed, Loaded, source_name};
@@ -48,9 +49,6 @@ pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
 pub(crate) use test_rows::TestResponse;
 pub(crate) use test_rows::{MAX_ROWS, TestRow};
-
-/// Maximum instances in the cache by key. The cache is cleared when it is full.
-const MAX_REMEMBERED: usize = 10_000;
 
 /// Clock difference to a source above which a warning is reported. A wrong clock may cause wrong
 /// verdicts.
@@ -297,7 +295,7 @@ impl Sources {
                     })
                     .collect()
                 }
-                Err(error) => vec![Err(failed(pattern, entry, &error))],
+                Err(error) => vec![Err(failed(pattern, entry, error))],
             },
             SourceSettings::Fingerprints(pins) => {
                 vec![Ok(pinned(
@@ -350,39 +348,6 @@ impl Sources {
         whole(name, entry, SourceKind::Pem, instances)
     }
 
-    async fn load_sslmate(
-        &self,
-        entry: &Entry,
-        cn: &str,
-        deadline: Instant,
-    ) -> Result<Loaded, Failed> {
-        let loaded = self.ask_for(entry, cn, deadline).await;
-        let name = || entry.name.as_deref().unwrap_or(cn);
-        loaded.map_err(|error| failed(name(), entry, &error))
-    }
-
-    /// Fetches one certificate of the account.
-    async fn ask_for(
-        &self,
-        entry: &Entry,
-        cn: &str,
-        deadline: Instant,
-    ) -> Result<Loaded, SourceError> {
-        let object = self.account()?.certificate(cn, deadline).await?;
-        let hostnames = hosts(entry, object.names())?;
-        let awaited = object.awaited();
-        let mut loaded = Loaded {
-            expected: Arc::new(expected(SourceKind::Sslmate, object.instances()?)),
-            common_name: Some(cn.to_owned()),
-            name: entry.name.clone().unwrap_or_else(|| cn.to_owned()),
-            hostnames,
-            found: entry.found.clone(),
-            awaited,
-        };
-        self.share(&mut loaded);
-        Ok(loaded)
-    }
-
     /// Returns the instance that a source expects, regardless of its hosts.
     ///
     /// # Errors
@@ -427,85 +392,4 @@ impl Sources {
     ) -> Result<Vec<Certificate>, IssuerError> {
         issuer::fetch(&self.http, url, deadline).await
     }
-
-    /// Returns the previous instance with this leaf, if the leaf is not the expected one and the
-    /// account knows it. After a reissue with the same key, the API finds the newest instance with
-    /// that key. Thus only a leaf with another key can be looked up, and it is looked up once.
-    ///
-    /// # Errors
-    /// If the API request failed.
-    pub async fn previous_instance(
-        &self,
-        loaded: &Loaded,
-        leaf: &Certificate,
-        deadline: Instant,
-    ) -> Result<Option<Instance>, SourceError> {
-        let (Some(cn), Some(key)) = (&loaded.common_name, leaf.public_key_hash()) else {
-            return Ok(None);
-        };
-        if loaded.expected.has_key(&key) {
-            return Ok(None);
-        }
-        let remembered = self.remembered().get(&(cn.clone(), key)).cloned();
-        let instance = match remembered {
-            Some(instance) => instance,
-            None => {
-                let found = self.account()?.instance_by_key(cn, key, deadline).await?;
-                let instance = found.map(sslmate::InstanceObject::instance).transpose()?;
-                let mut memory = self.remembered();
-                if memory.len() >= MAX_REMEMBERED {
-                    memory.clear();
-                }
-                memory.insert((cn.clone(), key), instance.clone());
-                instance
-            }
-        };
-        Ok(instance.filter(|i| i.leaf == *leaf))
-    }
-
-    /// Waits until the API has issued a pending instance, for at most `patience`. The next
-    /// [`Sources::load`] returns the outcome.
-    pub async fn wait_for_issue(&self, loaded: &Loaded, patience: Duration) {
-        let (Ok(client), Some(cn), Some(id)) = (&self.sslmate, &loaded.common_name, loaded.awaited)
-        else {
-            return;
-        };
-        let deadline = Instant::now() + patience;
-        if let Err(error) = client
-            .instance_by_id(cn, id, Some(patience), deadline)
-            .await
-        {
-            tracing::info!("{}: {error}", loaded.name);
-        }
-    }
-
-    async fn list(&self, deadline: Instant) -> Result<Vec<String>, SourceError> {
-        self.account()?.list(deadline).await
-    }
-
-    fn account(&self) -> Result<&Client, SourceError> {
-        self.sslmate
-            .as_ref()
-            .map_err(|e| SourceError::Unusable(e.to_string()))
-    }
-
-    fn remembered(
-        &self,
-    ) -> std::sync::MutexGuard<'_, HashMap<(String, PublicKeyHash), Option<Instance>>> {
-        self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn account(
-    settings: &SslmateSettings,
-    environment: &Environment<'_>,
-    http: &Http,
-) -> Result<Client, SetupError> {
-    let credentials = credentials::Credentials::find(settings, environment)?;
-    let auth = credentials.basic_auth();
-    if let Some(key) = credentials.key() {
-        http.secrets().add(key);
-    }
-    http.secrets().add_auth(&auth);
-    Client::new(&credentials.endpoint, Some(auth), http.clone())
 }

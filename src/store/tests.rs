@@ -38,7 +38,7 @@ static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
         leaf("a.example"),
         leaf("b.example"),
         middle.certificate.clone(),
-        root.certificate.clone(),
+        root.certificate,
         Certificate::from_der(Vec::new()),
         Certificate::from_der(vec![0x30, 0x80, 0]),
         leaf("a.example"),

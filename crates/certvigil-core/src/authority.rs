@@ -145,7 +145,7 @@ impl Authority {
     /// by this authority.
     pub fn cross_sign(
         &self,
-        other: &Authority,
+        other: &Self,
         validity: Validity,
     ) -> Result<Certificate, rcgen::Error> {
         let mut params = other.params.clone();

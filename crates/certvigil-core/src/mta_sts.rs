@@ -247,7 +247,7 @@ impl StsPolicy {
             }
             None => return Err(missing("mode")),
         };
-        let max_age = max_age.ok_or(missing("max_age"))?;
+        let max_age = max_age.ok_or_else(|| missing("max_age"))?;
         let is_number = !max_age.is_empty() && max_age.bytes().all(|b| b.is_ascii_digit());
         let max_age = match max_age.parse::<u64>() {
             Ok(seconds) if is_number && seconds <= MAX_AGE => seconds,

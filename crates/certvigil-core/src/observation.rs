@@ -243,7 +243,7 @@ impl ProbeError {
     pub fn new(kind: ErrorKind, message: impl AsRef<str>) -> Self {
         Self {
             kind,
-            message: crate::certificate::printable(message.as_ref()),
+            message: certificate::printable(message.as_ref()),
             seems: None,
             alert: None,
             sent: None,

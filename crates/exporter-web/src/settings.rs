@@ -41,7 +41,7 @@ const TLS13_SUITES: [&str; 3] = [
 /// # Errors
 /// All errors, each with its line and key.
 pub(super) fn read(text: &str, file: &Path) -> Result<State, ConfigErrors> {
-    let folder = file.parent().unwrap_or(Path::new(""));
+    let folder = file.parent().unwrap_or_else(|| Path::new(""));
     let state = with_root(text, file, |root, problems| {
         let mut fields = root.fields(problems);
         let mut state = State::default();

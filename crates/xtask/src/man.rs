@@ -42,7 +42,9 @@ fn list<'a>(command: &'a Command, all: &mut Vec<&'a Command>) {
 
 /// Returns the name of a command's page, such as `certvigil-config-check`.
 fn page_name(command: &Command) -> &str {
-    command.get_display_name().unwrap_or(command.get_name())
+    command
+        .get_display_name()
+        .unwrap_or_else(|| command.get_name())
 }
 
 /// Returns the exit codes of a command as a section in roff.

@@ -219,7 +219,7 @@ impl<'a> Item<'a> {
     }
 
     /// Returns the items of a list.
-    pub fn list(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+    pub fn list(&self, problems: &mut Problems) -> Vec<Self> {
         let document = self.document;
         match document.kind(self.at) {
             Kind::Sequence => {
@@ -240,7 +240,7 @@ impl<'a> Item<'a> {
     }
 
     /// Returns the items of a list, or a single value as a list of one item.
-    pub fn list_or_one(&self, problems: &mut Problems) -> Vec<Item<'a>> {
+    pub fn list_or_one(&self, problems: &mut Problems) -> Vec<Self> {
         match self.document.kind(self.at) {
             Kind::Scalar { .. } if !self.is_null() => vec![*self],
             _ => self.list(problems),
@@ -249,7 +249,7 @@ impl<'a> Item<'a> {
 
     /// Returns the same as [`list_or_one`](Self::list_or_one), and adds the problem `empty` for a
     /// list without items.
-    pub fn some_or_one(&self, problems: &mut Problems, empty: &str) -> Vec<Item<'a>> {
+    pub fn some_or_one(&self, problems: &mut Problems, empty: &str) -> Vec<Self> {
         if self.is_empty_list() {
             problems.at(self, empty);
         }

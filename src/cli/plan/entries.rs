@@ -93,7 +93,7 @@ pub(in crate::cli) fn entries(
     let mut by_port: HashMap<(u16, Protocol, u32), usize> = HashMap::new();
     for place in places {
         let protocol = place.protocol.unwrap_or(protocol);
-        let port = place.port.unwrap_or(protocol.default_port());
+        let port = place.port.unwrap_or_else(|| protocol.default_port());
         let scope = scope_of(place)?;
         if !seen.insert((&place.hostname, port, protocol, scope)) {
             continue;

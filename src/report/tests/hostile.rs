@@ -370,7 +370,7 @@ fn allowed(text: &str) -> String {
 pub(super) struct Element {
     name: String,
     attributes: Vec<(String, String)>,
-    pub(super) children: Vec<Element>,
+    pub(super) children: Vec<Self>,
     text: String,
 }
 
@@ -481,7 +481,7 @@ impl Element {
         assert_eq!(own, names, "{}", self.name);
     }
 
-    fn counts(&self, cases: &[&Element]) {
+    fn counts(&self, cases: &[&Self]) {
         let with = |name: &str| {
             let ends = cases
                 .iter()

@@ -40,7 +40,7 @@ impl Round {
                 .collect::<Vec<_>>()
         };
         if let Err(error) = &job.expectation {
-            let error = ProbeError::new(ErrorKind::Internal, error);
+            let error = ProbeError::new(ErrorKind::Internal, error.to_string());
             self.judge_all(job, without_probe(Timings::default(), error))
                 .await;
             return None;

@@ -58,7 +58,7 @@ impl Kept {
     }
 
     /// Combines a result of a source with the previous one.
-    pub(super) fn new(old: Option<Kept>, loaded: Loaded, now: Timestamp) -> Self {
+    pub(super) fn new(old: Option<Self>, loaded: Loaded, now: Timestamp) -> Self {
         let Some(old) = old else {
             return Self {
                 loaded: Arc::new(loaded),

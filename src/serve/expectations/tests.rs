@@ -3,6 +3,7 @@ use super::*;
 use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::Grace;
+use crate::source::SourceError;
 use crate::testbed::authority::{Authority, Key, Validity};
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -43,7 +44,10 @@ fn failed(name: &str) -> Failed {
         name: name.into(),
         hostnames: Vec::new(),
         found: Vec::new(),
-        error: format!("{name}: away"),
+        error: Arc::new(FetchError::Certificate {
+            name: name.into(),
+            error: SourceError::Unusable("away".into()),
+        }),
         may_pass: true,
         is_gone: false,
     }
@@ -59,7 +63,7 @@ fn previous(watch: &Watch) -> Vec<Certificate> {
 }
 
 /// Returns the targets to probe, each with its expectation.
-fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, String>)> {
+fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, Arc<FetchError>>)> {
     let key: Arc<str> = "one".into();
     let watches = BTreeMap::from([(key.clone(), watch.clone())]);
     let plan = super::super::plan::plan_all(&watches, &[key]).plan;

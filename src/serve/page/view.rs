@@ -12,7 +12,7 @@ use crate::instance::Instance;
 use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol, Target, Timestamp};
 use crate::observation::{Outcome, ProbeError, Served};
-use crate::source::TargetFiles;
+use crate::source::{FetchError, TargetFiles};
 
 use super::super::expectations::{Kept, Watch};
 use super::super::plan::{Named, Plan, Source, first_sources};
@@ -234,7 +234,7 @@ pub(super) struct Certificate<'a> {
     pub(super) name: &'a str,
     pub(super) watch: &'a Watch,
     /// Expected certificate, or the reason why it is unknown.
-    pub(super) kept: Result<&'a Kept, &'a str>,
+    pub(super) kept: Result<&'a Kept, &'a FetchError>,
     /// Endpoints that have been probed.
     pub(super) endpoints: Vec<Rc<Endpoint<'a>>>,
     /// Number of hosts and ports to probe.

@@ -8,7 +8,7 @@ use crate::config::Entry;
 use crate::model::Target;
 use crate::scan::names::{comes_late, describe, is_named_by, name_apart};
 use crate::scan::{targets, targets_of_failed};
-use crate::source::Loaded;
+use crate::source::{FetchError, Loaded};
 
 use super::super::expectations::{Kept, Watch};
 use super::{Plan, Planned};
@@ -107,7 +107,12 @@ impl Draft<'_> {
         (targets, name)
     }
 
-    fn plan(&mut self, key: &Arc<str>, targets: Vec<Target>, expectation: &Result<Kept, String>) {
+    fn plan(
+        &mut self,
+        key: &Arc<str>,
+        targets: Vec<Target>,
+        expectation: &Result<Kept, Arc<FetchError>>,
+    ) {
         for target in targets {
             let planned = Planned {
                 key: key.clone(),
@@ -122,7 +127,7 @@ impl Draft<'_> {
 mod tests {
     use super::*;
     use crate::config::SourceSettings;
-    use crate::source::Failed;
+    use crate::source::{Failed, SourceError};
 
     fn failing(source: SourceSettings, name: &str, host: &str) -> Watch {
         let mut entry = Entry::new(source);
@@ -132,7 +137,7 @@ mod tests {
             name: name.into(),
             hostnames: watch.entry.hostnames.clone(),
             found: Vec::new(),
-            error: "away".into(),
+            error: Arc::new(FetchError::File(SourceError::Timeout)),
             may_pass: true,
             is_gone: false,
         });

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::model::{Target, Timestamp};
 use crate::scan::targets_of_failed;
-use crate::source::SourceFailure;
+use crate::source::{FetchError, SourceFailure};
 
 use super::super::expectations::{Kept, Watch};
 use super::Planned;
@@ -49,7 +49,7 @@ pub(in crate::serve) struct Named<'a> {
     /// The entry.
     pub(in crate::serve) watch: &'a Watch,
     /// Expected certificate, or the reason why it is unknown.
-    pub(in crate::serve) kept: Result<&'a Kept, &'a str>,
+    pub(in crate::serve) kept: Result<&'a Kept, &'a FetchError>,
     /// Number of hosts and ports to probe.
     pub(in crate::serve) targets: usize,
 }
@@ -228,7 +228,8 @@ mod tests {
     use super::*;
     use crate::config::{Entry, SourceSettings};
     use crate::instance::{Expectation, Expected, SourceKind};
-    use crate::source::{Failed, Loaded};
+    use crate::model::Protocol;
+    use crate::source::{Failed, Loaded, SourceError};
 
     /// Entry: its source, the names of its certificates, those of its failures, and the age of its
     /// failure.
@@ -260,7 +261,9 @@ mod tests {
             name: format!("c{name}"),
             hostnames: Vec::new(),
             found: Vec::new(),
-            error: format!("away {name}"),
+            error: Arc::new(FetchError::File(SourceError::Unusable(format!(
+                "away {name}"
+            )))),
             may_pass: true,
             is_gone: false,
         }));
@@ -283,8 +286,8 @@ mod tests {
             let watches: Watches = watches.map(|(at, one)| (format!("{at:03}").into(), watch(one))).collect();
             let targets = targets.iter().map(|(name, host)| {
                 let host = format!("h{host}.example").parse().unwrap();
-                let target = Target::new(format!("c{name}"), host, 443, crate::model::Protocol::Https);
-                let expectation = Err("not asked yet".to_owned());
+                let target = Target::new(format!("c{name}"), host, 443, Protocol::Https);
+                let expectation = Err(Arc::new(FetchError::File(SourceError::Timeout)));
                 (target, Planned { key: "one".into(), expectation })
             });
             let targets: BTreeMap<Target, Planned> = targets.collect();
@@ -300,9 +303,9 @@ mod tests {
                     let failed = || watch.failures.iter().find(|failed| failed.name == *name);
                     kept.map(Ok).or_else(|| Some(Err(&*failed()?.error)))
                 });
-                let fetched = |kept: Result<&Kept, &str>| match kept {
+                let fetched = |kept: Result<&Kept, &FetchError>| match kept {
                     Ok(kept) => Ok(kept.fetched),
-                    Err(error) => Err(error.to_owned()),
+                    Err(error) => Err(error.to_string()),
                 };
                 let by_name = index.get(name, &watches).map(|named| (named.name, fetched(named.kept)));
                 prop_assert_eq!(by_name, first.map(|kept| (&**name, fetched(kept))));

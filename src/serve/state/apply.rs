@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Entry;
 use crate::model::{Target, Vantage};
+use crate::source::FetchError;
 
 use super::super::expectations::{Kept, Watch, key};
 use super::super::plan::{Planning, plan_all};
@@ -237,7 +238,7 @@ pub(in crate::serve) fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
 }
 
 /// Returns true if the expected certificate has changed.
-fn differ(before: &Result<Kept, String>, now: &Result<Kept, String>) -> bool {
+fn differ(before: &Result<Kept, Arc<FetchError>>, now: &Result<Kept, Arc<FetchError>>) -> bool {
     match (before, now) {
         (Ok(before), Ok(now)) => before.loaded.expected != now.loaded.expected,
         (Err(_), Err(_)) => false,

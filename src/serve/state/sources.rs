@@ -105,7 +105,7 @@ impl State {
             && std::iter::zip(&before, &watch.kept).all(|(old, new)| Arc::ptr_eq(old, &new.loaded));
         let mut lines: Vec<LogLine> = news.errors.iter().map(LogLine::warning).collect();
         if was_up == Some(false) && watch.up == Some(true) {
-            let source = watch.source().unwrap_or(key.to_string());
+            let source = watch.source().unwrap_or_else(|| key.to_string());
             lines.push(LogLine::info(format_args!(
                 "{source}: the source answers again"
             )));

@@ -64,7 +64,7 @@ fn known_leaves_are_read_as_they_were_kept() {
 fn known_leaves_go_with_the_history_of_their_host() {
     let folder = folder();
     let store = open(&folder);
-    let judged = super::history::saw(0, true, true);
+    let judged = history::saw(0, true, true);
     store.note(&[judged], NOW).unwrap();
     store
         .keep_leaves(&place("a.example"), &[known(1, Some(0)), known(0, None)])
@@ -84,12 +84,8 @@ fn known_leaves_go_with_the_history_of_their_host() {
 fn known_leaf_outlives_the_span_that_had_it() {
     let folder = folder();
     let store = open(&folder);
-    store
-        .note(&[super::history::saw(0, true, true)], NOW)
-        .unwrap();
-    store
-        .note(&[super::history::saw(6, true, true)], at(2))
-        .unwrap();
+    store.note(&[history::saw(0, true, true)], NOW).unwrap();
+    store.note(&[history::saw(6, true, true)], at(2)).unwrap();
     let leaves = [known(6, Some(1)), known(0, None)];
     store.keep_leaves(&place("a.example"), &leaves).unwrap();
     assert_eq!(store.prune(at(1)).unwrap(), 1);

@@ -75,14 +75,10 @@ fn history_of_schema_2_is_read_and_its_leaf_completed() {
     let store = open(&folder);
     assert!(store.known_leaves().unwrap().is_empty());
     // The old row has no names, so the new certificate is not compared with it.
-    store
-        .note(&[super::history::saw(6, true, true)], at(1))
-        .unwrap();
+    store.note(&[history::saw(6, true, true)], at(1)).unwrap();
     assert_eq!(changes(&store), [None, None]);
     // Another probe of the old certificate completes its row.
-    store
-        .note(&[super::history::saw(0, true, true)], at(2))
-        .unwrap();
+    store.note(&[history::saw(0, true, true)], at(2)).unwrap();
     assert_eq!(
         changes(&store),
         [None, Some(Replacement::Renewal), Some(Replacement::Renewal)]
@@ -96,15 +92,11 @@ fn leaf_of_schema_2_is_completed_by_a_probe_without_a_change() {
     old.execute_batch(SCHEMA_2).unwrap();
     drop(old);
     let store = open(&folder);
-    store
-        .note(&[super::history::saw(0, true, true)], NOW)
-        .unwrap();
+    store.note(&[history::saw(0, true, true)], NOW).unwrap();
     raw(&folder)
         .execute_batch("UPDATE leaves SET key = NULL, names = NULL, issuer_organization = NULL")
         .unwrap();
-    store
-        .note(&[super::history::saw(0, true, true)], at(1))
-        .unwrap();
+    store.note(&[history::saw(0, true, true)], at(1)).unwrap();
     let keys: i64 = raw(&folder)
         .query_one(
             "SELECT count(*) FROM leaves WHERE key IS NOT NULL",

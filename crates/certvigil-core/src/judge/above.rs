@@ -215,7 +215,9 @@ pub(super) fn chain_findings(
             ));
         }
     }
-    let anchor = longest.or(found.best()).and_then(path::Path::anchor);
+    let anchor = longest
+        .or_else(|| found.best())
+        .and_then(path::Path::anchor);
     if let Some(root) = anchor.and_then(|a| a.certificate()) {
         findings.extend(expiry::of_authority(
             root,

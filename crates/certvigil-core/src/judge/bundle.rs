@@ -113,5 +113,5 @@ fn open_end<'a>(
             .and_then(|f: &Facts| f.issuer_url.as_ref())
             .is_some()
     };
-    open.iter().find(has_url).or(open.first()).copied()
+    open.iter().find(has_url).or_else(|| open.first()).copied()
 }

@@ -59,7 +59,7 @@ pub fn served_path(served: &Served, trust: &TrustStore) -> ServedPath {
     let pool: Vec<&Certificate> = all().filter(|c| seen.insert(c.sha256())).collect();
     let reached = reach(&pool, &links);
     let anchored = reached.iter().position(|step| links.is_anchored(step.at));
-    let end = anchored.unwrap_or(reached.len().saturating_sub(1));
+    let end = anchored.unwrap_or_else(|| reached.len().saturating_sub(1));
     let way = way_to(&reached, end);
 
     let place_of = |wanted: &Certificate| 1 + all().position(|c| c == wanted).unwrap_or_default();

@@ -22,7 +22,7 @@ use super::{Request, cleartext, hello_size, key_proof, p521};
 /// The cryptographic library does not support TLS 1.2 and 1.3.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("TLS cannot be set up: {0}")]
-pub struct SetupError(rustls::Error);
+pub struct SetupError(Error);
 
 /// State that all handshakes share, for each kind of key that may be requested.
 pub(super) struct Configs {

@@ -112,6 +112,8 @@ fn inode(_: &Metadata) -> (u64, i64, i64) {
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     /// Test file with its value.
@@ -135,12 +137,12 @@ mod tests {
             self.folder.path().join("file")
         }
 
-        fn get(&self) -> Result<String, String> {
+        fn get(&self) -> Result<String, ErrorKind> {
             let read = || {
                 self.reads.set(self.reads.get() + 1);
-                let text = fs::read_to_string(self.file()).map_err(|_| "absent".to_owned())?;
+                let text = fs::read_to_string(self.file()).map_err(|e| e.kind())?;
                 match text.as_str() {
-                    "" => Err("empty".to_owned()),
+                    "" => Err(ErrorKind::UnexpectedEof),
                     _ => Ok(text),
                 }
             };
@@ -170,7 +172,7 @@ mod tests {
     #[test]
     fn absent_or_empty_file_keeps_its_last_value() {
         let bench = Bench::new();
-        assert_eq!(bench.get(), Err("absent".to_owned()));
+        assert_eq!(bench.get(), Err(ErrorKind::NotFound));
         fs::write(bench.file(), "one").unwrap();
         assert_eq!(bench.get().as_deref(), Ok("one"));
         // Rewritten in place: first empty, then with its content.
@@ -186,8 +188,8 @@ mod tests {
     fn value_without_a_file_is_read_once() {
         let value = Reread::new(None);
         for _ in 0..2 {
-            assert_eq!(*value.get(|| Ok::<_, String>(1)).unwrap(), 1);
+            assert_eq!(*value.get(|| Ok::<_, ErrorKind>(1)).unwrap(), 1);
         }
-        assert_eq!(*value.get(|| Ok::<_, String>(2)).unwrap(), 1);
+        assert_eq!(*value.get(|| Ok::<_, ErrorKind>(2)).unwrap(), 1);
     }
 }

@@ -44,7 +44,7 @@ pub struct SandboxAuthority {
 
 /// Keys and certificates of the authorities in PEM, for storage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StoredAuthority {
+pub(super) struct StoredAuthority {
     /// Certificate and key of each authority, the root first.
     chain: Vec<(String, String)>,
     /// Key that signs temporary certificates.
@@ -77,7 +77,7 @@ impl SandboxAuthority {
     ///
     /// # Errors
     /// If a key or a certificate cannot be read.
-    pub fn restored(stored: &StoredAuthority, origin: String) -> Result<Self, IssuingError> {
+    pub(super) fn restored(stored: &StoredAuthority, origin: String) -> Result<Self, IssuingError> {
         let wrong = |why: &str| IssuingError(why.to_owned());
         let mut chain = Vec::new();
         for ((certificate, key), name) in stored.chain.iter().zip(CHAIN_NAMES) {
@@ -98,7 +98,7 @@ impl SandboxAuthority {
     }
 
     /// Returns the keys and certificates for storage.
-    pub fn stored(&self) -> StoredAuthority {
+    pub(super) fn stored(&self) -> StoredAuthority {
         let pem = |authority: &Authority| {
             let certificate = authority.certificate.to_pem();
             (certificate, authority.key().to_pem())

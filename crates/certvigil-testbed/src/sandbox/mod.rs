@@ -31,11 +31,11 @@ use crate::AccountCertificate;
 use crate::instance::Instance;
 use crate::judge::Judged;
 use account::{Account, ApiError, Context, Delivery, IssuingError, Policy};
-use store::{Store, StoreError};
+use store::Store;
 
 pub use authority::SandboxAuthority;
-pub use scenario::{Scenario as AccountScenario, ScenarioError};
-pub use store::FILE_NAME;
+pub use scenario::{ImportError, Scenario as AccountScenario, ScenarioError};
+pub use store::{FILE_NAME, StoreError};
 
 /// Path prefix of the API's requests.
 pub const BASE_PATH: &str = "/api/v2";

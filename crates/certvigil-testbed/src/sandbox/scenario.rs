@@ -122,7 +122,7 @@ impl Scenario {
     /// # Errors
     /// All errors in the text, each with its line and key.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigErrors> {
-        let folder = file.parent().unwrap_or(Path::new(""));
+        let folder = file.parent().unwrap_or_else(|| Path::new(""));
         with_root(text, file, |root, problems| {
             let mut fields = root.fields(problems);
             let list = fields.take("certificates").map(|item| item.list(problems));

@@ -370,7 +370,7 @@ impl Truth {
     }
 
     /// Checks that a known fault is not logged as initial after an outage.
-    pub(super) fn on_log(&mut self, line: &LogLine, seed: u64) {
+    pub(super) fn on_log(&self, line: &LogLine, seed: u64) {
         if !line.text.contains("initial=true") {
             return;
         }
@@ -412,7 +412,7 @@ impl World {
                 let is_running = running
                     .clone()
                     .any(|(v, t, _)| v.is_local() && t.contains(&target));
-                truth.tracked.entry(target).or_insert(Tracked {
+                truth.tracked.entry(target).or_insert_with(|| Tracked {
                     since: now,
                     interval,
                     changed: now,

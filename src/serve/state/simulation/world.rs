@@ -10,6 +10,7 @@ use crate::instance::{Expectation, Expected, SourceKind};
 use crate::judge::{Flags, Verdict};
 use crate::model::{Hostname, KeyType, KeyTypes, Timings};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported};
+use crate::source::{FetchError, SourceError};
 use crate::tlsa::DaneCheck;
 
 use super::checks::Truth;
@@ -292,7 +293,7 @@ impl World {
                 name,
                 hostnames,
                 found: Vec::new(),
-                error: "away".into(),
+                error: Arc::new(FetchError::File(SourceError::Timeout)),
                 may_pass: true,
                 is_gone: false,
             }),
@@ -313,7 +314,7 @@ impl World {
         id: ProbeId,
         vantage: Vantage,
         targets: Vec<Arc<Target>>,
-        known: &[std::net::IpAddr],
+        known: &[IpAddr],
     ) {
         let interval = self.settings.interval;
         let peer = self.vantages.get(&vantage).copied();
@@ -547,10 +548,10 @@ fn entry(number: usize, kind: Kind, rng: &mut Rng, hosts: &mut BTreeMap<Hostname
     entry
 }
 
-fn last_byte(ip: &std::net::IpAddr) -> u8 {
+fn last_byte(ip: &IpAddr) -> u8 {
     match ip {
-        std::net::IpAddr::V4(ip) => ip.octets()[3],
-        std::net::IpAddr::V6(_) => unreachable!(),
+        IpAddr::V4(ip) => ip.octets()[3],
+        IpAddr::V6(_) => unreachable!(),
     }
 }
 

@@ -305,7 +305,7 @@ fn read_pem(text: &[u8], opening: &Opening<'_>) -> Result<Vec<Vec<u8>>, FileErro
                 found.extend(read_pkcs7(&block.decode()?, Some(block.line))?);
             }
             "PKCS12" => found.extend(read_der(&block.decode()?, opening)?),
-            _ => others = others.or(Some(Foreign::of_block(block))),
+            _ => others = others.or_else(|| Some(Foreign::of_block(block))),
         }
         if found.len() > MAX_FILE_CERTIFICATES {
             return Err(FileError::TooMany);

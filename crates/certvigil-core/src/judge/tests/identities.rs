@@ -338,7 +338,7 @@ fn an_older_certificate_for_the_same_names_is_a_previous_instance() {
     }
     // Another accepted certificate may be the newer one as well; a temporary one may not.
     let old = at(&pki.mid, &[HOST], older);
-    let case = pki.right.serving([old.clone(), pki.mid.cert()]);
+    let case = pki.right.serving([old, pki.mid.cert()]);
     let stranger = at(&elsewhere, &["other.example.com"], days(1, 90));
     let pair = accepting(&instance(&stranger, &[]), &[&instance(&pki.leaf(), &[])]);
     assert_eq!(case.expecting(expect(pair)).codes()[0], "previous_instance");

@@ -55,7 +55,7 @@ fn root(name: &str) -> Authority {
 }
 
 impl Authority {
-    fn below(&self, name: &str) -> Authority {
+    fn below(&self, name: &str) -> Self {
         self.intermediate(name, long()).unwrap()
     }
 
@@ -397,9 +397,7 @@ fn no_fault_hides_another() {
         .below("Nobody's Intermediate")
         .leaf("other.example", days(100, -1))
         .certificate;
-    let case = pki
-        .right
-        .serving([wrong.clone(), pki.root.cert(), pki.root.cert()]);
+    let case = pki.right.serving([wrong, pki.root.cert(), pki.root.cert()]);
     assert_eq!(
         case.codes(),
         [

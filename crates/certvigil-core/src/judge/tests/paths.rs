@@ -513,7 +513,7 @@ fn unneeded_expired_certificate_is_a_warning() {
         &Issuer::from_params(&ancient.params, &ancient.key),
     );
     let cross = Certificate::from_der(signed.unwrap().der().to_vec());
-    let served = [leaf.certificate.clone(), mid.certificate.clone(), cross];
+    let served = [leaf.certificate, mid.certificate, cross];
     let case = trusting(&[&root], &served);
     assert!(is_trusted(&case));
     assert_eq!(case.judged().severity(), Severity::Warning);
@@ -599,7 +599,7 @@ proptest! {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             rest.swap(at, (random >> 33) as usize % (at + 1));
         }
-        let served: Vec<_> = std::iter::once(leaf.certificate.clone()).chain(rest).collect();
+        let served: Vec<_> = std::iter::once(leaf.certificate).chain(rest).collect();
         let case = trusting(&[&root], &served);
         prop_assert!(is_trusted(&case), "{:?}", case.judged().findings);
     }

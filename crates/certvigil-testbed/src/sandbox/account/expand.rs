@@ -24,7 +24,7 @@ pub(super) enum Object {
 /// Attributes that a request asks for in addition to the default ones, as a tree of their dotted
 /// names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Expand(BTreeMap<String, Expand>);
+pub struct Expand(BTreeMap<String, Self>);
 
 impl Expand {
     /// Creates the tree of all `expand` parameters of a request.
@@ -54,7 +54,7 @@ impl Expand {
     }
 
     /// Returns the part of the tree below an attribute, if it is expanded.
-    pub fn get(&self, name: &str) -> Option<&Expand> {
+    pub fn get(&self, name: &str) -> Option<&Self> {
         self.0.get(name)
     }
 

@@ -26,6 +26,7 @@ pub use error::{ApiError, CsrError};
 pub use expand::Expand;
 pub use request::{Call, Method, Parsed, Request, Which, parse};
 pub use seed::NewInstance;
+pub use update::Change;
 pub use view::test_row;
 
 /// Maximum certificate objects of an account.

@@ -79,11 +79,13 @@ impl Change {
 
     /// Returns the verification of the common name after the change.
     fn approval(&self, before: Option<&Approval>) -> Result<Approval, ApiError> {
-        let method = self.method.or(before.map(|approval| match approval {
-            Approval::Email(_) => MethodName::Email,
-            Approval::Http => MethodName::Http,
-            Approval::Dns => MethodName::Dns,
-        }));
+        let method = self.method.or_else(|| {
+            before.map(|approval| match approval {
+                Approval::Email(_) => MethodName::Email,
+                Approval::Http => MethodName::Http,
+                Approval::Dns => MethodName::Dns,
+            })
+        });
         match method {
             None => Err(ApiError::MissingParam("approval_method")),
             // SSLMate's own client sends the old address with a new method, so that it is ignored.
@@ -140,15 +142,20 @@ impl Account {
             csr,
             pubkey_hash,
             approval: change.approval(known.map(|k| &k.approval))?,
-            kind: change.kind.or(known.map(|k| k.kind)).unwrap_or(Kind::Dv),
+            kind: change
+                .kind
+                .or_else(|| known.map(|k| k.kind))
+                .unwrap_or(Kind::Dv),
             sans: match &change.sans {
                 Some(sans) => sans.clone(),
                 None => known.and_then(|k| k.sans.clone()),
             },
             auto_renew: change
                 .auto_renew
-                .unwrap_or(known.is_some_and(|k| k.auto_renew)),
-            muted: change.muted.unwrap_or(known.is_some_and(|k| k.muted)),
+                .unwrap_or_else(|| known.is_some_and(|k| k.auto_renew)),
+            muted: change
+                .muted
+                .unwrap_or_else(|| known.is_some_and(|k| k.muted)),
             tags: change.tags(known.map(|k| k.tags.clone()).unwrap_or_default())?,
             token: match known {
                 Some(known) => known.token.clone(),

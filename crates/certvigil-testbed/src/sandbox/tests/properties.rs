@@ -310,7 +310,10 @@ impl Model {
                 }
                 if !certificate.is_temporary {
                     let known = self.issued.entry(instance.id);
-                    assert_eq!(known.or_insert(certificate.crt.clone()), &certificate.crt);
+                    assert_eq!(
+                        known.or_insert_with(|| certificate.crt.clone()),
+                        &certificate.crt
+                    );
                 }
             }
         }

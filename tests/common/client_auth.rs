@@ -1,0 +1,109 @@
+//! Servers that ask for a client certificate.
+
+use crate::fixture::check::Check;
+use crate::fixture::pki::{Leaf, Pki};
+use crate::fixture::process::wait_until;
+use crate::fixture::tls::config;
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use std::sync::{Arc, Mutex};
+
+/// A verifier that accepts any client that has the key of its certificate, whatever the certificate
+/// is for.
+#[derive(Debug, Default)]
+pub(crate) struct Guard {
+    proved: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Guard {
+    /// Asserts that a check is ok without and with a client certificate, and that the client proved
+    /// possession of its key.
+    pub(crate) fn assert_accepts_clients(&self, pki: &Pki, check: impl Fn() -> Check) {
+        let client = pki.leaf(&["client.example.com"]);
+        check().row().assert_right(&[]);
+        let chain = pki.full_chain(&client);
+        let row = check().arg("--client-cert").arg(&chain).arg("--client-key");
+        row.arg(&client.key).row().assert_right(&[]);
+        self.assert_saw(&client);
+    }
+
+    /// Asserts that this client proved possession of its key, and no other did.
+    pub(crate) fn assert_saw(&self, client: &Leaf) {
+        let proved = wait_until("the server has seen the proof", || {
+            let proved = self.proved.lock().unwrap().clone();
+            (!proved.is_empty()).then_some(proved)
+        });
+        assert_eq!(proved, [client.certificate.der().to_vec()]);
+    }
+
+    pub(crate) fn note(
+        &self,
+        certificate: &CertificateDer<'_>,
+        checked: Result<HandshakeSignatureValid, Error>,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let valid = checked?;
+        self.proved.lock().unwrap().push(certificate.to_vec());
+        Ok(valid)
+    }
+}
+
+impl ClientCertVerifier for Guard {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        let checked = verify_tls12_signature(message, certificate, signed, &algorithms);
+        self.note(certificate, checked)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = provider().signature_verification_algorithms;
+        let checked = verify_tls13_signature(message, certificate, signed, &algorithms);
+        self.note(certificate, checked)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        provider()
+            .signature_verification_algorithms
+            .supported_schemes()
+    }
+}
+
+/// Settings of a server that asks for a client certificate.
+pub(crate) fn asking(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> Arc<ServerConfig> {
+    let builder = ServerConfig::builder_with_provider(provider().into());
+    let config = builder
+        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .unwrap()
+        .with_client_cert_verifier(guard)
+        .with_cert_resolver(config(pki, leaf).cert_resolver.clone());
+    config.into()
+}
+
+pub(crate) fn provider() -> CryptoProvider {
+    rustls::crypto::aws_lc_rs::default_provider()
+}

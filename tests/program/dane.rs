@@ -1,0 +1,346 @@
+//! TLSA records: queried from name servers that respond correctly and incorrectly, and compared
+//! with servers.
+
+use crate::common::tlsa::{Bench, Zone, tlsa};
+use crate::fixture::check::{Check, Row};
+use crate::fixture::dns::{
+    A, CNAME, DnsQuery, DnsResponse, NameServer, REFUSED, SERVFAIL, TLSA, wire_name,
+};
+use crate::fixture::exporter::Exporter;
+use crate::fixture::pki::{HOST, Leaf};
+use serde_json::{Value, json};
+use std::slice::from_ref;
+
+/// Maximum TLSA records of one endpoint that are judged.
+const MAX_RECORDS: u8 = 64;
+
+/// The data of a `3 1 1` record for a leaf.
+fn for_key(leaf: &Leaf) -> Vec<u8> {
+    tlsa(
+        [3, 1, 1],
+        &leaf.certificate.public_key_hash().unwrap().to_string(),
+    )
+}
+
+fn told<'a>(row: &'a Row, key: &str) -> &'a str {
+    row.finding("tlsa_mismatch")[key].as_str().unwrap()
+}
+
+#[test]
+fn matching_tlsa_record_is_shown_without_findings() {
+    let bench = Bench::new();
+    let name_server = bench.zone(&[for_key(&bench.leaf)]).serve();
+    let row = bench.check(name_server.address).row();
+    row.assert_right(&[]);
+    let key = bench.leaf.certificate.public_key_hash().unwrap();
+    let record = json!({"usage": 3, "selector": 1, "matching_type": 1, "data": key.to_string()});
+    assert_eq!(
+        row.0["dane"],
+        json!({"records": [record], "matched": true, "authenticated": true})
+    );
+    let owner = bench.owner(HOST);
+    let asked = name_server.asked().into_iter();
+    let asked: Vec<DnsQuery> = asked.filter(|a| a.kind == TLSA).collect();
+    assert_eq!(asked.len(), 1, "{asked:?}");
+    assert!(asked[0].dnssec_ok && asked[0].name == owner, "{asked:?}");
+}
+
+#[test]
+fn outdated_tlsa_record_is_critical() {
+    let bench = Bench::new();
+    let row = bench.row(bench.zone(&[for_key(&bench.other)]));
+    row.assert_right(&["tlsa_mismatch"]);
+    assert_eq!(row.text("/severity"), "critical");
+    assert_eq!(row.0["dane"]["matched"], false);
+    let key = bench.leaf.certificate.public_key_hash().unwrap();
+    let line = format!("`{}. IN TLSA 3 1 1 {key}`", bench.owner(HOST));
+    assert!(told(&row, "hint").contains(&line), "{row:?}");
+
+    // DNSSEC does not authenticate the records: a warning. The exit code matches, as the bench
+    // checks.
+    let owner = bench.owner(HOST);
+    let zone = bench.zone(&[for_key(&bench.other)]);
+    let row = bench.row(zone.but(&owner, TLSA, |said| said.authenticated = false));
+    row.assert_right(&["tlsa_mismatch"]);
+    assert_eq!(row.text("/severity"), "warning");
+    assert_eq!(row.0["dane"]["authenticated"], false);
+    assert!(told(&row, "message").contains("DNSSEC"), "{row:?}");
+
+    // The records match a leaf that the server does not have.
+    let server = bench.zone(&[for_key(&bench.other)]).serve();
+    let row = bench
+        .check_at(server.address, bench.server.port())
+        .expect(&bench.pki.full_chain(&bench.other))
+        .row();
+    assert!(told(&row, "hint").starts_with("install"), "{row:?}");
+}
+
+#[test]
+fn absent_or_unrequested_tlsa_records_cause_no_finding() {
+    let bench = Bench::new();
+    let row = bench.row(bench.zone(&[]));
+    row.assert_right(&[]);
+    assert_eq!(
+        row.0["dane"],
+        json!({"records": [], "matched": null, "authenticated": false})
+    );
+    // A name that does not exist counts as a name without records.
+    let owner = bench.owner(HOST);
+    let row = bench.row(bench.zone(&[]).but(&owner, TLSA, |said| said.code = 3));
+    row.assert_right(&[]);
+    assert_eq!(row.0["dane"]["records"], json!([]));
+
+    let name_server = bench.zone(&[for_key(&bench.other)]).serve();
+    let row = Check::new(&bench.pki)
+        .expect(&bench.pki.full_chain(&bench.leaf))
+        .arg(format!("{HOST}:{}", bench.server.port()))
+        .args(&["-4", "--dns", &name_server.address.to_string()])
+        .row();
+    row.assert_right(&[]);
+    assert_eq!(row.0["dane"], Value::Null);
+    assert!(name_server.asked().iter().all(|a| a.kind != TLSA));
+
+    // An IP address has no TLSA records.
+    let row = Check::new(&bench.pki)
+        .args(&[
+            "--fingerprint",
+            &bench.leaf.certificate.sha256().to_string(),
+        ])
+        .arg(format!("127.0.0.1:{}", bench.server.port()))
+        .args(&["--dns", &name_server.address.to_string(), "--dane"])
+        .row();
+    assert_eq!(row.outcome(), "conclusive");
+    assert_eq!(row.0["dane"], Value::Null);
+}
+
+#[test]
+fn tlsa_records_of_an_authenticated_alias_target_come_first() {
+    let bench = Bench::new();
+    let (middle, host) = ("alias.example.net", "host.example.net");
+    let (own, canonical) = (bench.owner(HOST), bench.owner(host));
+    let zone = |own_records: &[Vec<u8>], canonical_records: &[Vec<u8>]| {
+        let zone = bench
+            .zone(own_records)
+            .add(HOST, CNAME, &wire_name(middle))
+            .add(middle, CNAME, &wire_name(host));
+        canonical_records
+            .iter()
+            .fold(zone, |zone, data| zone.add(&canonical, TLSA, data))
+    };
+    let (right, wrong) = (for_key(&bench.leaf), for_key(&bench.other));
+    let matched = |zone: Zone| bench.row(zone).0["dane"]["matched"].clone();
+    assert_eq!(matched(zone(from_ref(&wrong), from_ref(&right))), true);
+    assert_eq!(matched(zone(from_ref(&right), from_ref(&wrong))), false);
+    assert_eq!(matched(zone(from_ref(&right), &[])), true);
+    let forged = |zone: Zone, at| zone.but(at, CNAME, |said| said.authenticated = false);
+    for at in [HOST, middle] {
+        let both = zone(from_ref(&right), from_ref(&wrong));
+        assert_eq!(matched(forged(both, at)), true, "{at}");
+    }
+    // An alias loop has no target: the records are those of the name itself.
+    let circle = bench
+        .zone(from_ref(&right))
+        .add(HOST, CNAME, &wire_name(middle))
+        .add(middle, CNAME, &wire_name(HOST));
+    assert_eq!(matched(circle), true);
+
+    // The records may be behind an alias, as hosters do.
+    let elsewhere = bench.zone(&[]).but(&own, TLSA, |said| {
+        let target = "tlsa.hoster.example";
+        said.authenticated = true;
+        said.records = vec![
+            (own.clone(), CNAME, wire_name(target)),
+            (target.into(), TLSA, right.clone()),
+            ("stranger.example".into(), TLSA, wrong.clone()),
+        ];
+    });
+    let row = bench.row(elsewhere);
+    row.assert_right(&[]);
+    assert_eq!(row.0["dane"]["records"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn unusable_tlsa_records_are_ignored_beside_a_usable_one() {
+    let bench = Bench::new();
+    let odd = [
+        tlsa([3, 1, 1], "abcd"),
+        tlsa([3, 1, 1], ""),
+        tlsa([3, 1, 9], &"ab".repeat(32)),
+        tlsa([3, 7, 1], &"ab".repeat(32)),
+        tlsa([200, 1, 1], &"ab".repeat(32)),
+    ];
+    let mut with_right = odd.to_vec();
+    with_right.push(for_key(&bench.leaf));
+    bench.row(bench.zone(&with_right)).assert_right(&[]);
+    let row = bench.row(bench.zone(&odd));
+    row.assert_right(&["tlsa_mismatch"]);
+    assert_eq!(row.text("/severity"), "warning");
+    assert_eq!(row.0["dane"]["matched"], Value::Null);
+    assert_eq!(
+        row.0["dane"]["records"].as_array().unwrap().len(),
+        odd.len()
+    );
+}
+
+#[test]
+fn truncated_tlsa_response_is_fetched_over_tcp_up_to_a_maximum() {
+    let bench = Bench::new();
+    let owner = bench.owner(HOST);
+    let strangers = |count: u8| (0..count).map(|n| tlsa([3, 1, 1], &format!("{n:02x}").repeat(32)));
+    let mut records: Vec<Vec<u8>> = strangers(MAX_RECORDS - 1).collect();
+    records.push(for_key(&bench.leaf));
+    let zone = bench.zone(&records);
+    let server = zone.but(&owner, TLSA, |said| said.truncated = true).serve();
+    let row = bench.check(server.address).row();
+    row.assert_right(&[]);
+    assert_eq!(
+        row.0["dane"]["records"].as_array().unwrap().len(),
+        records.len()
+    );
+    let mut asked = server.asked().into_iter();
+    assert!(asked.any(|a| a.kind == TLSA && a.over_tcp));
+
+    let zone = bench.zone(&strangers(100).collect::<Vec<_>>());
+    let server = zone.but(&owner, TLSA, |said| said.truncated = true).serve();
+    let rows = bench.check(server.address).rows();
+    let [unknown, looked] = rows.as_slice() else {
+        panic!("{rows:?}")
+    };
+    assert_eq!(unknown.outcome(), "internal");
+    assert!(
+        unknown.text("/error").contains("100 TLSA records"),
+        "{unknown:?}"
+    );
+    looked.assert_right(&[]);
+    assert_eq!(looked.0["dane"], Value::Null);
+}
+
+#[test]
+fn failed_tlsa_lookup_is_reported_beside_the_probe_result() {
+    let bench = Bench::new();
+    let owner = bench.owner(HOST);
+    let fails = |zone: Zone, name: &str, kind| zone.but(name, kind, |said| said.code = SERVFAIL);
+    let right = bench.zone(&[for_key(&bench.leaf)]);
+    let silent = Zone {
+        silent: vec![TLSA],
+        ..right.clone()
+    };
+    let cut_off = bench.zone(&[vec![3, 1]]);
+    for (zone, kind, word) in [
+        (
+            fails(right.clone(), &owner, TLSA),
+            "dns_servfail",
+            "DNSSEC signatures",
+        ),
+        (
+            fails(right.clone(), HOST, CNAME),
+            "dns_servfail",
+            "DNSSEC signatures",
+        ),
+        (silent, "dns_timeout", "TLSA"),
+        (cut_off, "dns_servfail", "TLSA"),
+    ] {
+        let server = zone.serve();
+        let rows = bench
+            .check(server.address)
+            .args(&["--timeout", "4s"])
+            .rows();
+        let [unknown, looked] = rows.as_slice() else {
+            panic!("{rows:?}")
+        };
+        assert_eq!((unknown.ip(), unknown.outcome()), ("", kind));
+        assert_eq!(unknown.text("/severity"), "unknown");
+        assert!(unknown.text("/error").contains(word), "{unknown:?}");
+        looked.assert_right(&[]);
+        assert_eq!(looked.0["dane"], Value::Null);
+    }
+    // If the address lookup fails too, one row reports both.
+    let zone = fails(fails(right, &owner, TLSA), HOST, A);
+    let row = bench.row(zone);
+    assert!(row.text("/error").contains("the A records"), "{row:?}");
+    // If one name server fails, another is queried.
+    let good = bench.zone(&[for_key(&bench.leaf)]).serve();
+    for code in [SERVFAIL, REFUSED] {
+        let broken = NameServer::start(move |_| {
+            Some(DnsResponse {
+                code,
+                ..DnsResponse::default()
+            })
+        });
+        let row = bench
+            .check(broken.address)
+            .args(&["--dns", &good.address.to_string(), "--resolve"])
+            .arg(format!("{HOST}:{}:127.0.0.1", bench.server.port()))
+            .row();
+        row.assert_right(&[]);
+        assert_eq!(row.0["dane"]["matched"], true, "{code}");
+    }
+}
+
+#[test]
+fn usage_2_authority_must_be_served() {
+    let bench = Bench::new();
+    let sha256 = |c: &certvigil::certificate::Certificate| c.sha256().to_string();
+    let of_mid = tlsa([2, 0, 1], &sha256(&bench.pki.intermediate.certificate));
+    bench.row(bench.zone(&[of_mid])).assert_right(&[]);
+
+    // The server does not send the root, although its file has it.
+    let of_root = tlsa([2, 0, 1], &sha256(&bench.pki.root.certificate));
+    let chain = bench.pki.chain(&[
+        &bench.leaf.certificate,
+        &bench.pki.intermediate.certificate,
+        &bench.pki.root.certificate,
+    ]);
+    let server = bench.zone(&[of_root]).serve();
+    let row = bench
+        .check_at(server.address, bench.server.port())
+        .expect(&chain)
+        .row();
+    row.assert_right(&["tlsa_mismatch"]);
+    assert!(told(&row, "message").contains("Test Root"), "{row:?}");
+    assert!(told(&row, "hint").contains("append"), "{row:?}");
+}
+
+#[test]
+fn serve_checks_tlsa_records_if_configured() {
+    let bench = Bench::new();
+    let dns = bench.zone(&[for_key(&bench.other)]).serve();
+    let port = bench.server.port();
+    let config = |defaults: &str, entry: &str| {
+        format!(
+            "trust: {{system: false, ca_files: [{}]}}\ndns: [\"{}\"]\ndefaults: {{interval: 1h{defaults}}}\n\
+             certificates:\n  - {{pem: {}, hostnames: [{HOST}], port: {port}{entry}}}\n",
+            bench.pki.path("root.pem").display(),
+            dns.address,
+            bench.pki.full_chain(&bench.leaf).display(),
+        )
+    };
+    let mismatch = [r#"code="tlsa_mismatch""#, r#"severity="critical""#];
+    for (defaults, entry, is_reported) in [
+        (", dane: true", "", true),
+        ("", ", dane: true", true),
+        (", dane: true", ", dane: false", false),
+        ("", "", false),
+    ] {
+        let exporter = Exporter::start(&config(defaults, entry), &[], |_| {});
+        let metrics = exporter.wait_for_metrics("the look", |metrics| {
+            !metrics
+                .samples("certvigil_endpoint_correct", &[])
+                .is_empty()
+        });
+        let expected = is_reported.then_some(1.0);
+        let finding = "certvigil_endpoint_finding";
+        assert_eq!(
+            metrics.sample(finding, &mismatch),
+            expected,
+            "{defaults}{entry}"
+        );
+        let probe = exporter.get(&format!("/probe?target={HOST}:{port}"));
+        assert_eq!(
+            probe.sample(finding, &mismatch),
+            expected,
+            "{}",
+            probe.text()
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! Special cases of reaching a server: client certificates, ALPN and source addresses.
+
+use crate::common::client_auth::{Guard, asking};
+use crate::fixture::check::Check;
+use crate::fixture::pki::{HOST, Pki};
+use crate::fixture::tls::{Server, complete_handshake, config};
+use crate::support::certvigil;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, Mutex};
+
+#[test]
+fn client_certificate_is_sent_if_requested() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let guard = Arc::new(Guard::default());
+    let server = Server::tls("127.0.0.1", asking(&pki, &leaf, guard.clone()));
+    guard.assert_accepts_clients(&pki, || {
+        Check::of(&pki, &leaf, &["127.0.0.1"], server.port())
+    });
+}
+
+#[test]
+fn unusable_client_certificate_error_states_the_reason() {
+    let pki = Pki::new();
+    let (one, other) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let chain = pki.full_chain(&one);
+    for file in [&one.key, &other.key, &chain] {
+        // A key that every user can read would be a warning too.
+        fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let told = |certificate: &std::path::Path, key: &std::path::Path| {
+        let certificate = certificate.to_str().unwrap();
+        let key = key.to_str().unwrap();
+        let run = certvigil([
+            "check",
+            "--client-cert",
+            certificate,
+            "--client-key",
+            key,
+            HOST,
+        ]);
+        assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+        assert_eq!(run.stderr.lines().count(), 1, "{}", run.stderr);
+        run.stderr
+    };
+    assert!(told(&chain, &other.key).contains("the key is not that of the certificate in"));
+    assert!(told(&one.key, &one.key).contains("the file has no certificate, only a private key"));
+    assert!(told(&chain, &chain).contains("it has no private key that can be read"));
+    assert!(told(&pki.path("absent"), &one.key).contains("it cannot be read"));
+    let alone = certvigil(["check", "--client-cert", chain.to_str().unwrap(), HOST]);
+    assert!(alone.stderr.contains("--client-key"), "{}", alone.stderr);
+}
+
+#[test]
+fn probe_uses_the_given_source_address() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let config = config(&pki, &leaf);
+    let peers = Arc::new(Mutex::new(Vec::new()));
+    let seen = peers.clone();
+    let server = Server::start("127.0.0.1", move |stream| {
+        seen.lock()
+            .unwrap()
+            .push(stream.peer_addr().unwrap().ip().to_string());
+        complete_handshake(stream, &config);
+    });
+    let check = || Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    let row = check().args(&["--source-address", "127.0.0.9", "--source-address", "::1"]);
+    row.row().assert_right(&[]);
+    assert_eq!(*peers.lock().unwrap(), ["127.0.0.9"]);
+    // This machine does not have the address.
+    let row = check().args(&["--source-address", "192.0.2.1"]).row();
+    assert_eq!(row.outcome(), "connect_unreachable");
+    let two = check().args(&[
+        "--source-address",
+        "127.0.0.9",
+        "--source-address",
+        "127.0.0.8",
+    ]);
+    assert!(
+        two.run()
+            .stderr
+            .contains("at most one IPv4 and one IPv6 address")
+    );
+}

@@ -1,0 +1,35 @@
+//! The repository: documentation, packages, dashboards and the layers of the code agree with each
+//! other and with the program.
+
+// Tests fail by panics and read clocks.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+use common::{canned, fixture, markdown, schema, support};
+
+mod architecture;
+mod comparison;
+mod config;
+mod dashboards;
+mod deploy;
+mod dist;
+mod docs;
+mod generated;
+mod instructions;
+mod layers;
+mod moving;
+mod package;
+mod pictures;
+mod prometheus;
+mod readme;
+mod rehearse;
+mod release;
+mod scale;

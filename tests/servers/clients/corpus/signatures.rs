@@ -1,0 +1,100 @@
+//! Signature algorithms at each position.
+
+use super::Corpus;
+use crate::clients::der;
+use crate::clients::keys::Kind;
+use crate::clients::spec::Hash::{Md5, Sha1, Sha224, Sha256, Sha384, Sha512};
+use crate::clients::spec::Scheme;
+
+const PLACES: [&str; 3] = ["leaf", "intermediate", "root"];
+
+pub(super) fn add(corpus: &mut Corpus) {
+    for label in PLACES {
+        let mut signed = |id: &str, kind: Kind, scheme: Scheme| {
+            corpus.add(format!("sig-{id}-{label}"), move |c| {
+                let issuer = c.get(label).issuer.clone();
+                c.at(&issuer).kind(kind);
+                c.at(label).scheme = Some(scheme);
+            });
+        };
+        let rsa = Kind::Rsa(2048);
+        for (id, hash) in [
+            ("md5", Md5),
+            ("sha1", Sha1),
+            ("sha224", Sha224),
+            ("sha256", Sha256),
+            ("sha384", Sha384),
+            ("sha512", Sha512),
+        ] {
+            signed(&format!("rsa-{id}"), rsa, Scheme::Rsa(hash));
+        }
+        for (id, hash) in [
+            ("sha1", Sha1),
+            ("sha256", Sha256),
+            ("sha384", Sha384),
+            ("sha512", Sha512),
+        ] {
+            signed(&format!("pss-{id}"), rsa, Scheme::Pss(hash));
+        }
+        for (id, hash) in [
+            ("sha1", Sha1),
+            ("sha224", Sha224),
+            ("sha384", Sha384),
+            ("sha512", Sha512),
+        ] {
+            signed(&format!("p256-{id}"), Kind::P256, Scheme::Ecdsa(hash));
+        }
+        signed("p384-sha256", Kind::P384, Scheme::Ecdsa(Sha256));
+        signed("p384-sha384", Kind::P384, Scheme::Ecdsa(Sha384));
+        signed("p384-sha512", Kind::P384, Scheme::Ecdsa(Sha512));
+        signed("p521-sha256", Kind::P521, Scheme::Ecdsa(Sha256));
+        signed("p521-sha512", Kind::P521, Scheme::Ecdsa(Sha512));
+        signed("pss-key", Kind::RsaPss, Scheme::Pss(Sha256));
+        signed("pss-key-bound", Kind::RsaPssSha256, Scheme::Pss(Sha256));
+        signed("ed25519", Kind::Ed25519, Scheme::Ed25519);
+        signed("ed448", Kind::Ed448, Scheme::Ed448);
+        signed("secp256k1", Kind::Curve("secp256k1"), Scheme::Ecdsa(Sha256));
+        signed(
+            "brainpool",
+            Kind::Curve("brainpoolP256r1"),
+            Scheme::Ecdsa(Sha256),
+        );
+        signed("dsa", Kind::Dsa, Scheme::Dsa(Sha256));
+        corpus.add(format!("sig-bad-{label}"), move |c| {
+            c.at(label).bad_signature = true
+        });
+        corpus.add(format!("sig-bad-rsa-{label}"), move |c| {
+            let issuer = c.get(label).issuer.clone();
+            c.at(&issuer).kind(rsa);
+            c.at(label).bad_signature = true;
+        });
+        corpus.add(format!("sig-inner-differs-{label}"), move |c| {
+            c.at(label).inner = Some(Scheme::Ecdsa(Sha384).identifier());
+        });
+        corpus.add(format!("sig-outer-differs-{label}"), move |c| {
+            c.at(label).outer = Some(Scheme::Ecdsa(Sha384).identifier());
+        });
+        corpus.add(format!("sig-unknown-algorithm-{label}"), move |c| {
+            let unknown = der::sequence(&[der::oid("1.3.6.1.4.1.55555.3")]);
+            c.at(label).inner = Some(unknown.clone());
+            c.at(label).outer = Some(unknown);
+        });
+        corpus.add(format!("sig-ecdsa-null-parameters-{label}"), move |c| {
+            let odd = der::sequence(&[der::oid("1.2.840.10045.4.3.2"), der::null()]);
+            c.at(label).inner = Some(odd.clone());
+            c.at(label).outer = Some(odd);
+        });
+        corpus.add(format!("sig-rsa-no-parameters-{label}"), move |c| {
+            let issuer = c.get(label).issuer.clone();
+            c.at(&issuer).kind(rsa);
+            let odd = der::sequence(&[der::oid("1.2.840.113549.1.1.11")]);
+            c.at(label).inner = Some(odd.clone());
+            c.at(label).outer = Some(odd);
+        });
+        corpus.add(format!("sig-rsa-parameters-inner-only-{label}"), move |c| {
+            let issuer = c.get(label).issuer.clone();
+            c.at(&issuer).kind(rsa);
+            c.at(label).outer = Some(der::sequence(&[der::oid("1.2.840.113549.1.1.11")]));
+        });
+    }
+}
