@@ -34,7 +34,7 @@ use account::account;
 use loaded::{failed, own_name, pinned, whole};
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
-use certvigil_probe::io::{BasicAuth, Http, on_own_thread, read_secret};
+use certvigil_probe::io::{BasicAuth, Http, on_own_thread, on_reader, read_secret};
 use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
@@ -316,7 +316,7 @@ impl Sources {
         }
     }
 
-    /// Reads the certificates of files on other threads, because a file system may not respond.
+    /// Reads the certificates of files.
     /// `list` returns the name of each certificate with its files.
     async fn load_files(
         self: &Arc<Self>,
@@ -324,7 +324,7 @@ impl Sources {
         list: impl FnOnce() -> Result<Vec<(String, Vec<PathBuf>)>, Failed> + Send + 'static,
     ) -> Vec<Result<Loaded, Failed>> {
         let files = self.files.clone();
-        let listed = on_own_thread(move || {
+        let listed = on_reader(move || {
             let listed = list()?.into_iter();
             let listed: Vec<_> = listed.map(|(name, all)| (name, files.seen(all))).collect();
             Ok(listed)
@@ -337,7 +337,7 @@ impl Sources {
             pem::settle().await;
         }
         let (sources, entry) = (self.clone(), entry.clone());
-        on_own_thread(move || {
+        on_reader(move || {
             let all = listed.into_iter();
             let load = |(name, seen)| sources.load_pem(name, &entry, seen);
             all.map(load).collect()
