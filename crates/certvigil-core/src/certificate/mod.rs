@@ -279,6 +279,13 @@ pub struct SignatureAlgorithm {
     pub is_weak: bool,
     /// ECDSA with a NULL parameter, which RFC 5758, section 3.2, forbids.
     pub is_ecdsa_with_null: bool,
+    /// The hash function, if certvigil knows it.
+    pub hash: Option<hash::Hash>,
+    /// The parameters of RSASSA-PSS, if they can be read.
+    pub pss: Option<rsa::Pss>,
+    /// The hash is SHA-256, SHA-384 or SHA-512, and the parameters of RSASSA-PSS are exactly those
+    /// of RFC 8446, section 4.2.3: one hash, a salt of its length, nothing left out.
+    pub is_common: bool,
 }
 
 impl Certificate {

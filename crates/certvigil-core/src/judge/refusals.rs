@@ -5,10 +5,13 @@ use crate::finding::{
 };
 
 use super::clients::{Clients, Opinion};
+use super::handshake::severity_of;
 
 /// Returns the finding for the clients that refuse a trusted chain. It names each of them with its
 /// reason, and the clients that accept the chain.
-pub(super) fn finding(clients: &Clients) -> Option<Finding> {
+///
+/// Clients that cannot negotiate a handshake, `without_handshake`, do not accept it.
+pub(super) fn finding(clients: &Clients, without_handshake: &[Client]) -> Option<Finding> {
     let mut groups: Vec<(&Refusal, Vec<Client>)> = Vec::new();
     for (client, refusal) in clients
         .refusals()
@@ -35,13 +38,15 @@ pub(super) fn finding(clients: &Clients) -> Option<Finding> {
     let severity = if is_of_key {
         Severity::Info
     } else {
-        Severity::Warning
+        severity_of(groups.iter().map(|(_, clients)| clients.len()).sum())
     };
     let refusals = groups.into_iter().map(|(refusal, clients)| ClientRefusal {
         clients,
         refusal: refusal.clone(),
     });
-    let accepting = clients.iter().filter(|(_, o)| **o == Opinion::Accepts);
+    let accepting = clients.iter().filter(|(client, opinion)| {
+        **opinion == Opinion::Accepts && !without_handshake.contains(client)
+    });
     let refused = Refused::Chain {
         refusals: refusals.collect(),
         accepted_by: accepting.map(|(client, _)| client).collect(),

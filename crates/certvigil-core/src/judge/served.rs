@@ -8,7 +8,7 @@ use crate::finding::{
 };
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::{FileKey, Served, Staple};
+use crate::observation::{FileKey, Served, Staple, TlsVersion};
 
 use super::above::{Above, chain_findings, is_warned_of, trust_findings};
 use super::clients::{self, Clients, Presented};
@@ -136,17 +136,20 @@ pub(super) fn judge_served(
             hostname,
             hostname_match: hostname.is_none_or(is_match),
             is_stapled: served.revocation.staple != Staple::Absent,
+            is_static_rsa: served.cipher_suite.starts_with("TLS_RSA_WITH_"),
+            is_tls13: served.tls_version == TlsVersion::Tls13,
             trust,
             now,
         };
         clients::opinions(&presented, &found)
     };
-    let clients = match names {
+    let mut clients = match names {
         [] => opinions(None),
         [first, others @ ..] => others.iter().fold(opinions(Some(first)), |all, name| {
             all.and(opinions(Some(name)))
         }),
     };
+    let without_handshake = handshake::refused_by(served);
     // For an expected leaf, a weak signature, a weak key or a deviation is a warning; clients refuse
     // it nevertheless.
     let is_weak = explained.best().is_some_and(|path| {
@@ -158,7 +161,10 @@ pub(super) fn judge_served(
     });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
     if !reported_as_dummy && (trusted || is_weak && !is_explained) {
-        findings.extend(refusals::finding(&clients));
+        findings.extend(refusals::finding(&clients, &without_handshake));
+    }
+    if !without_handshake.is_empty() {
+        clients.refuse(&without_handshake, &handshake::refusal_reason(served));
     }
     JudgedServed {
         flags,

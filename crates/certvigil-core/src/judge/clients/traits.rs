@@ -6,6 +6,7 @@ mod subtrees;
 
 use crate::certificate::{
     Certificate, Facts, Key, KeyUsage, Kind, NameConstraints, NameOf, Oddity, Part, San,
+    SignatureAlgorithm, hash::Hash, rsa,
 };
 use crate::finding::{FaultKind, Property, Role, Trait, TraitPosition};
 
@@ -19,6 +20,8 @@ use subtrees::of_subtree;
 
 /// Maximum certificates of a served chain that Java accepts.
 const MAX_SERVED_JAVA: usize = 10;
+/// Maximum octets of a Certificate message that Java accepts (`jdk.tls.maxHandshakeMessageSize`).
+const MAX_MESSAGE_JAVA: usize = 32_768;
 /// Maximum bits of an RSA key that OpenSSL's security level 2 refuses.
 const MAX_WEAK_RSA: usize = 1960;
 
@@ -52,6 +55,8 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
         if *place != TraitPosition::Leaf {
             out.of_authority(facts, at);
             out.of_path_length(path, facts, at);
+            let below = all.iter().take(at).filter_map(|(c, _)| c.facts().ok());
+            out.of_features(facts, below);
             if let (Some(constraints), Some(leaf)) = (&facts.extensions.name_constraints, leaf) {
                 let is_critical = facts.extensions.is_critical(&Kind::NameConstraints);
                 out.of_constraints(constraints, is_critical, leaf);
@@ -147,18 +152,14 @@ impl Found<'_> {
         let signature = &facts.signature;
         if is_of_unknown_kind(&signature.name) {
             self.add(Property::UnknownSignature);
-        } else if self.place != TraitPosition::Root
-            && !(self.place == TraitPosition::Leaf && facts.is_self_issued())
-        {
-            // No client verifies the signature of a root, or of a self-signed leaf that is in its
-            // store.
-            if signature.is_weak && has_letters(&signature.name, "md5") {
-                self.add(Property::Md5Signature);
-            } else if signature.is_weak {
-                self.add(Property::Sha1Signature);
-            } else if has_letters(&signature.name, "sha224") {
-                self.add(Property::Sha224Signature);
-            }
+            return;
+        }
+        // No client verifies the signature of a root, or of a self-signed leaf that is in its
+        // store.
+        let is_verified = self.place != TraitPosition::Root
+            && !(self.place == TraitPosition::Leaf && facts.is_self_issued());
+        if is_verified && let Some(property) = of_signature(signature) {
+            self.add(property);
         }
     }
 
@@ -171,6 +172,13 @@ impl Found<'_> {
         }
         if facts.oddities.contains(&Oddity::ExponentOfOne) {
             self.add(Property::ExponentOfOne);
+        }
+        let numbers = certificate
+            .public_key()
+            .filter(|_| matches!(facts.key, Key::Rsa(_)));
+        let numbers = numbers.and_then(|(_, key)| rsa::PublicKey::read(key));
+        if numbers.is_some_and(|key| key.has_long_exponent()) {
+            self.add(Property::LongExponent);
         }
         let property = match &facts.key {
             Key::Rsa(bits) if *bits < 1024 => Property::TinyRsa,
@@ -223,6 +231,18 @@ impl Found<'_> {
             } else if self.place == TraitPosition::Root {
                 self.add(Property::NotForServers);
             }
+        }
+    }
+
+    /// Adds the trait of TLS features that a certificate below lacks.
+    fn of_features<'f>(&mut self, facts: &Facts, mut below: impl Iterator<Item = &'f Facts>) {
+        let features = &facts.extensions.tls_features;
+        let lacks = |f: &Facts| {
+            let own = &f.extensions.tls_features;
+            features.iter().any(|feature| !own.contains(feature))
+        };
+        if below.any(lacks) {
+            self.add(Property::FeatureNotBelow);
         }
     }
 
@@ -316,12 +336,15 @@ impl Found<'_> {
         if let Some(property) = presented.hostname.and_then(of_host) {
             self.add(property);
         }
-        if let Some(usage) = extensions.key_usage
-            && !usage.allows(KeyUsage::DIGITAL_SIGNATURE)
-            && usage.0 != 0
-            && (usage.allows(KeyUsage::KEY_ENCIPHERMENT) || usage.allows(KeyUsage::KEY_AGREEMENT))
-        {
-            self.add(Property::NoDigitalSignature);
+        if let Some(usage) = extensions.key_usage.filter(|usage| usage.0 != 0) {
+            let signs = usage.allows(KeyUsage::DIGITAL_SIGNATURE);
+            let enciphers = usage.allows(KeyUsage::KEY_ENCIPHERMENT);
+            let is_of_tls = signs || enciphers || usage.allows(KeyUsage::KEY_AGREEMENT);
+            if is_of_tls && presented.is_static_rsa && !enciphers {
+                self.add(Property::NoKeyEncipherment);
+            } else if is_of_tls && !presented.is_static_rsa && !signs {
+                self.add(Property::NoDigitalSignature);
+            }
         }
         if extensions.netscape_type.is_some_and(|t| !t.ssl_server) {
             self.add(Property::NetscapeTypeNotServer);
@@ -372,6 +395,14 @@ impl Found<'_> {
         let mut others = others.filter_map(|c| c.facts().ok());
         if others.any(|facts| facts.oddities.iter().any(has_odd_version)) {
             self.add(Property::UnrelatedVersion);
+        }
+        if presented.rest.iter().any(|c| c.der().is_empty()) {
+            self.add(Property::EmptyEntry);
+        } else if presented.rest.iter().any(|c| c.facts().is_err()) {
+            self.add(Property::UnreadableEntry);
+        }
+        if presented.message_bytes() > MAX_MESSAGE_JAVA {
+            self.add(Property::LargeMessage);
         }
         if presented.rest.len() >= MAX_SERVED_JAVA {
             self.add(Property::ManyServed);
@@ -435,8 +466,32 @@ fn is_of_unknown_kind(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-fn has_letters(name: &str, part: &str) -> bool {
-    name.to_ascii_lowercase().contains(part)
+/// Returns the property of a signature with a rare or weak algorithm.
+fn of_signature(signature: &SignatureAlgorithm) -> Option<Property> {
+    let has = |part: &str| signature.name.to_ascii_lowercase().contains(part);
+    if signature.is_weak {
+        let is_md5 = has("md5") || signature.hash == Some(Hash::Md5);
+        return Some(match is_md5 {
+            true => Property::Md5Signature,
+            false => Property::Sha1Signature,
+        });
+    }
+    if let Some(pss) = signature.pss {
+        if pss.mask_hash != pss.hash {
+            return Some(Property::PssHashes);
+        }
+        if pss.salt != pss.hash.length() {
+            return Some(Property::PssSalt);
+        }
+    }
+    Some(match signature.hash {
+        Some(Hash::Sha224) => Property::Sha224Signature,
+        Some(Hash::Sha512T256) => Property::TruncatedSha512Signature,
+        Some(Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512) => Property::Sha3Signature,
+        _ if has("sha224") => Property::Sha224Signature,
+        _ if signature.pss.is_some() && !signature.is_common => Property::PssEncoding,
+        _ => return None,
+    })
 }
 
 /// Returns true if the algorithm identifier of an RSA key has no parameters, although RFC 3279
