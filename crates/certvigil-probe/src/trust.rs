@@ -99,11 +99,10 @@ fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(PathBuf, Certificate)
             file: file.clone(),
             error,
         })?;
-        let certificates =
-            parse_roots(&bytes).map_err(|error| TrustError::Certificates {
-                file: file.clone(),
-                error,
-            })?;
+        let certificates = parse_roots(&bytes).map_err(|error| TrustError::Certificates {
+            file: file.clone(),
+            error,
+        })?;
         roots.extend(certificates.into_iter().map(|c| (file.clone(), c)));
     }
     Ok(roots)

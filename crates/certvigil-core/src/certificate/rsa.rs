@@ -60,9 +60,9 @@ impl PublicKey {
         self.e.bit(0) && self.e.bits() > 1
     }
 
-    /// Returns true if the exponent has more than 33 bits, which the library refuses, and BoringSSL.
-    pub(crate) fn has_long_exponent(&self) -> bool {
-        self.e.bits() > LIBRARY_EXPONENT_BITS
+    /// Returns the size of the exponent in bits.
+    pub(crate) fn exponent_bits(&self) -> u64 {
+        self.e.bits()
     }
 
     /// Returns true if the library accepts the key.

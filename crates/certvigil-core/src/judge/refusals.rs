@@ -10,8 +10,13 @@ use super::handshake::severity_of;
 /// Returns the finding for the clients that refuse a trusted chain. It names each of them with its
 /// reason, and the clients that accept the chain.
 ///
-/// Clients that cannot negotiate a handshake, `without_handshake`, do not accept it.
-pub(super) fn finding(clients: &Clients, without_handshake: &[Client]) -> Option<Finding> {
+/// Clients that cannot negotiate a handshake, `without_handshake`, do not accept it. The finding is
+/// critical if most clients refuse a chain with a valid path. Without one, other findings decide.
+pub(super) fn finding(
+    clients: &Clients,
+    without_handshake: &[Client],
+    has_path: bool,
+) -> Option<Finding> {
     let mut groups: Vec<(&Refusal, Vec<Client>)> = Vec::new();
     for (client, refusal) in clients
         .refusals()
@@ -37,8 +42,10 @@ pub(super) fn finding(clients: &Clients, without_handshake: &[Client]) -> Option
         .all(|(refusal, _)| refusal.of.is_some_and(Trait::is_of_leaf_key));
     let severity = if is_of_key {
         Severity::Info
-    } else {
+    } else if has_path {
         severity_of(groups.iter().map(|(_, clients)| clients.len()).sum())
+    } else {
+        Severity::Warning
     };
     let refusals = groups.into_iter().map(|(refusal, clients)| ClientRefusal {
         clients,

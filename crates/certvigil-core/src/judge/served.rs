@@ -59,7 +59,9 @@ pub(super) fn judge_served(
     let accepted = expected.accepts(leaf);
     let is_expected = accepted == Some(true);
     let hostname_match = matches_all(leaf, names);
-    let trusted = found.is_valid() && (names.is_empty() || hostname_match == Some(true));
+    let has_path = found.is_valid() && (names.is_empty() || hostname_match == Some(true));
+    // Clients cannot read the message (RFC 8446, section 4.4.2).
+    let trusted = has_path && served.rest.iter().all(|c| !c.der().is_empty());
     // A self-signed instance has no issuer, and a leaf in the trust store needs none.
     let nothing_above = self_signed && accepted == Some(true) || trust.holds(leaf);
     let revocation = revocation::examine(
@@ -125,7 +127,7 @@ pub(super) fn judge_served(
     if chain.out_of_order.is_none() {
         findings.extend(late_leaf(served));
     }
-    if !trusted && !reported_as_dummy {
+    if !has_path && !reported_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
     }
     let opinions = |hostname: Option<&Hostname>| {
@@ -160,8 +162,8 @@ pub(super) fn judge_served(
         })
     });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
-    if !reported_as_dummy && (trusted || is_weak && !is_explained) {
-        findings.extend(refusals::finding(&clients, &without_handshake));
+    if !reported_as_dummy && (has_path || is_weak && !is_explained) {
+        findings.extend(refusals::finding(&clients, &without_handshake, has_path));
     }
     if !without_handshake.is_empty() {
         clients.refuse(&without_handshake, &handshake::refusal_reason(served));

@@ -153,6 +153,7 @@ pub(in crate::certificate) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
         is_ecdsa_with_null: false,
         hash: None,
         pss: None,
+        has_pss_trailer: false,
         is_common: false,
     };
     let Some((oid, parameters)) = split(algorithm) else {
@@ -175,8 +176,19 @@ pub(in crate::certificate) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
         is_ecdsa_with_null: matches!(known.scheme, Scheme::Ecdsa(_)) && parameters == [0x05, 0],
         hash,
         pss,
+        has_pss_trailer: is_pss && has_trailer(parameters),
         is_common: is_common_hash && (!is_pss || pss.is_some_and(|p| parameters == p.encode())),
     }
+}
+
+/// Returns true if the parameters of RSASSA-PSS have the trailer field.
+fn has_trailer(mut parameters: &[u8]) -> bool {
+    const TRAILER: u8 = 0xa3;
+    let Some(fields) = der::expect(&mut parameters, der::SEQUENCE) else {
+        return false;
+    };
+    let mut fields = fields.content;
+    std::iter::from_fn(|| der::split(&mut fields)).any(|field| field.tag == TRAILER)
 }
 
 /// Splits the content of an AlgorithmIdentifier into the object identifier and the parameters' DER.

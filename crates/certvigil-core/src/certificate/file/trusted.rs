@@ -35,10 +35,12 @@ fn rejected(bytes: &[u8]) -> Result<Vec<Fingerprint>, FileError> {
     let text = text::decode(bytes);
     let blocks = blocks(&text)?;
     let trusted = blocks.iter().filter(|b| b.label == "TRUSTED CERTIFICATE");
-    let found = trusted.map(Block::decode).filter_map(|decoded| match decoded {
-        Ok(der) => rejects_servers(&der).map(Ok),
-        Err(error) => Some(Err(error)),
-    });
+    let found = trusted
+        .map(Block::decode)
+        .filter_map(|decoded| match decoded {
+            Ok(der) => rejects_servers(&der).map(Ok),
+            Err(error) => Some(Err(error)),
+        });
     found.collect()
 }
 
@@ -74,8 +76,7 @@ mod tests {
 
     fn root() -> Certificate {
         let validity = Validity::around(Timestamp(1_800_000_000), 1, 100);
-        let root = Authority::root("Root", validity).unwrap();
-        root.certificate.clone()
+        Authority::root("Root", validity).unwrap().certificate
     }
 
     fn block(label: &str, root: &Certificate, settings: &[u8]) -> String {

@@ -130,10 +130,10 @@ rules! {
         [R R A R R] [N N N N N] [N N N N N] "RFC 5280, section 4.2.1.3";
     NoDigitalSignature
         [A R A R R] [N N N N N] [N N N N N] "RFC 8446, section 4.4.2.2";
-    NoKeyEncipherment
-        [A R A R R] [N N N N N] [N N N N N] "RFC 5246, section 7.4.2";
     NetscapeTypeNotServer
         [R A A R A] [N N N N N] [N N N N N] "Netscape certificate extensions; OpenSSL: NS_SSL_SERVER";
+    NoKeyEncipherment
+        [A R A R R] [N N N N N] [N N N N N] "RFC 5246, section 7.4.2";
     MustStaple
         [A R A A A] [N N N N N] [N N N N N] "RFC 7633";
     FeatureNotBelow
@@ -365,7 +365,9 @@ rules! {
     ExponentOfOne
         [A A A R R] [A A A R R] [A A A R R] "RFC 8017, section 3.1";
     LongExponent
-        [A A A A R] [A A A A R] [A A A A R] "BoringSSL: kMaxExponentBits";
+        [A A A A R] [A A A A R] [A A A A R] "BoringSSL: at most 33 bits";
+    HugeExponent
+        [A A R A R] [A A R A R] [A A R A R] "Go reads 63 bits, BoringSSL 33";
     TrailingKeyBytes
         [A R A R R] [A R A R R] [A R A R R] "RFC 8017, appendix A.1.1";
     Dsa
@@ -380,14 +382,18 @@ rules! {
         [A A R R R] [A A R R R] [N N N N N] "RFC 8446, section 4.2.3";
     Sha3Signature
         [A A R R R] [A A R R R] [N N N N N] "RFC 8446, section 4.2.3";
+    EcdsaSha3
+        [R A R R R] [R A R R R] [R A A A A] "RFC 8446, section 4.2.3; OpenSSL 3.0 does not know the algorithm";
     TruncatedSha512Signature
-        [A R R R R] [A R R R R] [N N N N N] "RFC 8446, section 4.2.3";
+        [R R R R R] [R R R R R] [R A A A A] "RFC 8446, section 4.2.3; OpenSSL 3.0 does not know the algorithm";
     PssSalt
         [A R R A R] [A R R A R] [N N N N N] "RFC 8446, section 4.2.3: the salt is as long as the hash";
     PssHashes
         [A R R A R] [A R R A R] [N N N N N] "RFC 8446, section 4.2.3: the hash of MGF1 is that of the message";
-    PssEncoding
-        [A A A A R] [A A A A R] [N N N N N] "RFC 4055, section 3.1";
+    PssRareHash
+        [A R R R R] [A R R R R] [N N N N N] "RFC 8446, section 4.2.3";
+    PssTrailer
+        [A A A A R] [A A A A R] [N N N N N] "X.690, section 11.5";
     EcdsaWithNull
         [A A A A R] [A A A A R] [A A A A A] "RFC 5758, section 3.2";
     UnknownSignature

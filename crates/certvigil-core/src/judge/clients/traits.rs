@@ -20,6 +20,10 @@ use subtrees::of_subtree;
 
 /// Maximum certificates of a served chain that Java accepts.
 const MAX_SERVED_JAVA: usize = 10;
+/// Maximum bits of an RSA exponent that Chromium accepts (BoringSSL).
+const MAX_EXPONENT_CHROMIUM: u64 = 33;
+/// Maximum bits of an RSA exponent that Go reads.
+const MAX_EXPONENT_GO: u64 = 63;
 /// Maximum octets of a Certificate message that Java accepts (`jdk.tls.maxHandshakeMessageSize`).
 const MAX_MESSAGE_JAVA: usize = 32_768;
 /// Maximum bits of an RSA key that OpenSSL's security level 2 refuses.
@@ -51,7 +55,10 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
         };
         out.place = *place;
         out.name = facts.name();
-        out.of_certificate(certificate, facts);
+        let next = all.get(at + 1).and_then(|(c, _)| c.facts().ok());
+        let above = path.anchor().filter(|_| next.is_none()).map(|a| a.key());
+        let above = next.map(|facts| &facts.key).or(above.as_ref());
+        out.of_certificate(certificate, facts, above);
         if *place != TraitPosition::Leaf {
             out.of_authority(facts, at);
             out.of_path_length(path, facts, at);
@@ -106,7 +113,7 @@ impl Found<'_> {
         self.list.iter().any(|(of, _)| of.property == property)
     }
 
-    fn of_certificate(&mut self, certificate: &Certificate, facts: &Facts) {
+    fn of_certificate(&mut self, certificate: &Certificate, facts: &Facts, above: Option<&Key>) {
         for oddity in &facts.oddities {
             if let Some(property) = of_oddity(oddity, facts) {
                 self.add(property);
@@ -158,7 +165,13 @@ impl Found<'_> {
         // store.
         let is_verified = self.place != TraitPosition::Root
             && !(self.place == TraitPosition::Leaf && facts.is_self_issued());
-        if is_verified && let Some(property) = of_signature(signature) {
+        if is_verified && let Some(property) = of_signature(signature, above) {
+            self.add(property);
+        } else if self.place == TraitPosition::Root
+            && let Some(property) = of_new_hash(signature)
+            && property != Property::Sha3Signature
+        {
+            // OpenSSL does not read the signature algorithm, so it finds no level of security.
             self.add(property);
         }
     }
@@ -177,8 +190,10 @@ impl Found<'_> {
             .public_key()
             .filter(|_| matches!(facts.key, Key::Rsa(_)));
         let numbers = numbers.and_then(|(_, key)| rsa::PublicKey::read(key));
-        if numbers.is_some_and(|key| key.has_long_exponent()) {
-            self.add(Property::LongExponent);
+        match numbers.map(|key| key.exponent_bits()) {
+            Some(bits) if bits > MAX_EXPONENT_GO => self.add(Property::HugeExponent),
+            Some(bits) if bits > MAX_EXPONENT_CHROMIUM => self.add(Property::LongExponent),
+            _ => {}
         }
         let property = match &facts.key {
             Key::Rsa(bits) if *bits < 1024 => Property::TinyRsa,
@@ -467,29 +482,42 @@ fn is_of_unknown_kind(name: &str) -> bool {
 }
 
 /// Returns the property of a signature with a rare or weak algorithm.
-fn of_signature(signature: &SignatureAlgorithm) -> Option<Property> {
-    let has = |part: &str| signature.name.to_ascii_lowercase().contains(part);
+fn of_signature(signature: &SignatureAlgorithm, above: Option<&Key>) -> Option<Property> {
+    let name = signature.name.to_ascii_lowercase();
     if signature.is_weak {
-        let is_md5 = has("md5") || signature.hash == Some(Hash::Md5);
+        let is_md5 = name.contains("md5") || signature.hash == Some(Hash::Md5);
         return Some(match is_md5 {
             true => Property::Md5Signature,
             false => Property::Sha1Signature,
         });
     }
     if let Some(pss) = signature.pss {
-        if pss.mask_hash != pss.hash {
-            return Some(Property::PssHashes);
-        }
-        if pss.salt != pss.hash.length() {
-            return Some(Property::PssSalt);
-        }
+        // GnuTLS accepts another salt of a key that is bound to RSASSA-PSS; others refuse such keys.
+        let has_pss_key = matches!(above, Some(Key::RsaPss(_)));
+        return if pss.mask_hash != pss.hash {
+            Some(Property::PssHashes)
+        } else if signature.has_rare_hash() {
+            Some(Property::PssRareHash)
+        } else if pss.salt != pss.hash.length() && !has_pss_key {
+            Some(Property::PssSalt)
+        } else {
+            signature.has_pss_trailer.then_some(Property::PssTrailer)
+        };
     }
-    Some(match signature.hash {
-        Some(Hash::Sha224) => Property::Sha224Signature,
-        Some(Hash::Sha512T256) => Property::TruncatedSha512Signature,
-        Some(Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512) => Property::Sha3Signature,
-        _ if has("sha224") => Property::Sha224Signature,
-        _ if signature.pss.is_some() && !signature.is_common => Property::PssEncoding,
+    if signature.has_rare_hash() && signature.hash.is_none_or(|hash| hash == Hash::Sha224) {
+        return Some(Property::Sha224Signature);
+    }
+    of_new_hash(signature)
+}
+
+/// Returns the property of a signature with SHA-3 or SHA-512/256, without RSASSA-PSS.
+fn of_new_hash(signature: &SignatureAlgorithm) -> Option<Property> {
+    Some(match signature.hash.filter(|_| signature.pss.is_none())? {
+        Hash::Sha512T256 => Property::TruncatedSha512Signature,
+        Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512 if signature.name.starts_with("ecdsa") => {
+            Property::EcdsaSha3
+        }
+        Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512 => Property::Sha3Signature,
         _ => return None,
     })
 }

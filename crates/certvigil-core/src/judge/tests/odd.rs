@@ -195,7 +195,9 @@ fn handshake_refused_by_clients_is_reported() {
         assert_eq!(codes, wanted, "{suite}");
         if let Some(code) = wanted.first() {
             let findings = judged.findings.iter();
-            let mut messages = findings.filter(|f| f.code().name() == *code).map(Finding::message);
+            let mut messages = findings
+                .filter(|f| f.code().name() == *code)
+                .map(|f| f.message());
             assert!(messages.any(|m| m.contains(words)), "{suite}: {words}");
         }
         assert_eq!(judged.flags(), case.flags(), "{suite}");
@@ -213,13 +215,19 @@ fn refusing(refused_common_offer: bool, refused_java_offer: bool) -> Parameters 
 
 #[test]
 fn clients_without_a_common_handshake_refuse_the_server() {
-    let case = Case::of_testdata(&["leaf"], &["root"]);
+    let case = pki().right;
     let brainpool = Parameters {
         rare_group: Some("brainpoolP256r1"),
         ..refusing(true, true)
     };
     for (version, suite, parameters, refusing, severity) in [
-        ("1.3", "TLS_AES_128_GCM_SHA256", refusing(false, false), "", Severity::Ok),
+        (
+            "1.3",
+            "TLS_AES_128_GCM_SHA256",
+            refusing(false, false),
+            "",
+            Severity::Ok,
+        ),
         (
             "1.2",
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
@@ -291,7 +299,10 @@ fn clients_without_a_common_handshake_refuse_the_server() {
         };
         let judged = case.judged_with(version, suite, KeyProof::Handshake, parameters);
         let clients = judged.clients.as_ref().unwrap();
-        let names: Vec<_> = clients.refusals().map(|(client, _)| client.name()).collect();
+        let names: Vec<_> = clients
+            .refusals()
+            .map(|(client, _)| client.name())
+            .collect();
         assert_eq!(names.join(" "), refusing, "{suite}");
         let findings = judged.findings.iter().map(|f| f.severity);
         let severity_found = findings.filter(|s| *s > Severity::Info).max();
