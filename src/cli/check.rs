@@ -272,13 +272,13 @@ async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
         now,
         is_named,
     } = seen;
-    if let (Format::Prometheus, false, true) =
-        (args.format, scan.complete, destination.is_replaced())
+    let is_partial = matches!(args.format, Format::Prometheus) && !scan.complete;
+    if let Some(file) = args.file()
+        && is_partial
+        && destination.is_replaced()
     {
         // Without the missing results, their alerts would resolve.
-        return Err(Error::Kept(
-            args.file().unwrap_or(Path::new("-")).to_owned(),
-        ));
+        return Err(Error::Kept(file.to_owned()));
     }
     let code = args.fail_on.code(&scan.results, scan.complete && is_named);
     let rendering = Rendering {
