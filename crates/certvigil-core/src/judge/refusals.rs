@@ -1,5 +1,7 @@
 //! The finding for a chain that some clients refuse, and that has no critical finding.
 
+use std::collections::BTreeSet;
+
 use crate::finding::{
     Client, ClientRefusal, Detail, Finding, Property, Refusal, Refused, Severity, Trait,
 };
@@ -43,7 +45,9 @@ pub(super) fn finding(
     let severity = if is_of_key {
         Severity::Info
     } else if has_path {
-        severity_of(groups.iter().map(|(_, clients)| clients.len()).sum())
+        let refusing = groups.iter().flat_map(|(_, clients)| clients);
+        let all: BTreeSet<&Client> = refusing.chain(without_handshake).collect();
+        severity_of(all.len())
     } else {
         Severity::Warning
     };

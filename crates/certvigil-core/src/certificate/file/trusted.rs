@@ -128,7 +128,7 @@ mod tests {
             assert_eq!(parse_certificates(both.as_bytes()).unwrap().len(), 2);
             let alone = parse_roots(trusted.as_bytes());
             match is_root {
-                true => assert_eq!(alone.unwrap(), [root.clone()]),
+                true => assert_eq!(alone.as_deref(), Ok(std::slice::from_ref(&root))),
                 false => assert_eq!(alone, Err(FileError::NotForServers)),
             }
         }
