@@ -115,9 +115,9 @@ fn copied_certificate_is_conclusive_only_if_no_key_proof_exists() {
         ("SSL 3.0", 0x0300, 0xc009, true, "tls_signature", 2),
         ("no signature", 0x0303, 0xc009, false, "tls_protocol", 2),
         ("a suite for RSA", 0x0303, 0x002f, false, "tls_protocol", 2),
-        // ECDH: the key is the exchange, and nothing is signed. The third ClientHello tests whether
-        // the server accepts what clients offer.
-        ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 3),
+        // ECDH: the key is the exchange, and nothing is signed. The third and the fourth ClientHello
+        // test whether the server accepts what clients offer.
+        ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 4),
     ] {
         let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
         let mut flight = server_hello(version, suite);
@@ -378,7 +378,7 @@ fn legacy_suites_are_offered_last_and_prove_no_key() {
             0xc001,
             false,
             "conclusive",
-            &["legacy_protocol", "legacy_cipher"],
+            &["legacy_cipher", "legacy_protocol"],
         ),
         (
             "an anonymous suite",

@@ -126,13 +126,13 @@ codes! {
     HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
     MtaStsUnusable "mta_sts_unusable" [Warning] "The mail domain announces an MTA-STS policy that senders cannot use.";
     ChainExpiring "chain_expiring" [Warning] "An intermediate or the root expires soon.";
-    RefusedByClients "refused_by_clients" [Warning Info] "Some mainstream clients refuse what most accept.";
+    RefusedByClients "refused_by_clients" [Warning Critical Info] "Some mainstream clients refuse what most accept.";
     ChainOutOfOrder "chain_out_of_order" [Warning] "The served chain is not in the order that TLS 1.2 demands.";
     UnrelatedCertificate "unrelated_certificate" [Warning] "A served certificate has nothing to do with the leaf.";
     WeakSignature "weak_signature" [Warning] "A served certificate is signed with MD5 or SHA-1.";
     WeakKey "weak_key" [Warning] "A served certificate has an RSA key under 2048 or an EC key under 256 bits.";
     LegacyProtocol "legacy_protocol" [Warning] "The server speaks nothing newer than TLS 1.1.";
-    LegacyCipher "legacy_cipher" [Warning] "The server offers only RC4, 3DES, export or NULL cipher suites.";
+    LegacyCipher "legacy_cipher" [Critical] "The server offers only RC4, 3DES, export or NULL cipher suites.";
     NonconformantCertificate "nonconformant_certificate" [Warning Info] "A certificate deviates from RFC 5280.";
     BadOcspStaple "bad_ocsp_staple" [Warning] "The stapled OCSP response is of no use.";
     AddressesDisagree "addresses_disagree" [Warning] "The addresses of one host serve different leaves.";

@@ -130,6 +130,8 @@ pub struct Parameters {
     pub sha1_signature: bool,
     /// True if the server refused a ClientHello with everything that Go and Chromium offer.
     pub refused_common_offer: bool,
+    /// True if the server refused a ClientHello with everything that Java offers for TLS 1.2.
+    pub refused_java_offer: bool,
 }
 
 /// Reports on a leaf's revocation. `Default` means that none was requested.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use rustls::pki_types::CertificateDer;
 
-use crate::certificate::{Certificate, FileError, parse_certificates};
+use crate::certificate::{Certificate, FileError, parse_roots};
 use crate::io::{ReadError, read_certificate_file, system_roots};
 use crate::judge::{TrustStore, UnreadableAnchor};
 
@@ -99,11 +99,10 @@ fn read_own_roots(settings: &TrustSettings) -> Result<Vec<(PathBuf, Certificate)
             file: file.clone(),
             error,
         })?;
-        let certificates =
-            parse_certificates(&bytes).map_err(|error| TrustError::Certificates {
-                file: file.clone(),
-                error,
-            })?;
+        let certificates = parse_roots(&bytes).map_err(|error| TrustError::Certificates {
+            file: file.clone(),
+            error,
+        })?;
         roots.extend(certificates.into_iter().map(|c| (file.clone(), c)));
     }
     Ok(roots)

@@ -12,7 +12,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 
 use crate::clients::der;
 use crate::clients::run::run;
-use crate::clients::spec::{Hash, Scheme};
+use crate::clients::spec::{Hash, Pss, Scheme};
 
 /// Type of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,6 +28,8 @@ pub(crate) enum Kind {
     Ed448,
     Rsa(u32),
     RsaExponent3,
+    /// A public exponent of 2^n + 1.
+    RsaExponent(u32),
     /// A public exponent of 1: a signature is the encoded message itself.
     RsaExponent1,
     /// id-RSASSA-PSS as the key's algorithm, without parameters.
@@ -164,11 +166,22 @@ impl Keys {
                 command.arg(self.pem(key)).arg("-in").arg(&input);
                 command.arg("-out").arg(&output);
             }
-            Scheme::Pss(hash) | Scheme::Rsa(hash) | Scheme::Ecdsa(hash) | Scheme::Dsa(hash) => {
+            Scheme::Pss(hash)
+            | Scheme::PssWith(Pss { hash, .. })
+            | Scheme::Rsa(hash)
+            | Scheme::Ecdsa(hash)
+            | Scheme::Dsa(hash) => {
                 command.args(["dgst", hash.openssl()]);
-                if matches!(scheme, Scheme::Pss(_)) {
+                let pss = match scheme {
+                    Scheme::Pss(hash) => Some(Pss::of(hash)),
+                    Scheme::PssWith(pss) => Some(pss),
+                    _ => None,
+                };
+                if let Some(Pss { mask, salt, .. }) = pss {
                     command.args(["-sigopt", "rsa_padding_mode:pss", "-sigopt"]);
-                    command.arg(format!("rsa_pss_saltlen:{}", hash.size()));
+                    command.arg(format!("rsa_pss_saltlen:{salt}"));
+                    let mask = mask.openssl().trim_start_matches('-');
+                    command.arg("-sigopt").arg(format!("rsa_mgf1_md:{mask}"));
                 }
                 command.arg("-out").arg(&output);
                 command.arg("-sign").arg(self.pem(key)).arg(&input);
@@ -215,6 +228,10 @@ fn genpkey(kind: Kind) -> Vec<String> {
         Kind::Rsa(bits @ 8192..) => with(rsa("RSA", bits), &["-pkeyopt", "rsa_keygen_primes:5"]),
         Kind::Rsa(bits) => rsa("RSA", bits),
         Kind::RsaExponent3 => with(rsa("RSA", 2048), &["-pkeyopt", "rsa_keygen_pubexp:3"]),
+        Kind::RsaExponent(bits) => {
+            let exponent = format!("rsa_keygen_pubexp:{}", (1_u64 << bits) + 1);
+            with(rsa("RSA", 2048), &["-pkeyopt", &exponent])
+        }
         Kind::RsaPss => rsa("RSA-PSS", 2048),
         Kind::RsaPssSha256 => with(
             rsa("RSA-PSS", 2048),

@@ -19,9 +19,10 @@ mod spec;
 
 use live::Which;
 use record::Record;
+use spec::Case;
 
 /// Environment variable, set by `make clients`: the test writes the record. Otherwise the test
-/// compares a sample with it.
+/// compares a sample with it. With `new`, only cases that the record lacks are run and added.
 const RECORD: &str = "CLIENTS_RECORD";
 /// Environment variable with a part of the cases' names: only these are run, and their answers are
 /// printed.
@@ -41,6 +42,15 @@ fn clients_answer_as_recorded() {
                 println!("    {client:9} {answer}");
             }
         }
+        return;
+    }
+    if std::env::var(RECORD).is_ok_and(|which| which == "new") {
+        let mut record = Record::read();
+        let is_new = |c: &&Case| !record.cases.iter().any(|known| known.id == c.id);
+        let new: Vec<_> = cases.iter().filter(is_new).cloned().collect();
+        record.merge(live::ask(&new, Which::All), &cases);
+        live::summarize(&record);
+        record.write();
         return;
     }
     if std::env::var_os(RECORD).is_some() {

@@ -35,8 +35,8 @@ Each row has `clients`, with one entry a client:
 - `false`: the client refuses the chain. `reason` is the first reason that the model finds; the client may report another one.
 - `null`: the model does not cover this case. Most often certvigil cannot verify a signature that the client can.
 
-The models judge the path and the host name. What a client does with the other parts of a handshake is in the finding
-[refused_by_clients](findings/refused_by_clients.md), as are the refusals of a chain that is otherwise trusted.
+The models judge the path and the host name. A client that cannot negotiate a handshake with the server refuses it too, with that
+reason. The finding [refused_by_clients](findings/refused_by_clients.md) has both, if the chain is otherwise trusted.
 Revocation is no part of the models.
 ";
 
@@ -50,7 +50,7 @@ properties in the table below in each of them.
 - OpenSSL and GnuTLS choose each issuer by its name and its key identifier, before they verify a signature, and do not go back.
   OpenSSL searches the trust store first and prefers an issuer that is valid now. GnuTLS takes the first served one.
 - rustls' model is webpki, the library that rustls validates paths with. It is not a column of the table. rustls also refuses a key
-  for which it has no signature scheme.
+  for which it has no signature scheme, and RSA keys of other sizes than 2048 to 8192 bits.
 ";
 
 const LEGEND: &str = "\

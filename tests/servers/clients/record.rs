@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use super::spec::Case;
+
 /// Length in hexadecimal digits of the short SHA-256 fingerprints by which cases refer to
 /// certificates.
 const SHORT: usize = 12;
@@ -116,6 +118,24 @@ impl Record {
             .iter()
             .map(|h| self.certificates[h].clone())
             .collect()
+    }
+
+    /// Adds the cases of another record, in the order of the corpus, and removes those that the
+    /// corpus lacks.
+    ///
+    /// # Panics
+    ///
+    /// If a client has another version than in the record: then all cases must be recorded again.
+    pub(crate) fn merge(&mut self, new: Self, corpus: &[Case]) {
+        assert_eq!(
+            self.versions, new.versions,
+            "run `make clients` without `new`"
+        );
+        self.certificates.extend(new.certificates);
+        self.cases.extend(new.cases);
+        let place = |id: &str| corpus.iter().position(|c| c.id == id);
+        self.cases.retain(|c| place(&c.id).is_some());
+        self.cases.sort_by_key(|c| place(&c.id));
     }
 
     pub(crate) fn write(&self) {

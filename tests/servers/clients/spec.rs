@@ -28,6 +28,10 @@ pub(crate) enum Hash {
     Sha256,
     Sha384,
     Sha512,
+    Sha512T256,
+    Sha3_256,
+    Sha3_384,
+    Sha3_512,
 }
 
 impl Hash {
@@ -39,6 +43,10 @@ impl Hash {
             Self::Sha256 => "-sha256",
             Self::Sha384 => "-sha384",
             Self::Sha512 => "-sha512",
+            Self::Sha512T256 => "-sha512-256",
+            Self::Sha3_256 => "-sha3-256",
+            Self::Sha3_384 => "-sha3-384",
+            Self::Sha3_512 => "-sha3-512",
         }
     }
 
@@ -48,9 +56,9 @@ impl Hash {
             Self::Md5 => 16,
             Self::Sha1 => 20,
             Self::Sha224 => 28,
-            Self::Sha256 => 32,
-            Self::Sha384 => 48,
-            Self::Sha512 => 64,
+            Self::Sha256 | Self::Sha512T256 | Self::Sha3_256 => 32,
+            Self::Sha384 | Self::Sha3_384 => 48,
+            Self::Sha512 | Self::Sha3_512 => 64,
         }
     }
 
@@ -62,6 +70,31 @@ impl Hash {
             Self::Sha256 => "2.16.840.1.101.3.4.2.1",
             Self::Sha384 => "2.16.840.1.101.3.4.2.2",
             Self::Sha512 => "2.16.840.1.101.3.4.2.3",
+            Self::Sha512T256 => "2.16.840.1.101.3.4.2.6",
+            Self::Sha3_256 => "2.16.840.1.101.3.4.2.8",
+            Self::Sha3_384 => "2.16.840.1.101.3.4.2.9",
+            Self::Sha3_512 => "2.16.840.1.101.3.4.2.10",
+        }
+    }
+}
+
+/// Parameters of RSASSA-PSS (RFC 4055, section 3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pss {
+    pub(crate) hash: Hash,
+    /// Hash of the mask generation function.
+    pub(crate) mask: Hash,
+    /// Length of the salt in octets.
+    pub(crate) salt: u64,
+}
+
+impl Pss {
+    /// One hash, and a salt of its length.
+    pub(crate) fn of(hash: Hash) -> Self {
+        Self {
+            hash,
+            mask: hash,
+            salt: hash.size(),
         }
     }
 }
@@ -71,6 +104,7 @@ impl Hash {
 pub(crate) enum Scheme {
     Rsa(Hash),
     Pss(Hash),
+    PssWith(Pss),
     Ecdsa(Hash),
     Dsa(Hash),
     Ed25519,
@@ -87,7 +121,9 @@ impl Scheme {
             Kind::Ed25519 => Self::Ed25519,
             Kind::Ed448 => Self::Ed448,
             Kind::RsaPss | Kind::RsaPssSha256 => Self::Pss(Hash::Sha256),
-            Kind::Rsa(_) | Kind::RsaExponent3 | Kind::RsaExponent1 => Self::Rsa(Hash::Sha256),
+            Kind::Rsa(_) | Kind::RsaExponent(_) | Kind::RsaExponent3 | Kind::RsaExponent1 => {
+                Self::Rsa(Hash::Sha256)
+            }
             Kind::Dsa => Self::Dsa(Hash::Sha256),
         }
     }
@@ -95,6 +131,10 @@ impl Scheme {
     /// The AlgorithmIdentifier (RFC 3279, 4055, 5758, 8410).
     pub(crate) fn identifier(self) -> Vec<u8> {
         let bare = |oid: &str| der::sequence(&[der::oid(oid)]);
+        let sha3 = |last: u8| {
+            let oid = format!("2.16.840.1.101.3.4.3.{last}");
+            der::sequence(&[der::oid(&oid), der::null()])
+        };
         match self {
             Self::Rsa(hash) => {
                 let last = match hash {
@@ -104,22 +144,31 @@ impl Scheme {
                     Hash::Sha256 => 11,
                     Hash::Sha384 => 12,
                     Hash::Sha512 => 13,
+                    Hash::Sha512T256 => 16,
+                    Hash::Sha3_256 => return sha3(14),
+                    Hash::Sha3_384 => return sha3(15),
+                    Hash::Sha3_512 => return sha3(16),
                 };
                 der::sequence(&[der::oid(&format!("1.2.840.113549.1.1.{last}")), der::null()])
             }
-            Self::Pss(hash) => {
+            Self::Pss(hash) => Self::PssWith(Pss::of(hash)).identifier(),
+            Self::PssWith(Pss { hash, mask, salt }) => {
                 let hashed = der::sequence(&[der::oid(hash.oid()), der::null()]);
-                let masked = der::sequence(&[der::oid("1.2.840.113549.1.1.8"), hashed.clone()]);
+                let mask = der::sequence(&[der::oid(mask.oid()), der::null()]);
+                let masked = der::sequence(&[der::oid("1.2.840.113549.1.1.8"), mask]);
                 der::sequence(&[
                     der::oid("1.2.840.113549.1.1.10"),
                     der::sequence(&[
                         der::explicit(0, &hashed),
                         der::explicit(1, &masked),
-                        der::explicit(2, &der::integer(hash.size())),
+                        der::explicit(2, &der::integer(salt)),
                     ]),
                 ])
             }
             Self::Ecdsa(Hash::Sha1) => bare("1.2.840.10045.4.1"),
+            Self::Ecdsa(Hash::Sha3_256) => bare("2.16.840.1.101.3.4.3.10"),
+            Self::Ecdsa(Hash::Sha3_384) => bare("2.16.840.1.101.3.4.3.11"),
+            Self::Ecdsa(Hash::Sha3_512) => bare("2.16.840.1.101.3.4.3.12"),
             Self::Ecdsa(hash) => {
                 let last = match hash {
                     Hash::Sha224 => 1,
@@ -281,6 +330,8 @@ pub(crate) struct Case {
     pub(crate) certs: Vec<Cert>,
     /// Labels, in the order of the handshake.
     pub(crate) served: Vec<String>,
+    /// An entry of the handshake that is no certificate, and its position.
+    pub(crate) junk: Option<(usize, Vec<u8>)>,
     /// Labels of the roots that the clients trust.
     pub(crate) roots: Vec<String>,
 }
@@ -300,6 +351,7 @@ impl Case {
             host: HOST.to_owned(),
             certs: Vec::new(),
             served: vec!["leaf".into(), "intermediate".into()],
+            junk: None,
             roots: vec!["root".into()],
         };
         case.push_ca("root", "root");
@@ -440,9 +492,15 @@ impl Case {
             .iter()
             .map(|c| (c.label.as_str(), self.encode(c, keys, now)))
             .collect();
-        let pick = |labels: &[String]| labels.iter().map(|l| all[l.as_str()].clone()).collect();
+        let pick = |labels: &[String]| -> Vec<Vec<u8>> {
+            labels.iter().map(|l| all[l.as_str()].clone()).collect()
+        };
+        let mut served = pick(&self.served);
+        if let Some((at, bytes)) = &self.junk {
+            served.insert(*at, bytes.clone());
+        }
         Built {
-            served: pick(&self.served),
+            served,
             roots: pick(&self.roots),
         }
     }

@@ -14,8 +14,8 @@ use super::der;
 
 pub(crate) use decode::name_constraints;
 use decode::{
-    authority_key_id, basic_constraints, demands_staple, extended_key_usage, first_value,
-    key_usage, number, only, policies, policy_constraints, policy_mappings, whole,
+    authority_key_id, basic_constraints, extended_key_usage, first_value, key_usage, number, only,
+    policies, policy_constraints, policy_mappings, tls_features, whole,
 };
 pub use kind::{Kind, Listed};
 pub(super) use names::Values;
@@ -64,6 +64,8 @@ pub struct Extensions {
     pub netscape_type: Option<NetscapeType>,
     /// authorityKeyIdentifier (section 4.2.1.1).
     pub authority_key_id: Option<Box<AuthorityKeyId>>,
+    /// The TLS features (RFC 7633): the content octets of the numbers of TLS extensions.
+    pub tls_features: Vec<Box<[u8]>>,
 }
 
 /// basicConstraints.
@@ -273,7 +275,11 @@ impl Extensions {
                     ssl_server: bits.get(1).is_some_and(|b| b & NETSCAPE_SSL_SERVER != 0),
                 });
             }
-            Kind::TlsFeature => values.must_staple = demands_staple(value)?,
+            Kind::TlsFeature => {
+                const STATUS_REQUEST: &[u8] = &[5];
+                self.tls_features = tls_features(value)?;
+                values.must_staple = self.tls_features.iter().any(|f| **f == *STATUS_REQUEST);
+            }
             _ => {}
         }
         Some(())

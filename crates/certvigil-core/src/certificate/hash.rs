@@ -104,11 +104,16 @@ impl Hash {
         context.finish().as_ref().to_vec()
     }
 
-    /// Returns the DER of the DigestInfo of a message (RFC 8017, section 9.2).
-    pub fn digest_info(self, message: &[u8]) -> Vec<u8> {
+    /// Returns the DER of the AlgorithmIdentifier, with NULL parameters.
+    pub(super) fn identifier(self) -> Vec<u8> {
         const NULL: &[u8] = &[5, 0];
         let oid = der::encode(der::OBJECT_IDENTIFIER, self.oid());
-        let algorithm = der::sequence(&[&oid, NULL].concat());
+        der::sequence(&[&oid, NULL].concat())
+    }
+
+    /// Returns the DER of the DigestInfo of a message (RFC 8017, section 9.2).
+    pub fn digest_info(self, message: &[u8]) -> Vec<u8> {
+        let algorithm = self.identifier();
         let digest = der::encode(der::OCTET_STRING, &self.digest(&[message]));
         der::sequence(&[algorithm, digest].concat())
     }

@@ -38,7 +38,7 @@ pub use extensions::{
 pub(crate) use file::fuzzing::keystore as fuzz_keystore;
 pub use file::{
     FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, check_layout,
-    is_unordered, leaf_of, parse_certificates, read_certificates, read_private_keys,
+    is_unordered, leaf_of, parse_certificates, parse_roots, read_certificates, read_private_keys,
 };
 pub use fingerprint::{Fingerprint, FingerprintError, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
@@ -279,6 +279,28 @@ pub struct SignatureAlgorithm {
     pub is_weak: bool,
     /// ECDSA with a NULL parameter, which RFC 5758, section 3.2, forbids.
     pub is_ecdsa_with_null: bool,
+    /// The hash function, if certvigil knows it.
+    pub hash: Option<hash::Hash>,
+    /// The parameters of RSASSA-PSS, if they can be read.
+    pub pss: Option<rsa::Pss>,
+    /// The parameters of RSASSA-PSS have the trailer field, which DER leaves out.
+    pub has_pss_trailer: bool,
+    /// The hash is SHA-256, SHA-384 or SHA-512, and the parameters of RSASSA-PSS are exactly those
+    /// of RFC 8446, section 4.2.3: one hash, a salt of its length, nothing left out.
+    pub is_common: bool,
+}
+
+impl SignatureAlgorithm {
+    /// Returns true for a hash that most clients refuse in a signature, although it is strong.
+    pub fn has_rare_hash(&self) -> bool {
+        use hash::Hash;
+        match self.hash {
+            Some(Hash::Sha224 | Hash::Sha512T256) => true,
+            Some(Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512) => true,
+            Some(Hash::Md5 | Hash::Sha1 | Hash::Sha256 | Hash::Sha384 | Hash::Sha512) => false,
+            None => self.name.to_ascii_lowercase().contains("sha224"),
+        }
+    }
 }
 
 impl Certificate {

@@ -60,8 +60,13 @@ impl PublicKey {
         self.e.bit(0) && self.e.bits() > 1
     }
 
+    /// Returns the size of the exponent in bits.
+    pub(crate) fn exponent_bits(&self) -> u64 {
+        self.e.bits()
+    }
+
     /// Returns true if the library accepts the key.
-    pub(super) fn is_for_library(&self) -> bool {
+    pub fn is_for_library(&self) -> bool {
         self.is_canonical
             && LIBRARY_BITS.contains(&self.bits())
             && self.n.bit(0)
@@ -160,7 +165,14 @@ pub struct Pss {
     pub salt: usize,
 }
 
+/// id-mgf1, 1.2.840.113549.1.1.8.
+const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
+
 impl Pss {
+    const HASH: u8 = 0xa0;
+    const MASK: u8 = 0xa1;
+    const SALT: u8 = 0xa2;
+
     /// Returns parameters with one hash and a salt as long as the hash (RFC 8446, section 4.2.3).
     pub fn with(hash: Hash) -> Self {
         Self {
@@ -170,19 +182,32 @@ impl Pss {
         }
     }
 
+    /// Returns the DER of the parameters if one hash is used twice and the salt has its length:
+    /// clients compare these octets. Returns nothing for others.
+    pub(super) fn encode(self) -> Vec<u8> {
+        if self != Self::with(self.hash) {
+            return Vec::new();
+        }
+        let hash = self.hash.identifier();
+        let mask = der::sequence(&[&der::encode(der::OBJECT_IDENTIFIER, MGF1), &*hash].concat());
+        let salt = u8::try_from(self.salt).unwrap_or(u8::MAX);
+        let salt = der::encode(der::INTEGER, &[salt]);
+        let fields = [
+            der::encode(Self::HASH, &hash),
+            der::encode(Self::MASK, &mask),
+            der::encode(Self::SALT, &salt),
+        ];
+        der::sequence(&fields.concat())
+    }
+
     /// Reads the content of the parameters' SEQUENCE, where every field has a default.
     pub(super) fn read(mut fields: &[u8]) -> Option<Self> {
-        const HASH: u8 = 0xa0;
-        const MASK: u8 = 0xa1;
-        const SALT: u8 = 0xa2;
         const TRAILER: u8 = 0xa3;
-        /// id-mgf1, 1.2.840.113549.1.1.8.
-        const MGF1: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 8];
-        let hash = match der::explicit(&mut fields, HASH, der::SEQUENCE) {
+        let hash = match der::explicit(&mut fields, Self::HASH, der::SEQUENCE) {
             None => Hash::Sha1,
             Some(algorithm) => read_hash(algorithm?.content)?,
         };
-        let mask_hash = match der::explicit(&mut fields, MASK, der::SEQUENCE) {
+        let mask_hash = match der::explicit(&mut fields, Self::MASK, der::SEQUENCE) {
             None => Hash::Sha1,
             Some(algorithm) => {
                 let mut algorithm = algorithm?.content;
@@ -194,7 +219,7 @@ impl Pss {
                 read_hash(hash)?
             }
         };
-        let salt = match der::explicit(&mut fields, SALT, der::INTEGER) {
+        let salt = match der::explicit(&mut fields, Self::SALT, der::INTEGER) {
             None => 20,
             Some(length) => match length?.content {
                 [length @ 0..=0x7f] => usize::from(*length),

@@ -179,7 +179,10 @@ properties! {
     NoTlsKeyUsage "has a keyUsage that fits no key exchange of TLS";
     NoDigitalSignature "has a keyUsage without digitalSignature";
     NetscapeTypeNotServer "has a Netscape certificate type other than SSL server";
+    NoKeyEncipherment "has a keyUsage without keyEncipherment, which a key exchange with its RSA key needs";
     MustStaple "demands a stapled OCSP response, and none is stapled";
+
+    FeatureNotBelow "demands a TLS feature that a certificate below it does not list";
 
     // Names under name constraints.
     NameConstraint "does not allow a name of a certificate below it (nameConstraints)";
@@ -299,12 +302,21 @@ properties! {
     RsaPssKey "has an RSA key for RSASSA-PSS only";
     RsaWithoutNull "has an RSA key whose algorithm lacks the NULL parameter";
     ExponentOfOne "has an RSA key with the exponent 1";
+    LongExponent "has an RSA key with an exponent of more than 33 bits";
+    HugeExponent "has an RSA key with an exponent of more than 63 bits";
     TrailingKeyBytes "has an RSA key with bytes after its end";
     Dsa "has a DSA key";
     OtherKey "has a key of a kind that clients do not know";
     Md5Signature "is signed with MD5";
     Sha1Signature "is signed with SHA-1";
     Sha224Signature "is signed with SHA-224";
+    Sha3Signature "is signed with RSA and SHA-3";
+    EcdsaSha3 "is signed with ECDSA and SHA-3";
+    TruncatedSha512Signature "is signed with SHA-512/256";
+    PssSalt "is signed with RSASSA-PSS and a salt that is not as long as the hash";
+    PssHashes "is signed with RSASSA-PSS and two different hashes";
+    PssRareHash "is signed with RSASSA-PSS and SHA-224, SHA-512/256 or SHA-3";
+    PssTrailer "is signed with RSASSA-PSS whose trailer field is written out";
     EcdsaWithNull "is signed with ECDSA whose algorithm has a NULL parameter";
     UnknownSignature "is signed with an unknown algorithm";
     Unverifiable "is signed in a way that certvigil cannot verify";
@@ -329,6 +341,9 @@ properties! {
     // `is_of_chain`.
     ManyServed "has more than ten certificates";
     UnrelatedVersion "has a certificate beside the path of an X.509 version that there is not, or with extensions before version 3";
+    LargeMessage "has more than 32768 octets";
+    EmptyEntry "has an empty entry between or after its certificates";
+    UnreadableEntry "has an entry that is no readable certificate";
     OtherPathFirst "leads to another path first, which is not valid";
     StoredLeaf "has a leaf that is in the trust store itself and that another authority issued";
     StoredLeafAlone "is a leaf alone that is in the trust store itself and that another authority issued";

@@ -1,8 +1,8 @@
 //! Findings about the handshake itself: its version, cipher suite and parameters, and its failure.
 
-use crate::finding::{CipherWeakness, Client, Detail, Finding, Refused};
+use crate::finding::{CipherWeakness, Client, Detail, Finding, Refused, Severity};
 use crate::model::Target;
-use crate::observation::{KeyProof, ProbeError, Served, Status};
+use crate::observation::{KeyProof, ProbeError, Served, Status, TlsVersion};
 
 /// Minimum Diffie-Hellman prime, in bits, that OpenSSL accepts at security level 2: Debian's
 /// default, and OpenSSL's own since 3.2.
@@ -24,7 +24,7 @@ fn of_handshake(served: &Served) -> impl Iterator<Item = Finding> {
         legacy_cipher(served),
         no_secure_renegotiation(served),
         small_dh_prime(served),
-        refused_common_offer(served),
+        no_common_offer(served),
     ]
     .into_iter()
     .flatten()
@@ -108,24 +108,121 @@ fn small_dh_prime(served: &Served) -> Option<Finding> {
     }))
 }
 
-/// Returns the finding for a server that shares no offer with some clients. Go and Chromium support
-/// neither finite-field Diffie-Hellman nor AES-CCM or Camellia, and no rare groups. Chromium
-/// supports neither P-521 nor signatures with SHA-1.
-fn refused_common_offer(served: &Served) -> Option<Finding> {
-    let parameters = served.parameters;
-    if !parameters.refused_common_offer {
+/// Returns the finding for a server that shares no offer with some clients, unless the version or
+/// the cipher has a finding of its own.
+fn no_common_offer(served: &Served) -> Option<Finding> {
+    if served.tls_version.is_deprecated() || weakness(&served.cipher_suite).is_some() {
         return None;
     }
-    let group = parameters.rare_group;
-    Some(refused(Refused::NoCommonOffer {
-        refused_by: match group {
-            Some("secp521r1") => vec![Client::Chromium],
-            _ => vec![Client::Go, Client::Chromium],
-        },
+    let refused_by = refused_by(served);
+    if refused_by.is_empty() {
+        return None;
+    }
+    let severity = severity_of(refused_by.len());
+    let parameters = served.parameters;
+    let detail = Detail::RefusedByClients(Refused::NoCommonOffer {
+        refused_by,
         cipher_suite: served.cipher_suite.clone(),
-        group,
+        group: parameters.rare_group,
         is_signed_with_sha1: parameters.sha1_signature,
-    }))
+    });
+    Some(Finding::with_severity(severity, detail))
+}
+
+/// Number of refusing clients that are most of [`Client::ALL`].
+const MOST_CLIENTS: usize = Client::ALL.len() / 2 + 1;
+
+/// Returns the severity of a finding about this many clients that refuse a server.
+pub(super) fn severity_of(refusing: usize) -> Severity {
+    if refusing >= MOST_CLIENTS {
+        Severity::Critical
+    } else {
+        Severity::Warning
+    }
+}
+
+/// Returns the clients that cannot negotiate a handshake with the server.
+pub(super) fn refused_by(served: &Served) -> Vec<Client> {
+    if served.file().is_some() {
+        return Vec::new();
+    }
+    let all = Client::ALL.into_iter();
+    all.filter(|client| !negotiates(*client, served)).collect()
+}
+
+/// Returns the reason of the clients that cannot negotiate a handshake, as a clause.
+pub(super) fn refusal_reason(served: &Served) -> String {
+    if served.tls_version.is_deprecated() {
+        let version = served.tls_version;
+        return format!("the server speaks nothing newer than {version}");
+    }
+    let group = served.parameters.rare_group;
+    let group = group.map(|group| format!(" over {group}"));
+    let signature = match served.parameters.sha1_signature {
+        true => ", signed with SHA-1",
+        false => "",
+    };
+    format!(
+        "it offers neither {}{}{signature} nor anything else that the server accepts",
+        served.cipher_suite,
+        group.unwrap_or_default()
+    )
+}
+
+/// Returns true if a client can negotiate a handshake with the server, as far as this is known. A
+/// suite that is weak was accepted after the server had refused everything better.
+fn negotiates(client: Client, served: &Served) -> bool {
+    let parameters = served.parameters;
+    if served.tls_version.is_deprecated() {
+        // OpenSSL 3 refuses them at security level 1 and above.
+        return client == Client::Gnutls && served.tls_version != TlsVersion::Ssl30;
+    }
+    if let Some(weakness) = weakness(&served.cipher_suite) {
+        return client == Client::Go && weakness == CipherWeakness::TripleDes;
+    }
+    let has_p521 = parameters.rare_group == Some("secp521r1");
+    match client {
+        // Neither finite-field Diffie-Hellman nor AES-CCM or Camellia, and no rare groups.
+        // Chromium supports neither P-521 nor signatures with SHA-1.
+        Client::Go => !parameters.refused_common_offer || has_p521,
+        Client::Chromium => !parameters.refused_common_offer,
+        // No key exchange without a signature.
+        Client::Java => !parameters.refused_java_offer,
+        // What Java offers, and RSA key exchange with AES as Chromium.
+        Client::Openssl => !(parameters.refused_common_offer && parameters.refused_java_offer),
+        Client::Gnutls => {
+            !(parameters.refused_common_offer && parameters.refused_java_offer)
+                || parameters.sha1_signature
+                || served.cipher_suite.contains("_CCM")
+        }
+        Client::Rustls => is_of_rustls(served),
+    }
+}
+
+/// Cipher suites of TLS 1.2 that rustls supports.
+const RUSTLS_SUITES: [&str; 6] = [
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+];
+
+/// Returns true if rustls can negotiate a handshake. The first handshake of a probe offers what
+/// rustls offers, and P-521.
+fn is_of_rustls(served: &Served) -> bool {
+    let parameters = served.parameters;
+    match served.tls_version {
+        TlsVersion::Tls13 => !parameters.refused_common_offer,
+        _ => {
+            let suite = served.cipher_suite.as_str();
+            // The names of other suites than those of TLS 1.2 lack this part.
+            (RUSTLS_SUITES.contains(&suite) || !suite.contains("_WITH_"))
+                && !parameters.sha1_signature
+                && (parameters.rare_group.is_none() || !parameters.refused_common_offer)
+        }
+    }
 }
 
 /// Returns the finding for a handshake in which the server presented no certificate.

@@ -1,14 +1,24 @@
 //! The finding for a chain that some clients refuse, and that has no critical finding.
 
+use std::collections::BTreeSet;
+
 use crate::finding::{
     Client, ClientRefusal, Detail, Finding, Property, Refusal, Refused, Severity, Trait,
 };
 
 use super::clients::{Clients, Opinion};
+use super::handshake::severity_of;
 
 /// Returns the finding for the clients that refuse a trusted chain. It names each of them with its
 /// reason, and the clients that accept the chain.
-pub(super) fn finding(clients: &Clients) -> Option<Finding> {
+///
+/// Clients that cannot negotiate a handshake, `without_handshake`, do not accept it. The finding is
+/// critical if most clients refuse a chain with a valid path. Without one, other findings decide.
+pub(super) fn finding(
+    clients: &Clients,
+    without_handshake: &[Client],
+    has_path: bool,
+) -> Option<Finding> {
     let mut groups: Vec<(&Refusal, Vec<Client>)> = Vec::new();
     for (client, refusal) in clients
         .refusals()
@@ -34,6 +44,10 @@ pub(super) fn finding(clients: &Clients) -> Option<Finding> {
         .all(|(refusal, _)| refusal.of.is_some_and(Trait::is_of_leaf_key));
     let severity = if is_of_key {
         Severity::Info
+    } else if has_path {
+        let refusing = groups.iter().flat_map(|(_, clients)| clients);
+        let all: BTreeSet<&Client> = refusing.chain(without_handshake).collect();
+        severity_of(all.len())
     } else {
         Severity::Warning
     };
@@ -41,7 +55,9 @@ pub(super) fn finding(clients: &Clients) -> Option<Finding> {
         clients,
         refusal: refusal.clone(),
     });
-    let accepting = clients.iter().filter(|(_, o)| **o == Opinion::Accepts);
+    let accepting = clients.iter().filter(|(client, opinion)| {
+        **opinion == Opinion::Accepts && !without_handshake.contains(client)
+    });
     let refused = Refused::Chain {
         refusals: refusals.collect(),
         accepted_by: accepting.map(|(client, _)| client).collect(),

@@ -8,7 +8,7 @@ use crate::finding::{
 };
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::{FileKey, Served, Staple};
+use crate::observation::{FileKey, Served, Staple, TlsVersion};
 
 use super::above::{Above, chain_findings, is_warned_of, trust_findings};
 use super::clients::{self, Clients, Presented};
@@ -59,7 +59,9 @@ pub(super) fn judge_served(
     let accepted = expected.accepts(leaf);
     let is_expected = accepted == Some(true);
     let hostname_match = matches_all(leaf, names);
-    let trusted = found.is_valid() && (names.is_empty() || hostname_match == Some(true));
+    let has_path = found.is_valid() && (names.is_empty() || hostname_match == Some(true));
+    // Clients cannot read the message (RFC 8446, section 4.4.2).
+    let trusted = has_path && served.rest.iter().all(|c| !c.der().is_empty());
     // A self-signed instance has no issuer, and a leaf in the trust store needs none.
     let nothing_above = self_signed && accepted == Some(true) || trust.holds(leaf);
     let revocation = revocation::examine(
@@ -125,7 +127,7 @@ pub(super) fn judge_served(
     if chain.out_of_order.is_none() {
         findings.extend(late_leaf(served));
     }
-    if !trusted && !reported_as_dummy {
+    if !has_path && !reported_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
     }
     let opinions = |hostname: Option<&Hostname>| {
@@ -136,17 +138,20 @@ pub(super) fn judge_served(
             hostname,
             hostname_match: hostname.is_none_or(is_match),
             is_stapled: served.revocation.staple != Staple::Absent,
+            is_static_rsa: served.cipher_suite.starts_with("TLS_RSA_WITH_"),
+            is_tls13: served.tls_version == TlsVersion::Tls13,
             trust,
             now,
         };
         clients::opinions(&presented, &found)
     };
-    let clients = match names {
+    let mut clients = match names {
         [] => opinions(None),
         [first, others @ ..] => others.iter().fold(opinions(Some(first)), |all, name| {
             all.and(opinions(Some(name)))
         }),
     };
+    let without_handshake = handshake::refused_by(served);
     // For an expected leaf, a weak signature, a weak key or a deviation is a warning; clients refuse
     // it nevertheless.
     let is_weak = explained.best().is_some_and(|path| {
@@ -157,8 +162,11 @@ pub(super) fn judge_served(
         })
     });
     let is_explained = findings.iter().any(|f| f.severity == Severity::Critical);
-    if !reported_as_dummy && (trusted || is_weak && !is_explained) {
-        findings.extend(refusals::finding(&clients));
+    if !reported_as_dummy && (has_path || is_weak && !is_explained) {
+        findings.extend(refusals::finding(&clients, &without_handshake, has_path));
+    }
+    if !without_handshake.is_empty() {
+        clients.refuse(&without_handshake, &handshake::refusal_reason(served));
     }
     JudgedServed {
         flags,

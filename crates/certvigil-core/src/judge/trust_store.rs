@@ -79,6 +79,11 @@ impl Anchor {
         }
     }
 
+    /// Returns the kind of the key.
+    pub(super) fn key(&self) -> Key {
+        key_of(&self.spki)
+    }
+
     /// Returns the name, for messages.
     pub(super) fn name_text(&self) -> String {
         match self.certificate().map(Certificate::facts) {

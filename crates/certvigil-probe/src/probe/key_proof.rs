@@ -131,7 +131,7 @@ fn pss_key(
         && (UnparsedPublicKey::new(parameters, key)
             .verify(message, signature)
             .is_ok()
-            || rsa::is_short(key) && rsa::verify(same_hash, key, message, signature));
+            || rsa::is_unusual(key) && rsa::verify(same_hash, key, message, signature));
     match (proved, strict) {
         (true, true) => Ok(KeyProof::Handshake),
         (true, false) => Ok(KeyProof::BareKey),
@@ -161,12 +161,12 @@ fn bare_key(
         .take(fitting)
         .filter(|a| a.public_key_alg_id().as_ref() == algorithm);
     let proved = candidates.any(|a| a.verify_signature(key, message, signature).is_ok())
-        || rsa::is_short(key) && rsa::verify(scheme, key, message, signature);
+        || rsa::is_unusual(key) && rsa::verify(scheme, key, message, signature);
     // TLS 1.3 binds each scheme to one kind of key, so a scheme of another kind is an error.
     let is_tied = fitting == 1;
     if proved {
         Ok(KeyProof::BareKey)
-    } else if is_tied || is_known(algorithms, algorithm) || rsa::is_short(key) {
+    } else if is_tied || is_known(algorithms, algorithm) || rsa::is_unusual(key) {
         Err(wrong())
     } else {
         Err(unknown_kind_of_key())
@@ -183,7 +183,7 @@ pub(super) fn of_unknown_kind(
     let unreadable = || Error::InvalidCertificate(CertificateError::BadEncoding);
     let (algorithm, key) = certificate.public_key().ok_or_else(unreadable)?;
     let is_pss = algorithm.starts_with(RSASSA_PSS);
-    if is_pss || is_known(algorithms, algorithm) || rsa::is_short(key) {
+    if is_pss || is_known(algorithms, algorithm) || rsa::is_unusual(key) {
         return Err(Error::InvalidCertificate(CertificateError::BadSignature));
     }
     Ok(KeyProof::None)

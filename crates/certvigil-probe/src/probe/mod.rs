@@ -122,7 +122,8 @@ impl Prober {
                 connection.leave(starttls::quit(request), LINGER).await;
                 drop(connection);
                 if served.parameters.rare_group.is_some() {
-                    let refused = Box::pin(self.refuses_common_offer(request, deadline)).await;
+                    let refused = self.refuses(Offer::Common, request, deadline);
+                    let refused = Box::pin(refused).await;
                     served.parameters.refused_common_offer = refused;
                 }
                 Ok(*served)
@@ -196,8 +197,12 @@ impl Prober {
                         Err(error) => return Some(Err(error)),
                     };
                     if *offer == Offer::Current && cleartext::is_rare(&served) {
-                        let refused = self.refuses_common_offer(request, deadline).await;
+                        let refused = self.refuses(Offer::Common, request, deadline).await;
                         served.parameters.refused_common_offer = refused;
+                    }
+                    if *offer == Offer::Current && cleartext::is_not_of_java(&served) {
+                        let refused = self.refuses(Offer::Java, request, deadline).await;
+                        served.parameters.refused_java_offer = refused;
                     }
                     return Some(Ok(served));
                 }
@@ -242,13 +247,12 @@ impl Prober {
         ))
     }
 
-    /// Returns true if a server refuses all that Go and Chromium offer.
-    async fn refuses_common_offer(&self, request: Request<'_>, deadline: Instant) -> bool {
+    /// Returns true if a server refuses an offer.
+    async fn refuses(&self, offer: Offer, request: Request<'_>, deadline: Instant) -> bool {
         let (algorithms, mut timings) = (&self.config.algorithms, Timings::default());
         let Ok(stream) = open(request, deadline, &mut timings).await else {
             return false;
         };
-        let offer = Offer::Common;
         let answer = cleartext::read(
             request,
             offer,

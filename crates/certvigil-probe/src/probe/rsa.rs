@@ -1,21 +1,19 @@
-//! Signatures of RSA keys that are too short for the cryptographic library. Some appliances still
-//! have such keys. A weak key is a finding, but its proof is verified like any other.
+//! Signatures of RSA keys that the cryptographic library refuses: those under 2048 bits, which some
+//! appliances still have, those over 8192 bits, and those with a long exponent. Clients accept them,
+//! and their proof is verified like any other.
 
 use rustls::SignatureScheme;
 
 use crate::certificate::hash::Hash;
 use crate::certificate::rsa::{Pss, PublicKey};
 
-/// Minimum size of a key that the library accepts, in bits.
-const LIBRARY_MIN_BITS: usize = 2048;
-
-/// Returns true for an RSA public key (RFC 8017, appendix A.1.1) that the library refuses because
-/// of its size.
-pub(super) fn is_short(key: &[u8]) -> bool {
-    PublicKey::read(key).is_some_and(|key| key.is_usable() && key.bits() < LIBRARY_MIN_BITS)
+/// Returns true for an RSA public key (RFC 8017, appendix A.1.1) that the library refuses, and that
+/// can be verified here.
+pub(super) fn is_unusual(key: &[u8]) -> bool {
+    PublicKey::read(key).is_some_and(|key| key.is_usable() && !key.is_for_library())
 }
 
-/// Verifies a signature of a short key.
+/// Verifies a signature of a key that the library refuses.
 pub(super) fn verify(
     scheme: SignatureScheme,
     key: &[u8],
@@ -52,8 +50,8 @@ mod tests {
     const MESSAGE: &[u8] = b"what the server signs";
 
     /// Keys and signatures made by OpenSSL. With 1025 bits, the encoded message is one octet
-    /// shorter than the modulus.
-    const CASES: [(SignatureScheme, &[u8], &[u8]); 8] = [
+    /// shorter than the modulus. The last key has an exponent of 41 bits.
+    const CASES: [(SignatureScheme, &[u8], &[u8]); 10] = [
         (
             SignatureScheme::RSA_PKCS1_SHA256,
             KEY_1024,
@@ -94,14 +92,24 @@ mod tests {
             KEY_1025,
             include_bytes!("testdata/rsa1025-pss-sha384.sig"),
         ),
+        (
+            SignatureScheme::RSA_PSS_SHA256,
+            include_bytes!("testdata/rsa9216.der"),
+            include_bytes!("testdata/rsa9216-pss-sha256.sig"),
+        ),
+        (
+            SignatureScheme::RSA_PSS_SHA256,
+            include_bytes!("testdata/rsa2048-e41.der"),
+            include_bytes!("testdata/rsa2048-e41-pss-sha256.sig"),
+        ),
     ];
     const KEY_1024: &[u8] = include_bytes!("testdata/rsa1024.der");
     const KEY_1025: &[u8] = include_bytes!("testdata/rsa1025.der");
 
     #[test]
-    fn openssl_short_rsa_signatures_are_verified() {
+    fn openssl_signatures_of_unusual_rsa_keys_are_verified() {
         for (scheme, key, signature) in CASES {
-            assert!(is_short(key));
+            assert!(is_unusual(key));
             assert!(
                 verify(scheme, key, MESSAGE, signature),
                 "{scheme:?} {}",
@@ -111,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_short_rsa_signature_is_refused() {
+    fn wrong_signature_of_an_unusual_rsa_key_is_refused() {
         for (scheme, key, signature) in CASES {
             assert!(
                 !verify(scheme, key, b"what another signs", signature),

@@ -234,6 +234,46 @@ fn others(corpus: &mut Corpus) {
         c.at("leaf")
             .add(ext::raw(ext::TLS_FEATURE, &value).into_critical());
     });
+    let feature = |numbers: &[u64]| {
+        let numbers: Vec<Vec<u8>> = numbers.iter().map(|n| der::integer(*n)).collect();
+        ext::raw(ext::TLS_FEATURE, &der::sequence(&numbers))
+    };
+    for label in ["intermediate", "root"] {
+        for (id, numbers) in [("staple", &[5][..]), ("other", &[23]), ("empty", &[])] {
+            corpus.add(format!("ext-tls-feature-{id}-{label}"), move |c| {
+                c.at(label).add(feature(numbers));
+            });
+        }
+        corpus.add(format!("ext-tls-feature-critical-{label}"), move |c| {
+            c.at(label).add(feature(&[5]).into_critical());
+        });
+        corpus.add(
+            format!("ext-tls-feature-other-leaf-and-{label}"),
+            move |c| {
+                c.at(label).add(feature(&[23]));
+                c.at("leaf").add(feature(&[23]));
+            },
+        );
+        corpus.add(
+            format!("ext-tls-feature-differs-leaf-and-{label}"),
+            move |c| {
+                c.at(label).add(feature(&[23]));
+                c.at("leaf").add(feature(&[24]));
+            },
+        );
+    }
+    corpus.add("ext-tls-feature-other-leaf", move |c| {
+        c.at("leaf").add(feature(&[23]));
+    });
+    corpus.add("ext-tls-feature-other-intermediate-and-root", move |c| {
+        c.at("root").add(feature(&[23]));
+        c.at("intermediate").add(feature(&[23]));
+    });
+    corpus.add("ext-tls-feature-other-all", move |c| {
+        for label in ["root", "intermediate", "leaf"] {
+            c.at(label).add(feature(&[23]));
+        }
+    });
     corpus.add("ext-ct-poison-leaf", |c| {
         c.at("leaf")
             .add(ext::raw(ext::CT_POISON, &der::null()).into_critical());

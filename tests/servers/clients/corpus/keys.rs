@@ -40,6 +40,14 @@ pub(super) fn add(corpus: &mut Corpus) {
         corpus.add(format!("key-rsa-16384-{label}"), move |c| {
             c.at(label).kind(Kind::Rsa(16384));
         });
+        for bits in [32, 33, 40, 63] {
+            corpus.add(
+                format!("key-rsa-exponent-of-{}-bits-{label}", bits + 1),
+                move |c| {
+                    c.at(label).kind(Kind::RsaExponent(bits));
+                },
+            );
+        }
         corpus.add(format!("key-rsa-exponent-1-{label}"), move |c| {
             c.at(label).kind(Kind::RsaExponent1);
         });
@@ -49,6 +57,17 @@ pub(super) fn add(corpus: &mut Corpus) {
     }
     corpus.add("key-rsa-without-null-leaf", |c| {
         c.at("leaf").kind(Kind::Rsa(2048)).spki = Some(without_null);
+    });
+    for bits in [32, 33, 40, 63] {
+        corpus.add(
+            format!("key-rsa-exponent-of-{}-bits-leaf", bits + 1),
+            move |c| {
+                c.at("leaf").kind(Kind::RsaExponent(bits));
+            },
+        );
+    }
+    corpus.add("key-rsa-9216-leaf", |c| {
+        c.at("leaf").kind(Kind::Rsa(9216));
     });
     corpus.add("key-rsa-trailing-byte-leaf", |c| {
         c.at("leaf").kind(Kind::Rsa(2048)).spki = Some(trailing);

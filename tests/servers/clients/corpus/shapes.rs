@@ -1,6 +1,7 @@
 //! The order of the served certificates, the trusted roots, and alternative paths.
 
 use super::Corpus;
+use crate::clients::der;
 use crate::clients::keys::Key;
 use crate::clients::spec::Case;
 use crate::clients::spec::extension::{
@@ -39,6 +40,7 @@ fn second_way(case: &mut Case) {
 
 pub(super) fn add(corpus: &mut Corpus) {
     orders(corpus);
+    messages(corpus);
     stores(corpus);
     ways(corpus);
     for intermediates in [2, 3, 6, 7, 8, 9, 10, 11, 15] {
@@ -120,6 +122,32 @@ fn orders(corpus: &mut Corpus) {
         self_signed(c);
         c.trust(&["root"]);
     });
+}
+
+/// Entries of the Certificate message that are no certificates, and its size.
+fn messages(corpus: &mut Corpus) {
+    for (id, at, bytes) in [
+        ("text-last", 2, b"hello".to_vec()),
+        ("text-between", 1, b"hello".to_vec()),
+        ("empty-last", 2, vec![]),
+        ("empty-between", 1, vec![]),
+        ("der-last", 2, der::sequence(&[der::integer(1)])),
+        ("der-between", 1, der::sequence(&[der::integer(1)])),
+    ] {
+        corpus.add(format!("message-junk-{id}"), move |c| {
+            c.junk = Some((at, bytes.clone()));
+        });
+    }
+    for bytes in [30_000, 32_000, 33_000, 60_000] {
+        corpus.add(format!("message-of-{bytes}-bytes"), move |c| {
+            /// Octets of the certificates without these names.
+            const OTHERS: usize = 1_000;
+            let name = |number| dns(&format!("host-{number:05}.example.test"));
+            let names = (bytes - OTHERS) / name(0).len();
+            let names: Vec<Vec<u8>> = (0..names).map(name).collect();
+            c.names(&[vec![dns(&c.host)], names].concat());
+        });
+    }
 }
 
 fn stores(corpus: &mut Corpus) {

@@ -3,9 +3,13 @@
 use super::Corpus;
 use crate::clients::der;
 use crate::clients::keys::Kind;
-use crate::clients::spec::Hash::{Md5, Sha1, Sha224, Sha256, Sha384, Sha512};
-use crate::clients::spec::Scheme;
+use crate::clients::spec::Hash::{
+    Md5, Sha1, Sha3_256, Sha3_384, Sha3_512, Sha224, Sha256, Sha384, Sha512, Sha512T256,
+};
+use crate::clients::spec::{Pss, Scheme};
 
+/// Longest salt of RSASSA-PSS with SHA-256 and a key of 2048 bits: the default of `openssl x509`.
+const LONGEST_SALT: u64 = 256 - 2 - 32;
 const PLACES: [&str; 3] = ["leaf", "intermediate", "root"];
 
 pub(super) fn add(corpus: &mut Corpus) {
@@ -35,6 +39,54 @@ pub(super) fn add(corpus: &mut Corpus) {
             ("sha512", Sha512),
         ] {
             signed(&format!("pss-{id}"), rsa, Scheme::Pss(hash));
+        }
+        for (id, hash, mask, salt) in [
+            ("salt-0", Sha256, Sha256, 0),
+            ("salt-20", Sha256, Sha256, 20),
+            ("salt-longest", Sha256, Sha256, LONGEST_SALT),
+            ("sha384-salt-32", Sha384, Sha384, 32),
+            ("sha512-salt-longest", Sha512, Sha512, 256 - 2 - 64),
+            ("mask-sha1", Sha256, Sha1, 32),
+            ("mask-sha1-salt-20", Sha256, Sha1, 20),
+            ("mask-sha512", Sha256, Sha512, 32),
+            ("sha384-mask-sha256", Sha384, Sha256, 48),
+            ("sha1-salt-longest", Sha1, Sha1, 256 - 2 - 20),
+        ] {
+            let pss = Pss { hash, mask, salt };
+            signed(&format!("pss-{id}"), rsa, Scheme::PssWith(pss));
+        }
+        let longest = Pss {
+            salt: LONGEST_SALT,
+            ..Pss::of(Sha256)
+        };
+        signed(
+            "pss-key-salt-longest",
+            Kind::RsaPss,
+            Scheme::PssWith(longest),
+        );
+        for (id, hash) in [
+            ("sha224", Sha224),
+            ("sha512-256", Sha512T256),
+            ("sha3-256", Sha3_256),
+            ("sha3-384", Sha3_384),
+            ("sha3-512", Sha3_512),
+        ] {
+            signed(&format!("pss-{id}"), rsa, Scheme::Pss(hash));
+        }
+        for (id, hash) in [
+            ("sha512-256", Sha512T256),
+            ("sha3-256", Sha3_256),
+            ("sha3-384", Sha3_384),
+            ("sha3-512", Sha3_512),
+        ] {
+            signed(&format!("rsa-{id}"), rsa, Scheme::Rsa(hash));
+        }
+        for (id, hash) in [
+            ("sha3-256", Sha3_256),
+            ("sha3-384", Sha3_384),
+            ("sha3-512", Sha3_512),
+        ] {
+            signed(&format!("p256-{id}"), Kind::P256, Scheme::Ecdsa(hash));
         }
         for (id, hash) in [
             ("sha1", Sha1),
@@ -84,6 +136,29 @@ pub(super) fn add(corpus: &mut Corpus) {
             c.at(label).inner = Some(odd.clone());
             c.at(label).outer = Some(odd);
         });
+        for (id, null, trailer) in [
+            ("no-null", vec![], vec![]),
+            ("trailer", der::null(), der::explicit(3, &der::integer(1))),
+        ] {
+            corpus.add(format!("sig-pss-{id}-{label}"), move |c| {
+                let issuer = c.get(label).issuer.clone();
+                c.at(&issuer).kind(rsa);
+                c.at(label).scheme = Some(Scheme::Pss(Sha256));
+                let hashed = der::sequence(&[der::oid("2.16.840.1.101.3.4.2.1"), null.clone()]);
+                let masked = der::sequence(&[der::oid("1.2.840.113549.1.1.8"), hashed.clone()]);
+                let odd = der::sequence(&[
+                    der::oid("1.2.840.113549.1.1.10"),
+                    der::sequence(&[
+                        der::explicit(0, &hashed),
+                        der::explicit(1, &masked),
+                        der::explicit(2, &der::integer(32)),
+                        trailer.clone(),
+                    ]),
+                ]);
+                c.at(label).inner = Some(odd.clone());
+                c.at(label).outer = Some(odd);
+            });
+        }
         corpus.add(format!("sig-rsa-no-parameters-{label}"), move |c| {
             let issuer = c.get(label).issuer.clone();
             c.at(&issuer).kind(rsa);

@@ -147,27 +147,48 @@ pub(super) const UNREADABLE: &str = "(unreadable)";
 
 /// Returns the algorithm's name, from the content of an AlgorithmIdentifier.
 pub(in crate::certificate) fn describe(algorithm: &[u8]) -> SignatureAlgorithm {
-    let Some((oid, parameters)) = split(algorithm) else {
-        return SignatureAlgorithm {
-            name: UNREADABLE.to_owned(),
-            is_weak: false,
-            is_ecdsa_with_null: false,
-        };
+    let unknown = |name| SignatureAlgorithm {
+        name,
+        is_weak: false,
+        is_ecdsa_with_null: false,
+        hash: None,
+        pss: None,
+        has_pss_trailer: false,
+        is_common: false,
     };
-    match known(&oid) {
-        Some(known) => SignatureAlgorithm {
-            name: known.name.to_owned(),
-            is_weak: known.is_weak
-                || matches!(known.scheme, Scheme::Pss)
-                    && read_pss(parameters).is_some_and(|pss| pss.hash.is_weak()),
-            is_ecdsa_with_null: matches!(known.scheme, Scheme::Ecdsa(_)) && parameters == [0x05, 0],
-        },
-        None => SignatureAlgorithm {
-            name: oid,
-            is_weak: false,
-            is_ecdsa_with_null: false,
-        },
+    let Some((oid, parameters)) = split(algorithm) else {
+        return unknown(UNREADABLE.to_owned());
+    };
+    let Some(known) = known(&oid) else {
+        return unknown(oid);
+    };
+    let is_pss = matches!(known.scheme, Scheme::Pss);
+    let pss = is_pss.then(|| read_pss(parameters)).flatten();
+    let hash = match known.scheme {
+        Scheme::Pkcs1(hash) | Scheme::Ecdsa(hash) => Some(hash),
+        Scheme::Pss => pss.map(|pss| pss.hash),
+        Scheme::Ed25519 | Scheme::MlDsa(_) | Scheme::Unverifiable(_) => None,
+    };
+    let is_common_hash = matches!(hash, Some(Hash::Sha256 | Hash::Sha384 | Hash::Sha512));
+    SignatureAlgorithm {
+        name: known.name.to_owned(),
+        is_weak: known.is_weak || pss.is_some_and(|pss| pss.hash.is_weak()),
+        is_ecdsa_with_null: matches!(known.scheme, Scheme::Ecdsa(_)) && parameters == [0x05, 0],
+        hash,
+        pss,
+        has_pss_trailer: is_pss && has_trailer(parameters),
+        is_common: is_common_hash && (!is_pss || pss.is_some_and(|p| parameters == p.encode())),
     }
+}
+
+/// Returns true if the parameters of RSASSA-PSS have the trailer field.
+fn has_trailer(mut parameters: &[u8]) -> bool {
+    const TRAILER: u8 = 0xa3;
+    let Some(fields) = der::expect(&mut parameters, der::SEQUENCE) else {
+        return false;
+    };
+    let mut fields = fields.content;
+    std::iter::from_fn(|| der::split(&mut fields)).any(|field| field.tag == TRAILER)
 }
 
 /// Splits the content of an AlgorithmIdentifier into the object identifier and the parameters' DER.

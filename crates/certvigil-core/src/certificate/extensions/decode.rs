@@ -216,13 +216,19 @@ pub(super) fn authority_key_id(value: &[u8]) -> Option<AuthorityKeyId> {
     })
 }
 
-/// Returns true if the list of TLS features contains status_request (RFC 6066, section 8).
-pub(super) fn demands_staple(value: &[u8]) -> Option<bool> {
-    const STATUS_REQUEST: &[u8] = &[5];
+/// Maximum TLS features that are kept of one certificate. GnuTLS refuses more.
+const MAX_FEATURES: usize = 64;
+
+/// Returns the TLS features (RFC 7633, section 4): the content octets of the numbers of TLS
+/// extensions.
+pub(super) fn tls_features(value: &[u8]) -> Option<Vec<Box<[u8]>>> {
     let mut features = only(value, der::SEQUENCE)?;
-    let mut demands = false;
+    let mut found: Vec<Box<[u8]>> = Vec::new();
     while !features.is_empty() {
-        demands |= der::expect(&mut features, der::INTEGER)?.content == STATUS_REQUEST;
+        let feature = der::expect(&mut features, der::INTEGER)?.content;
+        if found.len() < MAX_FEATURES {
+            found.push(feature.into());
+        }
     }
-    Some(demands)
+    Some(found)
 }

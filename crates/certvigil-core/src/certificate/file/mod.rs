@@ -14,6 +14,7 @@ mod pkcs12;
 mod pkcs7;
 mod private_key;
 mod text;
+mod trusted;
 
 use super::Certificate;
 use blocks::{Block, blocks};
@@ -22,6 +23,7 @@ pub use layout::check_layout;
 pub use leaf::{LeafError, leaf_of};
 use pkcs12::Opening;
 pub use private_key::{KeyError, KeyOfFile, read_private_keys};
+pub use trusted::parse_roots;
 
 /// Maximum certificates in one file, beyond any chain file or bundle of roots.
 pub const MAX_FILE_CERTIFICATES: usize = 10_000;
@@ -162,6 +164,11 @@ pub enum FileError {
         /// Label of a block with a certificate.
         beside: String,
     },
+    /// Trust settings reject every certificate of the file.
+    #[error(
+        "no certificate in the file is trusted for TLS servers: the settings of its `TRUSTED CERTIFICATE` blocks reject that use; give other roots, or remove the settings with `openssl x509 -in FILE -out FILE.pem`"
+    )]
+    NotForServers,
     /// UTF-16.
     #[error("the file is UTF-16, which servers cannot read: save it as UTF-8")]
     Utf16,

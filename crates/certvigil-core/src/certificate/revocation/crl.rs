@@ -17,8 +17,6 @@ const EXPLICIT_0: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
-/// The only reason that is not permanent (RFC 5280, section 5.3.1).
-const HOLD: &str = "certificateHold";
 /// id-ce-cRLReasons, 2.5.29.21.
 const REASON: &[u8] = &[0x55, 0x1d, 21];
 /// id-ce-issuingDistributionPoint, 2.5.29.28.
@@ -120,7 +118,7 @@ impl Crl {
         }
         let number = serial(leaf).ok_or(Unusable::OtherCertificate)?;
         let status = match outline.find(number)? {
-            Some(revoked) if freshness.is_ok() || revoked.reason != Some(HOLD) => {
+            Some(revoked) if freshness.is_ok() || Status::Revoked(revoked).is_permanent() => {
                 Status::Revoked(revoked)
             }
             _ => freshness.map(|()| Status::Good)?,

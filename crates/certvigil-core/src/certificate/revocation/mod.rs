@@ -72,6 +72,20 @@ pub enum Status {
     Revoked(Revoked),
 }
 
+impl Status {
+    /// Returns true if the certificate has been revoked and can never be valid again: for every
+    /// reason but certificateHold (RFC 5280, section 5.3.1).
+    fn is_permanent(self) -> bool {
+        match self {
+            Self::Good => false,
+            Self::Revoked(revoked) => revoked.reason != Some(HOLD),
+        }
+    }
+}
+
+/// The only reason that is not permanent.
+const HOLD: &str = "certificateHold";
+
 /// Revocation of a certificate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Revoked {

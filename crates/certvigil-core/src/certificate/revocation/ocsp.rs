@@ -37,6 +37,9 @@ const SHA512: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3];
 /// responder that the issuer has authorised, signed it for this certificate and that it is valid at
 /// this time.
 ///
+/// An expired response that reports a revocation still counts, as in an expired revocation list,
+/// unless the reason is certificateHold.
+///
 /// # Errors
 /// Returns the reason if the response does not give the status of the certificate.
 pub fn read_ocsp(
@@ -50,11 +53,18 @@ pub fn read_ocsp(
     }
     let basic = Basic::read(response)?;
     let single = basic.about(leaf, issuer)?;
-    basic.verify(issuer, now)?;
     let from = single.this_update;
     let without_end = Timestamp(from.0.saturating_add(LIFE_WITHOUT_END));
     let until = single.next_update.unwrap_or(without_end);
-    fresh(from, until, now)?;
+    let freshness = fresh(from, until, now);
+    let is_permanent = single.status.is_some_and(Status::is_permanent);
+    if is_permanent && matches!(freshness, Err(Unusable::Outdated(_))) {
+        // The responder's certificate was valid when it signed.
+        basic.verify(issuer, from)?;
+    } else {
+        basic.verify(issuer, now)?;
+        freshness?;
+    }
     let status = single.status.ok_or(Unusable::Unknown)?;
     Ok(Answer { status, until })
 }

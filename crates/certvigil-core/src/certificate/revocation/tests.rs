@@ -143,19 +143,30 @@ fn error_explains_an_unusable_ocsp_response() {
     }
 }
 
+/// A revocation does not expire. The responder's certificate need not be valid any more either.
+#[test]
+fn expired_ocsp_response_that_reports_a_revocation_counts() {
+    let later = "2036-12-02T10:06:58Z";
+    assert_eq!(ocsp_at("revoked", later), Ok(revoked()));
+    let good = ocsp_at("good", later);
+    assert!(matches!(good, Err(Unusable::Outdated(_))), "{good:?}");
+    let early = ocsp_at("revoked", "2001-01-01T00:00:00Z");
+    assert!(matches!(early, Err(Unusable::NotYetValid(_))), "{early:?}");
+}
+
 #[test]
 fn ocsp_response_is_valid_for_its_period_plus_clock_skew() {
-    let revoked = revoked();
+    let good = Status::Good;
     for (time, expected) in [
         ("2026-11-25T09:56:56Z", Err("it is not valid before")),
-        ("2026-11-25T09:56:57Z", Ok(revoked)),
-        ("2026-12-02T10:06:57Z", Ok(revoked)),
+        ("2026-11-25T09:56:57Z", Ok(good)),
+        ("2026-12-02T10:06:57Z", Ok(good)),
         (
             "2026-12-02T10:06:58Z",
             Err("it ended at 2026-12-02T10:01:57Z"),
         ),
     ] {
-        match (ocsp_at("revoked", time), expected) {
+        match (ocsp_at("good", time), expected) {
             (Err(why), Err(words)) => assert!(why.to_string().contains(words), "{time}: {why}"),
             (found, expected) => assert_eq!(found.ok(), expected.ok(), "{time}"),
         }

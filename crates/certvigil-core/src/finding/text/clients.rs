@@ -124,7 +124,18 @@ fn advice(refusal: &Refusal) -> &'static str {
         (_, Property::OtherPathFirst) => {
             "serve only the certificates of the valid path, the leaf first and each issuer after it"
         }
-        (_, Property::ManyServed) => "serve only the certificates of the valid path",
+        (_, Property::ManyServed | Property::EmptyEntry | Property::UnreadableEntry) => {
+            "serve only the certificates of the valid path"
+        }
+        (_, Property::LargeMessage) => {
+            "have the certificate reissued with fewer names, and serve only the certificates of the valid path"
+        }
+        (_, Property::NoKeyEncipherment) => {
+            "enable cipher suites with ECDHE on the server, or have the certificate reissued with keyEncipherment in its key usage"
+        }
+        (_, Property::PssSalt | Property::PssHashes | Property::PssTrailer) => {
+            "have the certificate reissued with one hash and a salt of its length (`-sigopt rsa_pss_saltlen:digest` of OpenSSL)"
+        }
         (_, Property::AnyExtendedKeyUsage | Property::NetscapeTypeNotServer) => {
             "have the certificate reissued with serverAuth as its extended key usage"
         }

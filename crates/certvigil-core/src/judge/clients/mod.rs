@@ -13,7 +13,7 @@ mod webpki_path;
 
 use std::collections::BTreeSet;
 
-use crate::certificate::{Certificate, Key, Kind};
+use crate::certificate::{Certificate, Key, Kind, rsa};
 use crate::finding::{Client, Property, Refusal, Trait, TraitPosition};
 use crate::model::{Hostname, Timestamp};
 
@@ -75,6 +75,15 @@ impl Clients {
         }
     }
 
+    /// Makes clients refuse that cannot negotiate a handshake with the server.
+    pub(super) fn refuse(&mut self, refusing: &[Client], reason: &str) {
+        for (client, opinion) in Client::ALL.iter().zip(&mut self.opinions) {
+            if refusing.contains(client) && !matches!(opinion, Opinion::Refuses(_)) {
+                *opinion = Opinion::Refuses(reason.to_owned().into());
+            }
+        }
+    }
+
     /// Returns the distinct traits of the paths, in the order of the rules.
     pub fn traits(&self) -> &[Trait] {
         &self.traits
@@ -100,8 +109,32 @@ pub(super) struct Presented<'a> {
     pub(super) hostname_match: bool,
     /// True if an OCSP response is stapled.
     pub(super) is_stapled: bool,
+    /// True if the key exchange is RSA with the key of the leaf, without a signature.
+    pub(super) is_static_rsa: bool,
+    /// True for TLS 1.3, where each certificate of the message has extensions.
+    pub(super) is_tls13: bool,
     pub(super) trust: &'a TrustStore,
     pub(super) now: Timestamp,
+}
+
+impl Presented<'_> {
+    /// Returns the size in octets of the Certificate message, without a stapled OCSP response in it
+    /// (RFC 5246, section 7.4.2; RFC 8446, section 4.4.2).
+    fn message_bytes(&self) -> usize {
+        /// Octets of the length of the list, and of that of a certificate.
+        const LENGTH: usize = 3;
+        /// Octets of the length of the extensions of a certificate.
+        const EXTENSIONS: usize = 2;
+        /// Octets of the length of the context, which is empty.
+        const CONTEXT: usize = 1;
+        let all = std::iter::once(self.leaf).chain(self.rest);
+        if self.is_tls13 {
+            let entries = all.map(|c| LENGTH + c.der().len() + EXTENSIONS);
+            CONTEXT + LENGTH + entries.sum::<usize>()
+        } else {
+            LENGTH + all.map(|c| LENGTH + c.der().len()).sum::<usize>()
+        }
+    }
 }
 
 /// Returns the opinion of each client on a served chain; `found` contains its paths.
@@ -189,7 +222,13 @@ fn is_plain(certificate: &Certificate) -> bool {
             )
         };
         let is_known_key = match &facts.key {
-            Key::Rsa(bits) => PLAIN_RSA.contains(bits) && bits % 8 == 0,
+            Key::Rsa(bits) => {
+                let numbers = certificate.public_key();
+                let numbers = numbers.and_then(|(_, key)| rsa::PublicKey::read(key));
+                PLAIN_RSA.contains(bits)
+                    && bits % 8 == 0
+                    && numbers.is_some_and(|key| key.is_for_library())
+            }
             Key::Ec(..) => true,
             _ => false,
         };
@@ -198,6 +237,7 @@ fn is_plain(certificate: &Certificate) -> bool {
             && extensions.name_constraints.is_none()
             && (extensions.list.iter()).all(|l| !l.is_critical || is_known(&l.kind))
             && is_known_key
+            && facts.signature.is_common
     })
 }
 

@@ -132,8 +132,12 @@ rules! {
         [A R A R R] [N N N N N] [N N N N N] "RFC 8446, section 4.4.2.2";
     NetscapeTypeNotServer
         [R A A R A] [N N N N N] [N N N N N] "Netscape certificate extensions; OpenSSL: NS_SSL_SERVER";
+    NoKeyEncipherment
+        [A R A R R] [N N N N N] [N N N N N] "RFC 5246, section 7.4.2";
     MustStaple
         [A R A A A] [N N N N N] [N N N N N] "RFC 7633";
+    FeatureNotBelow
+        [N N N N N] [A R A A A] [A R A A A] "RFC 7633, section 4.2.2";
 
     // Names under name constraints.
     NameConstraint
@@ -360,6 +364,10 @@ rules! {
         [A A R A R] [A A R A R] [A A R A R] "RFC 3279, section 2.3.1";
     ExponentOfOne
         [A A A R R] [A A A R R] [A A A R R] "RFC 8017, section 3.1";
+    LongExponent
+        [A A A A R] [A A A A R] [A A A A R] "BoringSSL: at most 33 bits";
+    HugeExponent
+        [A A R A R] [A A R A R] [A A R A R] "Go reads 63 bits, BoringSSL 33";
     TrailingKeyBytes
         [A R A R R] [A R A R R] [A R A R R] "RFC 8017, appendix A.1.1";
     Dsa
@@ -372,6 +380,20 @@ rules! {
         [R R R A R] [R R R A R] [N N N N N] "RFC 9155; Java: jdk.certpath.disabledAlgorithms names Java's own roots only";
     Sha224Signature
         [A A R R R] [A A R R R] [N N N N N] "RFC 8446, section 4.2.3";
+    Sha3Signature
+        [A A R R R] [A A R R R] [N N N N N] "RFC 8446, section 4.2.3";
+    EcdsaSha3
+        [R A R R R] [R A R R R] [R A A A A] "RFC 8446, section 4.2.3; OpenSSL 3.0 does not know the algorithm";
+    TruncatedSha512Signature
+        [R R R R R] [R R R R R] [R A A A A] "RFC 8446, section 4.2.3; OpenSSL 3.0 does not know the algorithm";
+    PssSalt
+        [A R R A R] [A R R A R] [N N N N N] "RFC 8446, section 4.2.3: the salt is as long as the hash";
+    PssHashes
+        [A R R A R] [A R R A R] [N N N N N] "RFC 8446, section 4.2.3: the hash of MGF1 is that of the message";
+    PssRareHash
+        [A R R R R] [A R R R R] [N N N N N] "RFC 8446, section 4.2.3";
+    PssTrailer
+        [A A A A R] [A A A A R] [N N N N N] "X.690, section 11.5";
     EcdsaWithNull
         [A A A A R] [A A A A R] [A A A A A] "RFC 5758, section 3.2";
     UnknownSignature
@@ -415,6 +437,12 @@ rules! {
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxCertificateChainLength";
     UnrelatedVersion
         [A A R R A] [N N N N N] [N N N N N] "Go and Java read every certificate of the handshake";
+    LargeMessage
+        [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxHandshakeMessageSize";
+    EmptyEntry
+        [R R R R R] [N N N N N] [N N N N N] "RFC 5246, section 7.4.2; RFC 8446, section 4.4.2";
+    UnreadableEntry
+        [R R R R A] [N N N N N] [N N N N N] "OpenSSL, GnuTLS, Go and Java read every certificate of the handshake";
     OtherPathFirst
         [R R A A A] [N N N N N] [N N N N N] "OpenSSL and GnuTLS take the first issuer that fits by name and key identifier";
     StoredLeaf

@@ -6,6 +6,7 @@ mod subtrees;
 
 use crate::certificate::{
     Certificate, Facts, Key, KeyUsage, Kind, NameConstraints, NameOf, Oddity, Part, San,
+    SignatureAlgorithm, hash::Hash, rsa,
 };
 use crate::finding::{FaultKind, Property, Role, Trait, TraitPosition};
 
@@ -19,6 +20,12 @@ use subtrees::of_subtree;
 
 /// Maximum certificates of a served chain that Java accepts.
 const MAX_SERVED_JAVA: usize = 10;
+/// Maximum bits of an RSA exponent that Chromium accepts (BoringSSL).
+const MAX_EXPONENT_CHROMIUM: u64 = 33;
+/// Maximum bits of an RSA exponent that Go reads.
+const MAX_EXPONENT_GO: u64 = 63;
+/// Maximum octets of a Certificate message that Java accepts (`jdk.tls.maxHandshakeMessageSize`).
+const MAX_MESSAGE_JAVA: usize = 32_768;
 /// Maximum bits of an RSA key that OpenSSL's security level 2 refuses.
 const MAX_WEAK_RSA: usize = 1960;
 
@@ -48,10 +55,15 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
         };
         out.place = *place;
         out.name = facts.name();
-        out.of_certificate(certificate, facts);
+        let next = all.get(at + 1).and_then(|(c, _)| c.facts().ok());
+        let above = path.anchor().filter(|_| next.is_none()).map(|a| a.key());
+        let above = next.map(|facts| &facts.key).or(above.as_ref());
+        out.of_certificate(certificate, facts, above);
         if *place != TraitPosition::Leaf {
             out.of_authority(facts, at);
             out.of_path_length(path, facts, at);
+            let below = all.iter().take(at).filter_map(|(c, _)| c.facts().ok());
+            out.of_features(facts, below);
             if let (Some(constraints), Some(leaf)) = (&facts.extensions.name_constraints, leaf) {
                 let is_critical = facts.extensions.is_critical(&Kind::NameConstraints);
                 out.of_constraints(constraints, is_critical, leaf);
@@ -101,7 +113,7 @@ impl Found<'_> {
         self.list.iter().any(|(of, _)| of.property == property)
     }
 
-    fn of_certificate(&mut self, certificate: &Certificate, facts: &Facts) {
+    fn of_certificate(&mut self, certificate: &Certificate, facts: &Facts, above: Option<&Key>) {
         for oddity in &facts.oddities {
             if let Some(property) = of_oddity(oddity, facts) {
                 self.add(property);
@@ -147,18 +159,20 @@ impl Found<'_> {
         let signature = &facts.signature;
         if is_of_unknown_kind(&signature.name) {
             self.add(Property::UnknownSignature);
-        } else if self.place != TraitPosition::Root
-            && !(self.place == TraitPosition::Leaf && facts.is_self_issued())
+            return;
+        }
+        // No client verifies the signature of a root, or of a self-signed leaf that is in its
+        // store.
+        let is_verified = self.place != TraitPosition::Root
+            && !(self.place == TraitPosition::Leaf && facts.is_self_issued());
+        if is_verified && let Some(property) = of_signature(signature, above) {
+            self.add(property);
+        } else if self.place == TraitPosition::Root
+            && let Some(property) = of_new_hash(signature)
+            && property != Property::Sha3Signature
         {
-            // No client verifies the signature of a root, or of a self-signed leaf that is in its
-            // store.
-            if signature.is_weak && has_letters(&signature.name, "md5") {
-                self.add(Property::Md5Signature);
-            } else if signature.is_weak {
-                self.add(Property::Sha1Signature);
-            } else if has_letters(&signature.name, "sha224") {
-                self.add(Property::Sha224Signature);
-            }
+            // OpenSSL does not read the signature algorithm, so it finds no level of security.
+            self.add(property);
         }
     }
 
@@ -171,6 +185,15 @@ impl Found<'_> {
         }
         if facts.oddities.contains(&Oddity::ExponentOfOne) {
             self.add(Property::ExponentOfOne);
+        }
+        let numbers = certificate
+            .public_key()
+            .filter(|_| matches!(facts.key, Key::Rsa(_)));
+        let numbers = numbers.and_then(|(_, key)| rsa::PublicKey::read(key));
+        match numbers.map(|key| key.exponent_bits()) {
+            Some(bits) if bits > MAX_EXPONENT_GO => self.add(Property::HugeExponent),
+            Some(bits) if bits > MAX_EXPONENT_CHROMIUM => self.add(Property::LongExponent),
+            _ => {}
         }
         let property = match &facts.key {
             Key::Rsa(bits) if *bits < 1024 => Property::TinyRsa,
@@ -223,6 +246,18 @@ impl Found<'_> {
             } else if self.place == TraitPosition::Root {
                 self.add(Property::NotForServers);
             }
+        }
+    }
+
+    /// Adds the trait of TLS features that a certificate below lacks.
+    fn of_features<'f>(&mut self, facts: &Facts, mut below: impl Iterator<Item = &'f Facts>) {
+        let features = &facts.extensions.tls_features;
+        let lacks = |f: &Facts| {
+            let own = &f.extensions.tls_features;
+            features.iter().any(|feature| !own.contains(feature))
+        };
+        if below.any(lacks) {
+            self.add(Property::FeatureNotBelow);
         }
     }
 
@@ -316,12 +351,15 @@ impl Found<'_> {
         if let Some(property) = presented.hostname.and_then(of_host) {
             self.add(property);
         }
-        if let Some(usage) = extensions.key_usage
-            && !usage.allows(KeyUsage::DIGITAL_SIGNATURE)
-            && usage.0 != 0
-            && (usage.allows(KeyUsage::KEY_ENCIPHERMENT) || usage.allows(KeyUsage::KEY_AGREEMENT))
-        {
-            self.add(Property::NoDigitalSignature);
+        if let Some(usage) = extensions.key_usage.filter(|usage| usage.0 != 0) {
+            let signs = usage.allows(KeyUsage::DIGITAL_SIGNATURE);
+            let enciphers = usage.allows(KeyUsage::KEY_ENCIPHERMENT);
+            let is_of_tls = signs || enciphers || usage.allows(KeyUsage::KEY_AGREEMENT);
+            if is_of_tls && presented.is_static_rsa && !enciphers {
+                self.add(Property::NoKeyEncipherment);
+            } else if is_of_tls && !presented.is_static_rsa && !signs {
+                self.add(Property::NoDigitalSignature);
+            }
         }
         if extensions.netscape_type.is_some_and(|t| !t.ssl_server) {
             self.add(Property::NetscapeTypeNotServer);
@@ -372,6 +410,14 @@ impl Found<'_> {
         let mut others = others.filter_map(|c| c.facts().ok());
         if others.any(|facts| facts.oddities.iter().any(has_odd_version)) {
             self.add(Property::UnrelatedVersion);
+        }
+        if presented.rest.iter().any(|c| c.der().is_empty()) {
+            self.add(Property::EmptyEntry);
+        } else if presented.rest.iter().any(|c| c.facts().is_err()) {
+            self.add(Property::UnreadableEntry);
+        }
+        if presented.message_bytes() > MAX_MESSAGE_JAVA {
+            self.add(Property::LargeMessage);
         }
         if presented.rest.len() >= MAX_SERVED_JAVA {
             self.add(Property::ManyServed);
@@ -435,8 +481,45 @@ fn is_of_unknown_kind(name: &str) -> bool {
     name.starts_with(|c: char| c.is_ascii_digit())
 }
 
-fn has_letters(name: &str, part: &str) -> bool {
-    name.to_ascii_lowercase().contains(part)
+/// Returns the property of a signature with a rare or weak algorithm.
+fn of_signature(signature: &SignatureAlgorithm, above: Option<&Key>) -> Option<Property> {
+    let name = signature.name.to_ascii_lowercase();
+    if signature.is_weak {
+        let is_md5 = name.contains("md5") || signature.hash == Some(Hash::Md5);
+        return Some(match is_md5 {
+            true => Property::Md5Signature,
+            false => Property::Sha1Signature,
+        });
+    }
+    if let Some(pss) = signature.pss {
+        // GnuTLS accepts another salt of a key that is bound to RSASSA-PSS; others refuse such keys.
+        let has_pss_key = matches!(above, Some(Key::RsaPss(_)));
+        return if pss.mask_hash != pss.hash {
+            Some(Property::PssHashes)
+        } else if signature.has_rare_hash() {
+            Some(Property::PssRareHash)
+        } else if pss.salt != pss.hash.length() && !has_pss_key {
+            Some(Property::PssSalt)
+        } else {
+            signature.has_pss_trailer.then_some(Property::PssTrailer)
+        };
+    }
+    if signature.has_rare_hash() && signature.hash.is_none_or(|hash| hash == Hash::Sha224) {
+        return Some(Property::Sha224Signature);
+    }
+    of_new_hash(signature)
+}
+
+/// Returns the property of a signature with SHA-3 or SHA-512/256, without RSASSA-PSS.
+fn of_new_hash(signature: &SignatureAlgorithm) -> Option<Property> {
+    Some(match signature.hash.filter(|_| signature.pss.is_none())? {
+        Hash::Sha512T256 => Property::TruncatedSha512Signature,
+        Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512 if signature.name.starts_with("ecdsa") => {
+            Property::EcdsaSha3
+        }
+        Hash::Sha3_256 | Hash::Sha3_384 | Hash::Sha3_512 => Property::Sha3Signature,
+        _ => return None,
+    })
 }
 
 /// Returns true if the algorithm identifier of an RSA key has no parameters, although RFC 3279

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustls::pki_types::{CertificateDer, ServerName, SignatureVerificationAlgorithm, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage};
 
-use crate::certificate::{Certificate, Remembering, printable};
+use crate::certificate::{Certificate, Key, Remembering, printable, rsa};
 use crate::finding::{Property, Refusal, TraitPosition};
 use crate::model::Hostname;
 
@@ -27,6 +27,9 @@ pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opin
             reason: words.clone(),
         });
     }
+    if !is_verifiable(presented.leaf) {
+        return Opinion::Refuses(OTHER_RSA.to_owned().into());
+    }
     if presented.rest.len() > MAX_GIVEN {
         return Opinion::Unknown;
     }
@@ -34,6 +37,16 @@ pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opin
         Ok(()) => Opinion::Accepts,
         Err(error) => Opinion::Refuses(describe(&error).into()),
     }
+}
+
+const OTHER_RSA: &str =
+    "rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits";
+
+/// Returns false for an RSA key with which rustls cannot verify a handshake.
+fn is_verifiable(leaf: &Certificate) -> bool {
+    let is_rsa = leaf.facts().is_ok_and(|f| matches!(f.key, Key::Rsa(_)));
+    let key = leaf.public_key().filter(|_| is_rsa);
+    key.is_none_or(|(_, key)| rsa::PublicKey::read(key).is_some_and(|key| key.is_for_library()))
 }
 
 /// Returns true for a key with which rustls cannot verify a handshake.

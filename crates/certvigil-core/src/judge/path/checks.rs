@@ -85,7 +85,7 @@ pub(super) fn own_faults(
             _ => "a key with explicit curve parameters".into(),
         }));
     }
-    if role != Role::Anchor && facts.signature.name.to_ascii_lowercase().contains("sha224") {
+    if role != Role::Anchor && facts.signature.has_rare_hash() {
         let name = format!("a signature of the kind {}", facts.signature.name);
         kinds.push(FaultKind::RareAlgorithm(name));
     }

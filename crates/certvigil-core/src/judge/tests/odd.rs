@@ -148,8 +148,8 @@ fn handshake_refused_by_clients_is_reported() {
             TlsVersion::Tls12,
             "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
             parameters(Some(true), Some(2048)),
-            "",
-            "",
+            "refused_by_clients",
+            "rustls refuses the server",
         ),
         (
             TlsVersion::Tls12,
@@ -163,14 +163,14 @@ fn handshake_refused_by_clients_is_reported() {
             "TLS_DHE_RSA_WITH_AES_128_GCM_SHA256",
             refused(None, false),
             "refused_by_clients",
-            "Go and Chromium refuse",
+            "Go, Chromium and rustls refuse",
         ),
         (
             TlsVersion::Tls13,
             "TLS_AES_128_GCM_SHA256",
             refused(Some("secp521r1"), false),
             "refused_by_clients",
-            "Chromium refuses the server",
+            "Chromium and rustls refuse the server",
         ),
         (
             TlsVersion::Tls12,
@@ -190,13 +190,123 @@ fn handshake_refused_by_clients_is_reported() {
         let judged = case.judged_with(version, suite, KeyProof::BareKey, parameters);
         let mut codes = judged.codes();
         codes.retain(|code| !others.contains(code));
+        codes.dedup();
         let wanted: Vec<&str> = [code].into_iter().filter(|c| !c.is_empty()).collect();
         assert_eq!(codes, wanted, "{suite}");
         if let Some(code) = wanted.first() {
-            let (message, _) = judged.reported(code.split('!').next().unwrap());
-            assert!(message.contains(words), "{message}");
+            let findings = judged.findings.iter();
+            let mut messages = findings
+                .filter(|f| f.code().name() == *code)
+                .map(|f| f.message());
+            assert!(messages.any(|m| m.contains(words)), "{suite}: {words}");
         }
         assert_eq!(judged.flags(), case.flags(), "{suite}");
+    }
+}
+
+/// Parameters of a server that refused what these clients offer: Go with Chromium, and Java.
+fn refusing(refused_common_offer: bool, refused_java_offer: bool) -> Parameters {
+    Parameters {
+        refused_common_offer,
+        refused_java_offer,
+        ..Parameters::default()
+    }
+}
+
+#[test]
+fn clients_without_a_common_handshake_refuse_the_server() {
+    let case = pki().right;
+    let brainpool = Parameters {
+        rare_group: Some("brainpoolP256r1"),
+        ..refusing(true, true)
+    };
+    for (version, suite, parameters, refusing, severity) in [
+        (
+            "1.3",
+            "TLS_AES_128_GCM_SHA256",
+            refusing(false, false),
+            "",
+            Severity::Ok,
+        ),
+        (
+            "1.2",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            refusing(false, false),
+            "",
+            Severity::Ok,
+        ),
+        (
+            "1.2",
+            "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+            refusing(false, false),
+            "rustls",
+            Severity::Warning,
+        ),
+        (
+            "1.2",
+            "TLS_RSA_WITH_AES_128_GCM_SHA256",
+            refusing(false, true),
+            "java rustls",
+            Severity::Warning,
+        ),
+        (
+            "1.2",
+            "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA",
+            refusing(true, true),
+            "openssl gnutls go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            "1.2",
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            brainpool,
+            "openssl gnutls go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            "1.2",
+            "TLS_ECDHE_ECDSA_WITH_AES_128_CCM",
+            refusing(true, true),
+            "openssl go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            "1.2",
+            "TLS_RSA_WITH_NULL_SHA256",
+            refusing(false, false),
+            "openssl gnutls go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            "1.2",
+            "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
+            refusing(false, false),
+            "openssl gnutls java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            "1.1",
+            "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
+            refusing(false, false),
+            "openssl go java chromium rustls",
+            Severity::Warning,
+        ),
+    ] {
+        let version = match version {
+            "1.1" => TlsVersion::Tls11,
+            "1.2" => TlsVersion::Tls12,
+            _ => TlsVersion::Tls13,
+        };
+        let judged = case.judged_with(version, suite, KeyProof::Handshake, parameters);
+        let clients = judged.clients.as_ref().unwrap();
+        let names: Vec<_> = clients
+            .refusals()
+            .map(|(client, _)| client.name())
+            .collect();
+        assert_eq!(names.join(" "), refusing, "{suite}");
+        let findings = judged.findings.iter().map(|f| f.severity);
+        let severity_found = findings.filter(|s| *s > Severity::Info).max();
+        assert_eq!(severity_found.unwrap_or(Severity::Ok), severity, "{suite}");
     }
 }
 

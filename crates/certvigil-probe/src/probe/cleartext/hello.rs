@@ -89,6 +89,11 @@ fn is_common(scheme: SignatureScheme) -> bool {
         && !DSA_SCHEMES.contains(&scheme)
 }
 
+/// Returns true if Java accepts the scheme in a handshake of TLS 1.2.
+fn is_of_java(scheme: SignatureScheme) -> bool {
+    ![RSA_SHA1, ECDSA_SHA1].contains(&scheme) && !DSA_SCHEMES.contains(&scheme)
+}
+
 /// Returns the signature schemes to offer for a kind of key.
 fn schemes(key: Key) -> impl Iterator<Item = SignatureScheme> {
     let (schemes, more) = match key {
@@ -118,6 +123,7 @@ pub(super) fn write(
     extensions.extend(extension(5, &[1, 0, 0, 0, 0])?);
     let (rare, newer) = match offer {
         Offer::Common => (&[][..], &[][..]),
+        Offer::Java => (&groups::OF_JAVA[..], &[][..]),
         Offer::Current | Offer::Both => (&groups::OF_TLS12[..], &[][..]),
         Offer::LastResort => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
     };
@@ -136,7 +142,11 @@ pub(super) fn write(
     let keys = keys.into_iter().filter(|key| key.is_of(key_type));
     let newer = if is_last { &SCHEMES_OF_TLS13[..] } else { &[] };
     let signatures = keys.flat_map(schemes).chain(newer.iter().copied());
-    let signatures = signatures.filter(|scheme| offer != Offer::Common || is_common(*scheme));
+    let signatures = signatures.filter(|scheme| match offer {
+        Offer::Common => is_common(*scheme),
+        Offer::Java => is_of_java(*scheme),
+        Offer::Current | Offer::LastResort | Offer::Both => true,
+    });
     let signatures = signatures.flat_map(|s| u16::from(s).to_be_bytes());
     extensions.extend(extension(
         13,
@@ -152,7 +162,7 @@ pub(super) fn write(
     }
 
     let (versions, newer) = match offer {
-        Offer::Current | Offer::Both => (&[][..], &[][..]),
+        Offer::Current | Offer::Java | Offer::Both => (&[][..], &[][..]),
         // A server with TLS 1.3 negotiates it, whatever it supports of TLS 1.2.
         Offer::Common => (VERSIONS.get(..2)?, suites::TLS13.get(..3)?),
         Offer::LastResort => (&VERSIONS[..], &suites::TLS13[..]),
@@ -255,6 +265,7 @@ mod tests {
                 for offer in [
                     Offer::Current,
                     Offer::Common,
+                    Offer::Java,
                     Offer::LastResort,
                     Offer::Both,
                 ] {

@@ -155,6 +155,18 @@ pub(super) fn is_rare(served: &Served) -> bool {
         && is_rare
 }
 
+/// Returns true if Java does not offer the negotiated parameters of TLS 1.2. Such a server may
+/// still accept other parameters that it offers.
+pub(super) fn is_not_of_java(served: &Served) -> bool {
+    let mut offered = suites::offered(Offer::Java, KeyType::Any);
+    let is_offered = offered.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
+    let parameters = &served.parameters;
+    let group = parameters.rare_group;
+    let is_of_java = |group| groups::OF_JAVA.iter().any(|(_, name)| *name == group);
+    served.tls_version == TlsVersion::Tls12
+        && (!is_offered || parameters.sha1_signature || group.is_some_and(|g| !is_of_java(g)))
+}
+
 /// Returns the outcome for a ServerHello of TLS 1.3. A parameter that rustls lacks is no fault of
 /// the server.
 fn tls13(suite: u16, group: Option<u16>) -> Answer {
@@ -253,6 +265,7 @@ fn served(
             rare_group: signed.and_then(|signed| groups::name(signed.group?)),
             sha1_signature: signed.is_some_and(|signed| signed.scheme.is_some_and(proof::is_sha1)),
             refused_common_offer: false,
+            refused_java_offer: false,
         },
     })
 }

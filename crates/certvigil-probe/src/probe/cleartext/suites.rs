@@ -53,6 +53,9 @@ pub(in crate::probe) enum Offer {
     /// Everything that Go and Chromium offer for TLS 1.2 and 1.3 except P-521, which only Go
     /// offers.
     Common,
+    /// Everything that Java offers for TLS 1.2: key exchanges with a signature, and AES or
+    /// ChaCha20.
+    Java,
     /// Suites that current clients refuse, and TLS 1.3 suites that rustls lacks.
     LastResort,
     /// Suites of [`Offer::Current`], and those of [`Offer::LastResort`] for TLS 1.2 and before.
@@ -85,6 +88,15 @@ impl Suite {
     pub(super) fn is_common(self) -> bool {
         self.is_of_rustls() || COMMON.contains(&self.id)
     }
+
+    /// Returns true if Java offers the suite with its defaults (`jdk.tls.disabledAlgorithms`).
+    fn is_of_java(self) -> bool {
+        const LACKS: [&str; 3] = ["_CCM", "_CAMELLIA_", "_ARIA_"];
+        let name = self.id.as_str().unwrap_or_default();
+        matches!(self.exchange, Exchange::Dhe | Exchange::Ecdhe)
+            && self.key != Key::Dsa
+            && !LACKS.iter().any(|part| name.contains(part))
+    }
 }
 
 /// Returns true if rustls supports this suite.
@@ -96,7 +108,7 @@ pub(super) fn is_of_rustls(suite: S) -> bool {
 /// Returns the suites of an offer that have a certificate, in order of preference.
 pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = Suite> {
     let (current, legacy) = match offer {
-        Offer::Current | Offer::Common => (&CURRENT[..], &[][..]),
+        Offer::Current | Offer::Common | Offer::Java => (&CURRENT[..], &[][..]),
         Offer::LastResort => (&[][..], &LEGACY[..]),
         Offer::Both => (&CURRENT[..], &LEGACY[..]),
     };
@@ -109,13 +121,17 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
             exchange: *exchange,
         })
     });
-    suites.filter(move |suite| offer != Offer::Common || suite.is_common())
+    suites.filter(move |suite| match offer {
+        Offer::Common => suite.is_common(),
+        Offer::Java => suite.is_of_java(),
+        Offer::Current | Offer::LastResort | Offer::Both => true,
+    })
 }
 
 /// Returns the anonymous suites of an offer.
 pub(super) fn anonymous(offer: Offer) -> impl Iterator<Item = S> {
     let suites = match offer {
-        Offer::Current | Offer::Common => &[][..],
+        Offer::Current | Offer::Common | Offer::Java => &[][..],
         Offer::LastResort | Offer::Both => &ANONYMOUS[..],
     };
     suites.iter().copied()
