@@ -132,6 +132,8 @@ pub struct NameConstraints {
     pub has_distance: bool,
     /// True if a subtree encodes a minimum of 0, which DER forbids.
     pub has_encoded_minimum: bool,
+    /// True if an iPAddress is not an address and a mask.
+    pub has_bad_address: bool,
     /// True if both lists are absent, or if one is empty. RFC 5280 forbids both.
     pub is_empty: bool,
 }
@@ -149,8 +151,9 @@ pub enum Subtree {
     Email(String),
     /// uniformResourceIdentifier: a host, or a domain with a leading dot.
     Uri(String),
-    /// directoryName: a whole Name as DER.
-    Directory(Vec<u8>),
+    /// directoryName: the relative distinguished names in normal form
+    /// ([`normal_rdns`](super::normal_rdns)). `None` if the name cannot be read.
+    Directory(Option<Box<[u8]>>),
     /// Another kind of name: its tag and, for an otherName, its type.
     Other(u8, Oid),
 }

@@ -128,6 +128,7 @@ pub(super) fn judge_served(
     if !trusted && !reported_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
     }
+    let constraints = clients::Constraints::new(leaf, links.comparisons());
     let opinions = |hostname: Option<&Hostname>| {
         let is_match = |hostname| path::matches_name(leaf, hostname) == Some(true);
         let presented = Presented {
@@ -137,6 +138,7 @@ pub(super) fn judge_served(
             hostname_match: hostname.is_none_or(is_match),
             is_stapled: served.revocation.staple != Staple::Absent,
             trust,
+            constraints: &constraints,
             now,
         };
         clients::opinions(&presented, &found)

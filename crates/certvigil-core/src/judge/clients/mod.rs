@@ -21,6 +21,7 @@ use super::TrustStore;
 use super::path::{Found, Path};
 
 pub use rules::{Effect, Effects, RULES, Rule};
+pub(super) use traits::Constraints;
 
 /// Opinion of a client on a served chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -101,18 +102,20 @@ pub(super) struct Presented<'a> {
     /// True if an OCSP response is stapled.
     pub(super) is_stapled: bool,
     pub(super) trust: &'a TrustStore,
+    pub(super) constraints: &'a Constraints<'a>,
     pub(super) now: Timestamp,
 }
 
 /// Returns the opinion of each client on a served chain; `found` contains its paths.
 pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients {
+    let of_name = traits::of_name(presented);
     let paths: Vec<Examined<'_>> = found
         .paths
         .iter()
         .filter(|path| path.is_anchored())
         .map(|path| Examined {
             path,
-            traits: traits::of(path, presented),
+            traits: traits::of(path, presented, of_name),
         })
         .collect();
     if is_ordinary(presented, &paths) {
