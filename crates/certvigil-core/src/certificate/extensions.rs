@@ -6,6 +6,7 @@ mod decode;
 mod kind;
 mod names;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -223,10 +224,18 @@ impl Extensions {
         self.list.iter().any(|l| l.kind == *kind && l.is_critical)
     }
 
-    /// Returns the extensions that are listed more than once, which RFC 5280, section 4.2, forbids.
-    pub fn duplicates(&self) -> impl Iterator<Item = &Kind> {
-        let numbered = self.list.iter().enumerate();
-        numbered.filter_map(|(at, l)| {
+    /// Returns the first extension that is listed more than once, which RFC 5280, section 4.2,
+    /// forbids.
+    pub fn first_duplicate(&self) -> Option<&Kind> {
+        /// Maximum extensions of which each is compared with all previous ones.
+        const FEW: usize = 32;
+        if self.list.len() > FEW {
+            let mut seen = HashSet::new();
+            let mut kinds = self.list.iter().map(|listed| &listed.kind);
+            return kinds.find(|kind| !seen.insert(*kind));
+        }
+        let mut numbered = self.list.iter().enumerate();
+        numbered.find_map(|(at, l)| {
             let mut before = self.list.iter().take(at);
             before.any(|b| b.kind == l.kind).then_some(&l.kind)
         })

@@ -17,6 +17,7 @@ pub(super) fn weight_of(kind: &FaultKind) -> u32 {
         | FaultKind::NameConstraintMalformed
         | FaultKind::TooManyNames
         | FaultKind::MalformedExtension(_)
+        | FaultKind::MoreExtensions(_)
         | FaultKind::DuplicateExtension(_)
         | FaultKind::AlgorithmMismatch
         | FaultKind::NameForm

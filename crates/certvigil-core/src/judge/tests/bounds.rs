@@ -2,12 +2,12 @@
 
 use rcgen::{CertificateParams, Issuer};
 
-use super::paths::{Chain, Node, ca, extension, node, refused, same, server, trusting};
+use super::paths::{Chain, ca, extension, node, refused, same, server, trusting};
 use super::*;
-use crate::finding::Client;
+use crate::finding::{Client, Code};
 use crate::judge::clients::Opinion;
 use crate::judge::links::{Links, Signatures};
-use crate::judge::{is_cheap, judge_within};
+use crate::judge::{MAX_FINDINGS, is_cheap, judge_within};
 
 const NAME_CONSTRAINTS: &[u64] = &[2, 5, 29, 30];
 const SUBJECT_ALT_NAME: &[u64] = &[2, 5, 29, 17];
@@ -71,7 +71,7 @@ fn crossed(
     count: usize,
     top: impl FnOnce(&mut CertificateParams),
     leaf: impl FnOnce(&mut CertificateParams),
-) -> (Node, Case) {
+) -> Case {
     let root = node("Root", None, |p| {
         ca(p);
         top(p);
@@ -81,7 +81,7 @@ fn crossed(
         server(p);
         leaf(p);
     });
-    let mut served = vec![leaf.certificate.clone(), mid.certificate.clone()];
+    let mut served = vec![leaf.certificate, mid.certificate.clone()];
     for serial in 1..count {
         let mut params = mid.params.clone();
         params.serial_number = Some((serial as u64).into());
@@ -89,15 +89,14 @@ fn crossed(
         let signed = params.signed_by(&mid.key, &issuer).unwrap();
         served.push(Certificate::from_der(signed.der().to_vec()));
     }
-    served.push(root.certificate.clone());
-    let case = trusting(&[], &served);
-    (root, case)
+    served.push(root.certificate);
+    trusting(&[], &served)
 }
 
 #[test]
 fn names_are_compared_once_however_many_paths_there_are() {
     let spent = |count: usize| {
-        let (_, case) = crossed(count, excluding(0xa4, &name(1), 50), same);
+        let case = crossed(count, excluding(0xa4, &name(1), 50), same);
         comparisons(&case)
     };
     let one = spent(1);
@@ -172,4 +171,63 @@ fn a_leaf_with_many_invalid_names_keeps_a_bounded_number_of_deviations() {
     let chain = Chain::new(same, same, naming(&names));
     let facts = chain.leaf.certificate.facts().unwrap();
     assert_eq!(facts.remarks.len() + facts.oddities.len(), 64);
+}
+
+/// Adds unknown critical extensions with these numbers as the last arc.
+fn with_unknown(numbers: impl Iterator<Item = u64>) -> impl FnOnce(&mut CertificateParams) {
+    move |params| {
+        for number in numbers {
+            let unknown = extension(&[1, 3, 6, 1, 4, 1, 55_555, number], true, &[5, 0]);
+            params.custom_extensions.push(unknown);
+        }
+    }
+}
+
+#[test]
+fn a_repeated_fault_is_reported_once() {
+    let repeated = std::iter::repeat_n(1, 500);
+    let case = Chain::new(same, same, with_unknown(repeated)).case();
+    let judged = case.judged();
+    let untrusted = |f: &&crate::finding::Finding| f.code() == Code::UntrustedRoot;
+    // The unknown extension, and that it is there more than once.
+    assert_eq!(judged.findings.iter().filter(untrusted).count(), 2);
+    assert_eq!(judged.severity(), Severity::Critical);
+}
+
+#[test]
+fn many_faulty_extensions_are_reported_as_a_number() {
+    let case = Chain::new(same, same, with_unknown(1..=300)).case();
+    let judged = case.judged();
+    assert!(judged.findings.len() <= 25, "{}", judged.findings.len());
+    refused(&case, "untrusted_root", "has 280 more faulty extensions");
+    refused(&case, "untrusted_root", "1.3.6.1.4.1.55555.20");
+}
+
+#[test]
+fn findings_of_many_faulty_certificates_are_bounded_and_the_severest_kept() {
+    let root = node("Root", None, ca);
+    let mut nodes = vec![root];
+    for n in 0..10 {
+        let issuer = nodes.last().unwrap();
+        nodes.push(node(&format!("Mid {n}"), Some(issuer), |p| {
+            ca(p);
+            with_unknown(1..=30)(p);
+            // The validity has not begun.
+            p.not_before = p.not_after;
+        }));
+    }
+    let leaf = node(HOST, nodes.last(), server);
+    let above = nodes.iter().skip(1).rev().map(|n| n.certificate.clone());
+    let served: Vec<_> = std::iter::once(leaf.certificate).chain(above).collect();
+    let case = trusting(&[&nodes[0]], &served);
+    let judged = case.judged();
+    assert_eq!(judged.findings.len(), MAX_FINDINGS + 1);
+    refused(
+        &case,
+        "nonconformant_certificate",
+        "more findings, which are not listed",
+    );
+    // The findings of each code are represented, whatever its severity.
+    let mut codes = judged.findings.iter().map(|f| f.code());
+    assert!(codes.any(|code| code == Code::NotYetValid));
 }
