@@ -76,7 +76,8 @@ impl Judging {
         if self.is_cheap() {
             return step(self);
         }
-        let permit = permits.judging().await;
+        let host = self.observation.target.hostname.clone();
+        let permit = permits.judging(&host).await;
         on_own_thread(move || {
             let _permit = permit;
             step(self)
@@ -173,6 +174,8 @@ mod tests {
         let permits = Permits::new(1, 1);
         let panics = judging(chain(20)).run(&permits, |_| panic!("as the test asked for"));
         assert!(crate::scan::caught::<()>(panics).await.is_none());
-        assert!(permits.judging().await.is_some());
+        let host = "www.example".parse().unwrap();
+        // It is free again, although a host has one at a time.
+        let _permit = permits.judging(&host).await;
     }
 }

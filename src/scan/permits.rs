@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
-use crate::model::Vantage;
+use crate::model::{Hostname, Vantage};
 
 /// Maximum targets that are resolved or wait, for each connection slot.
 pub const TARGETS_PER_SLOT: usize = 4;
@@ -22,6 +22,8 @@ pub const MAX_ON_DEMAND_ADDRESSES: usize = 100;
 const ON_DEMAND_SHARE: usize = 4;
 /// Divisor of the limit of one address. The quotient is the limit for on-demand probes.
 const ON_DEMAND_ADDRESS_SHARE: usize = 2;
+/// Divisor of the threads that judge. The quotient is the limit for one host.
+const JUDGING_SHARE: usize = 2;
 /// Divisor of a group's connection slots. The quotient is the limit for the addresses of one
 /// target.
 const TARGET_SHARE: usize = 2;
@@ -36,6 +38,9 @@ pub struct Permits {
     names: Semaphore,
     /// One permit for each thread that judges.
     judging: Arc<Semaphore>,
+    judging_threads: usize,
+    /// The share of each host of these threads.
+    judging_hosts: Mutex<HashMap<Hostname, Arc<Semaphore>>>,
     remote_tests: Mutex<HashMap<Vantage, Arc<Semaphore>>>,
     addresses: Arc<Addresses>,
     is_on_demand: bool,
@@ -80,6 +85,20 @@ impl Permits {
     }
 
     fn of_group(slots: usize, addresses: Arc<Addresses>, is_on_demand: bool) -> Self {
+        Self::with_threads(
+            slots,
+            addresses,
+            is_on_demand,
+            judging_threads(is_on_demand),
+        )
+    }
+
+    fn with_threads(
+        slots: usize,
+        addresses: Arc<Addresses>,
+        is_on_demand: bool,
+        judging_threads: usize,
+    ) -> Self {
         let slots = slots.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             slot_count: slots,
@@ -90,7 +109,9 @@ impl Permits {
             },
             slots: Semaphore::new(slots),
             names: Semaphore::new(slots.saturating_mul(TARGETS_PER_SLOT).min(MAX_NAMES)),
-            judging: Arc::new(Semaphore::new(judging_threads(is_on_demand))),
+            judging: Arc::new(Semaphore::new(judging_threads)),
+            judging_threads,
+            judging_hosts: Mutex::default(),
             remote_tests: Mutex::default(),
             addresses,
             is_on_demand,
@@ -153,9 +174,22 @@ impl Permits {
         self.names.acquire().await.ok()
     }
 
-    /// Waits for a permit to use a thread for judging.
-    pub(super) async fn judging(&self) -> Option<OwnedSemaphorePermit> {
-        self.judging.clone().acquire_owned().await.ok()
+    /// Waits for a permit to use a thread for judging a chain of this host. One host has at most
+    /// half of the threads.
+    pub(super) async fn judging(&self, host: &Hostname) -> JudgingPermit {
+        let permits = {
+            let mut all = lock(&self.judging_hosts);
+            all.retain(|known, permits| known == host || Arc::strong_count(permits) > 1);
+            let share = (self.judging_threads / JUDGING_SHARE).max(1);
+            let new = || Arc::new(Semaphore::new(share));
+            all.entry(host.clone()).or_insert_with(new).clone()
+        };
+        let of_host = permits.acquire_owned().await.ok();
+        let thread = self.judging.clone().acquire_owned().await.ok();
+        JudgingPermit {
+            _thread: thread,
+            _of_host: of_host,
+        }
     }
 
     /// Waits for a permit for a test of a remote vantage. Each vantage has its own permits.
@@ -184,6 +218,12 @@ fn judging_threads(is_on_demand: bool) -> usize {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Permit to use a thread for judging. It is released when it is dropped.
+pub(super) struct JudgingPermit {
+    _thread: Option<OwnedSemaphorePermit>,
+    _of_host: Option<OwnedSemaphorePermit>,
 }
 
 /// Permit to probe an address. It is released when it is dropped.
@@ -293,6 +333,26 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn one_host_has_half_of_the_judging_threads() {
+        let permits = Permits::with_threads(8, Arc::new(Addresses::new(1)), false, 4);
+        let [slow, other] = ["slow.example", "other.example"].map(|name| name.parse().unwrap());
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut granted = |host| match pin!(permits.judging(host)).poll(&mut cx) {
+            Poll::Ready(permit) => Some(permit),
+            Poll::Pending => None,
+        };
+        let of_slow = [granted(&slow), granted(&slow)];
+        assert!(of_slow.iter().all(Option::is_some));
+        assert!(granted(&slow).is_none());
+        assert!(granted(&other).is_some());
+        drop(of_slow);
+        assert!(granted(&slow).is_some());
+        drop(granted(&other));
+        // Hosts without permits are forgotten.
+        assert_eq!(lock(&permits.judging_hosts).len(), 1);
+    }
 
     const ADDRESS: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 443);

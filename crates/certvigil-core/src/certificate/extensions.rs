@@ -6,6 +6,7 @@ mod decode;
 mod kind;
 mod names;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use serde::Serialize;
@@ -134,6 +135,8 @@ pub struct NameConstraints {
     pub has_distance: bool,
     /// True if a subtree encodes a minimum of 0, which DER forbids.
     pub has_encoded_minimum: bool,
+    /// True if an iPAddress is not an address and a mask.
+    pub has_bad_address: bool,
     /// True if both lists are absent, or if one is empty. RFC 5280 forbids both.
     pub is_empty: bool,
 }
@@ -151,8 +154,9 @@ pub enum Subtree {
     Email(String),
     /// uniformResourceIdentifier: a host, or a domain with a leading dot.
     Uri(String),
-    /// directoryName: a whole Name as DER.
-    Directory(Vec<u8>),
+    /// directoryName: the relative distinguished names in normal form
+    /// ([`normal_rdns`](super::normal_rdns)). `None` if the name cannot be read.
+    Directory(Option<Box<[u8]>>),
     /// Another kind of name: its tag and, for an otherName, its type.
     Other(u8, Oid),
 }
@@ -222,10 +226,18 @@ impl Extensions {
         self.list.iter().any(|l| l.kind == *kind && l.is_critical)
     }
 
-    /// Returns the extensions that are listed more than once, which RFC 5280, section 4.2, forbids.
-    pub fn duplicates(&self) -> impl Iterator<Item = &Kind> {
-        let numbered = self.list.iter().enumerate();
-        numbered.filter_map(|(at, l)| {
+    /// Returns the first extension that is listed more than once, which RFC 5280, section 4.2,
+    /// forbids.
+    pub fn first_duplicate(&self) -> Option<&Kind> {
+        /// Maximum extensions of which each is compared with all previous ones.
+        const FEW: usize = 32;
+        if self.list.len() > FEW {
+            let mut seen = HashSet::new();
+            let mut kinds = self.list.iter().map(|listed| &listed.kind);
+            return kinds.find(|kind| !seen.insert(*kind));
+        }
+        let mut numbered = self.list.iter().enumerate();
+        numbered.find_map(|(at, l)| {
             let mut before = self.list.iter().take(at);
             before.any(|b| b.kind == l.kind).then_some(&l.kind)
         })

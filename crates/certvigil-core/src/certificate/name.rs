@@ -2,6 +2,7 @@
 //! section 7.1).
 
 use super::oid::dotted;
+use super::profile::MAX_NOTES;
 use super::{NameOf, Oddity, der, fingerprint, printable_char};
 
 const UTF8_STRING: u8 = 0x0c;
@@ -77,15 +78,18 @@ pub(super) struct Notes<'a> {
 
 impl Notes<'_> {
     pub(super) fn oddity(&mut self, oddity: Oddity) {
-        if !self.oddities.contains(&oddity) {
-            self.oddities.push(oddity);
-        }
+        note(self.oddities, oddity);
     }
 
     pub(super) fn remark(&mut self, remark: Oddity) {
-        if !self.remarks.contains(&remark) {
-            self.remarks.push(remark);
-        }
+        note(self.remarks, remark);
+    }
+}
+
+/// Adds a deviation to a list, unless it is there or the list is full.
+pub(super) fn note(list: &mut Vec<Oddity>, deviation: Oddity) {
+    if list.len() < MAX_NOTES && !list.contains(&deviation) {
+        list.push(deviation);
     }
 }
 
@@ -241,17 +245,13 @@ pub fn normal_name(der: &[u8]) -> Vec<u8> {
     write_name(der).unwrap_or_else(|| der.to_vec())
 }
 
-/// Returns the relative distinguished names of a name, each in normal form and as DER. Returns
-/// `None` if the name cannot be read.
-pub fn name_parts(der: &[u8]) -> Option<Vec<Vec<u8>>> {
+/// Returns the content octets of a name in normal form: its relative distinguished names as DER. A
+/// name is within another if these octets begin with those of the other, because DER encodings are
+/// never prefixes of each other. Returns `None` if the name cannot be read.
+pub fn normal_rdns(der: &[u8]) -> Option<Box<[u8]>> {
     let normal = write_name(der)?;
     let mut input = normal.as_slice();
-    let mut parts = der::expect(&mut input, der::SEQUENCE)?.content;
-    let mut out = Vec::new();
-    while !parts.is_empty() {
-        out.push(der::expect(&mut parts, der::SET)?.whole.to_vec());
-    }
-    Some(out)
+    Some(der::expect(&mut input, der::SEQUENCE)?.content.into())
 }
 
 /// Returns the values of the emailAddress attributes, up to the first unreadable part of the name.

@@ -5,7 +5,7 @@ use crate::model::Timestamp;
 use super::der::Malformed;
 use super::extensions::{Extensions, Kind, Values};
 use super::key::{is_negative, is_too_long, read_key};
-use super::name::{Notes, normal_name, read_name};
+use super::name::{Notes, normal_name, note, read_name};
 use super::profile::{self, MAX_NOTES};
 use super::time::read_validity;
 use super::{Facts, NameOf, Oddity, Part, PublicKeyHash, algorithm, der, fingerprint};
@@ -196,9 +196,9 @@ fn read_extensions(list: &[u8], oddities: &mut Vec<Oddity>) -> (Extensions, Valu
     for listed in &extensions.list {
         let name = || listed.kind.name().to_owned();
         if !listed.is_readable {
-            oddities.push(Oddity::UnreadableExtension(name()));
+            note(oddities, Oddity::UnreadableExtension(name()));
         } else if listed.is_critical && matches!(listed.kind, Kind::Unknown(_)) {
-            oddities.push(Oddity::UnknownCriticalExtension(name()));
+            note(oddities, Oddity::UnknownCriticalExtension(name()));
         }
     }
     (extensions, values)

@@ -616,6 +616,11 @@ pub enum Nonconformant {
         /// Deviations from the CA/Browser Forum's rules for public authorities.
         baseline_deviations: Vec<Oddity>,
     },
+    /// The certificates have more findings than are listed.
+    MoreFindings {
+        /// The number of the others. The most severe finding of each code is listed.
+        count: usize,
+    },
     /// The path cannot be verified.
     Unverifiable {
         /// The fault.

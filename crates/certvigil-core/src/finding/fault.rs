@@ -101,6 +101,8 @@ pub enum FaultKind {
     UnknownCritical(String),
     /// An extension that path validation needs cannot be read.
     MalformedExtension(String),
+    /// It has this many more faults of extensions, beyond the maximum that is reported.
+    MoreExtensions(usize),
     /// An extension is listed more than once.
     DuplicateExtension(String),
     /// certvigil cannot verify the algorithm of its signature.

@@ -315,6 +315,7 @@ fn chain_details() -> Vec<Detail> {
             deviations: vec![Oddity::AuthorityKeyIdWithoutKey],
             baseline_deviations: vec![Oddity::OddModulusSize(2049)],
         }),
+        nonconformant(Nonconformant::MoreFindings { count: 12 }),
         nonconformant(Nonconformant::Unverifiable {
             fault: fault(Role::Leaf, FaultKind::Unverifiable("Ed448".into())),
         }),
@@ -763,6 +764,10 @@ fn chain_details_render_as_json_and_text() {
       {"kind":"accepted","certificate":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"position":"root","deviations":[{"kind":"authority_key_id_without_key"}],"baseline_deviations":[{"kind":"odd_modulus_size","value":2049}]}
       the root `Example Root` deviates from RFC 5280, which only strict validators check: its authorityKeyIdentifier has no keyIdentifier; and from the rules for public authorities: the size of its RSA key, 2049 bits, is no multiple of 8
       fix: nothing is broken for most clients; have it reissued for strict ones, such as Python's ssl module since 3.13
+    nonconformant_certificate
+      {"kind":"more_findings","count":12}
+      the served certificates have 12 more findings, which are not listed
+      fix: fix the listed ones first; nearly all certificates of such a chain are faulty
     nonconformant_certificate
       {"kind":"unverifiable","fault":{"kind":"unverifiable","value":"Ed448","position":"leaf","name":"Example Intermediate","sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064"}}
       the path cannot be judged: the certificate is Ed448

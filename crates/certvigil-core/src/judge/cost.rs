@@ -10,12 +10,15 @@ use super::TrustStore;
 const MAX_CERTIFICATES: usize = 8;
 /// Maximum bytes of a chain that is cheap to judge. A leaf with thousands of names has more.
 const MAX_BYTES: usize = 32 << 10;
+/// Maximum subtrees in the name constraints of a chain that is cheap to judge. Every name below
+/// them is compared with each.
+const MAX_SUBTREES: usize = 64;
 /// Maximum cost of the signatures of a chain that is cheap to judge ([`verification_cost`]): at
 /// most about 2 ms.
 const MAX_COST: u32 = 20;
 
 /// Returns true if a served chain can be judged in a few milliseconds: it is short, and few of its
-/// signatures have not been verified before.
+/// signatures have not been verified before. It has few name constraints.
 pub fn is_cheap(expected: &Expected, served: &Served, trust: &TrustStore) -> bool {
     let served: Vec<&Certificate> = std::iter::once(&served.leaf).chain(&served.rest).collect();
     let bytes: usize = served.iter().map(|c| c.der().len()).sum();
@@ -41,6 +44,10 @@ pub fn is_cheap(expected: &Expected, served: &Served, trust: &TrustStore) -> boo
             return false;
         }
     }
+    let subtrees: usize = issuers.iter().map(|c| subtrees(c)).sum();
+    if subtrees > MAX_SUBTREES {
+        return false;
+    }
     let mut cost = 0;
     for &certificate in &issuers {
         let Ok(facts) = certificate.facts() else {
@@ -62,4 +69,11 @@ pub fn is_cheap(expected: &Expected, served: &Served, trust: &TrustStore) -> boo
         }
     }
     true
+}
+
+/// Returns the number of subtrees in a certificate's name constraints.
+fn subtrees(certificate: &Certificate) -> usize {
+    let facts = certificate.facts().ok();
+    let constraints = facts.and_then(|facts| facts.extensions.name_constraints.as_ref());
+    constraints.map_or(0, |c| c.permitted.len() + c.excluded.len())
 }

@@ -8,6 +8,7 @@ use crate::certificate::{
     verification_cost,
 };
 
+use super::path::Comparisons;
 use super::trust_store::{Anchor, Root, TrustStore};
 
 /// Budget of signature verifications for one probe. One unit is about one verification with RSA
@@ -15,14 +16,15 @@ use super::trust_store::{Anchor, Root, TrustStore};
 /// with different names costs a hundred.
 pub(super) const SIGNATURE_BUDGET: u32 = 300;
 
-/// The signatures verified for one probe, within `SIGNATURE_BUDGET`. All judging of the probe
-/// shares it.
+/// The signatures verified for one probe, within `SIGNATURE_BUDGET`, and the names compared with
+/// name constraints, within `MAX_COMPARISONS`. All judging of the probe shares both budgets.
 #[derive(Debug, Default)]
 pub struct Signatures {
     /// The results by signing key and signed certificate.
     known: RefCell<HashMap<(PublicKeyHash, Fingerprint), Link>>,
     spent: Cell<u32>,
     is_exhausted: Cell<bool>,
+    comparisons: Comparisons,
 }
 
 /// The links between certificates, and from them to trust anchors. Time is not considered.
@@ -34,6 +36,11 @@ pub(super) struct Links<'t> {
 impl<'t> Links<'t> {
     pub(super) fn new(trust: &'t TrustStore, signatures: &'t Signatures) -> Self {
         Self { trust, signatures }
+    }
+
+    /// Returns the comparisons of names with name constraints made for the probe.
+    pub(super) fn comparisons(&self) -> &'t Comparisons {
+        &self.signatures.comparisons
     }
 
     /// Returns true if `issuer` may issue and its key verifiably signed `subject`.

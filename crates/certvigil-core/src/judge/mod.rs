@@ -22,10 +22,13 @@ mod tests;
 mod together;
 mod trust_store;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::certificate::Fingerprint;
-use crate::finding::{Code, Detail, EntryNotes, Finding, Missing, Older, Severity, Wanted};
+use crate::finding::{
+    Code, Detail, EntryNotes, Finding, Missing, Nonconformant, Older, Severity, Wanted,
+};
 use crate::instance::Expected;
 use crate::model::{RevocationCheck, Threshold, Timestamp};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported, Status};
@@ -41,6 +44,9 @@ use served::judge_served;
 pub use served_path::{PathEntry, Role, ServedPath, served_path};
 pub use together::{agree, together};
 pub use trust_store::{Root, TrustStore, UnreadableAnchor};
+
+/// Maximum findings about the certificates of one probe. One more has the number of the others.
+pub const MAX_FINDINGS: usize = 100;
 
 /// Settings of judging, in addition to the expectation and the observation.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -307,6 +313,7 @@ pub fn judge_within(
         findings.extend(rules.stale_since.map(stale_finding));
     }
     sort(&mut findings);
+    bound(&mut findings);
     Judged {
         observation,
         expected,
@@ -323,6 +330,30 @@ pub fn judge_within(
 /// Sorts findings, most severe first; within one severity in the order of the table.
 fn sort(findings: &mut [Finding]) {
     findings.sort_by_key(|f| (std::cmp::Reverse(f.severity), f.code()));
+}
+
+/// Keeps the most severe findings if there are more than [`MAX_FINDINGS`], and the most severe one
+/// of each code, so that an acceptance of one code hides none of another. One more finding, at most
+/// a warning, has the number of the others.
+fn bound(findings: &mut Vec<Finding>) {
+    if findings.len() <= MAX_FINDINGS {
+        return;
+    }
+    let mut codes = HashSet::new();
+    let (mut kept, others): (Vec<_>, Vec<_>) = std::mem::take(findings)
+        .into_iter()
+        .partition(|finding| codes.insert(finding.code()));
+    let free = MAX_FINDINGS.saturating_sub(kept.len());
+    let mut others = others.into_iter();
+    kept.extend(others.by_ref().take(free));
+    let count = others.len();
+    if let Some(first) = others.next() {
+        let detail = Detail::NonconformantCertificate(Nonconformant::MoreFindings { count });
+        let severity = first.severity.min(Severity::Warning);
+        kept.push(Finding::with_severity(severity, detail));
+    }
+    sort(&mut kept);
+    *findings = kept;
 }
 
 fn stale_finding(last_success: Timestamp) -> Finding {

@@ -130,6 +130,7 @@ pub(super) fn judge_served(
     if !has_path && !reported_as_dummy {
         findings.extend(unexplained(accepted, &findings, explained));
     }
+    let constraints = clients::Constraints::new(leaf, links.comparisons());
     let opinions = |hostname: Option<&Hostname>| {
         let is_match = |hostname| path::matches_name(leaf, hostname) == Some(true);
         let presented = Presented {
@@ -141,6 +142,7 @@ pub(super) fn judge_served(
             is_static_rsa: served.cipher_suite.starts_with("TLS_RSA_WITH_"),
             is_tls13: served.tls_version == TlsVersion::Tls13,
             trust,
+            constraints: &constraints,
             now,
         };
         clients::opinions(&presented, &found)

@@ -1,6 +1,6 @@
 //! Decoding of the values of extensions.
 
-use super::super::der;
+use super::super::{der, normal_rdns};
 use super::names::{DIRECTORY_NAME, DNS_NAME, IP_ADDRESS, RFC822_NAME, URI, address};
 use super::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, KeyUsage, MAX_POLICIES, MAX_SUBTREES,
@@ -110,6 +110,7 @@ pub(crate) fn name_constraints(value: &[u8]) -> Option<NameConstraints> {
         while !list.is_empty() {
             let mut one = der::expect(&mut list, der::SEQUENCE)?.content;
             let base = subtree(der::split(&mut one)?);
+            out.has_bad_address |= base == Subtree::BadIp;
             // A minimum of 0 is the default, which some issuers encode.
             out.has_distance |= !matches!(one, [] | [0x80, 1, 0]);
             out.has_encoded_minimum |= matches!(one, [0x80, 1, 0]);
@@ -141,7 +142,7 @@ fn subtree(base: der::Tlv<'_>) -> Subtree {
         }
         RFC822_NAME => Subtree::Email(String::from_utf8_lossy(base.content).into_owned()),
         URI => Subtree::Uri(lower()),
-        DIRECTORY_NAME => Subtree::Directory(base.content.to_vec()),
+        DIRECTORY_NAME => Subtree::Directory(normal_rdns(base.content)),
         tag => {
             let mut content = base.content;
             let kind = der::optional(&mut content, der::OBJECT_IDENTIFIER);

@@ -16,7 +16,7 @@ pub struct Listed {
 }
 
 /// Kind of extension.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are those of RFC 5280")]
 pub enum Kind {
     BasicConstraints,

@@ -163,6 +163,10 @@ pub(super) fn nonconformant(nonconformant: &Nonconformant) -> Text {
             deviations,
             baseline_deviations,
         ),
+        Nonconformant::MoreFindings { count } => Text::new(
+            format!("the served certificates have {count} more findings, which are not listed"),
+            "fix the listed ones first; nearly all certificates of such a chain are faulty",
+        ),
         Nonconformant::Unverifiable { fault } => unverifiable(fault),
         Nonconformant::NoValidPath { reason, fault } => no_valid_path(reason, fault.as_ref()),
     }

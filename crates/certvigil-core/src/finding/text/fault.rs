@@ -25,6 +25,7 @@ pub(super) fn advice(fault: &Fault) -> &'static str {
         (
             FaultKind::UnknownCritical(_)
             | FaultKind::MalformedExtension(_)
+            | FaultKind::MoreExtensions(_)
             | FaultKind::DuplicateExtension(_),
             Role::Leaf,
         ) => {
@@ -107,6 +108,8 @@ impl fmt::Display for FaultKind {
             Self::MalformedExtension(name) => {
                 write!(f, "has a malformed {name} extension")
             }
+            Self::MoreExtensions(1) => f.write_str("has 1 more faulty extension"),
+            Self::MoreExtensions(count) => write!(f, "has {count} more faulty extensions"),
             Self::DuplicateExtension(name) => {
                 write!(f, "has more than one {name} extension")
             }

@@ -21,6 +21,7 @@ use super::TrustStore;
 use super::path::{Found, Path};
 
 pub use rules::{Effect, Effects, RULES, Rule};
+pub(super) use traits::Constraints;
 
 /// Opinion of a client on a served chain.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +115,7 @@ pub(super) struct Presented<'a> {
     /// True for TLS 1.3, where each certificate of the message has extensions.
     pub(super) is_tls13: bool,
     pub(super) trust: &'a TrustStore,
+    pub(super) constraints: &'a Constraints<'a>,
     pub(super) now: Timestamp,
 }
 
@@ -139,13 +141,14 @@ impl Presented<'_> {
 
 /// Returns the opinion of each client on a served chain; `found` contains its paths.
 pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients {
+    let of_name = traits::of_name(presented);
     let paths: Vec<Examined<'_>> = found
         .paths
         .iter()
         .filter(|path| path.is_anchored())
         .map(|path| Examined {
             path,
-            traits: traits::of(path, presented),
+            traits: traits::of(path, presented, of_name),
         })
         .collect();
     if is_ordinary(presented, &paths) {

@@ -5,18 +5,16 @@ mod properties;
 mod subtrees;
 
 use crate::certificate::{
-    Certificate, Facts, Key, KeyUsage, Kind, NameConstraints, NameOf, Oddity, Part, San,
-    SignatureAlgorithm, hash::Hash, rsa,
+    Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part, San, SignatureAlgorithm,
+    hash::Hash, rsa,
 };
 use crate::finding::{FaultKind, Property, Role, Trait, TraitPosition};
 
-use super::super::path::{
-    Path, email_is_outside, is_name_outside, issuer_and_serial_match, policy_fault,
-};
+use super::super::path::{Path, issuer_and_serial_match, policy_fault};
 use super::{Presented, hosts};
 
 use properties::{of_fault, of_oddity};
-use subtrees::of_subtree;
+pub(in crate::judge) use subtrees::Constraints;
 
 /// Maximum certificates of a served chain that Java accepts.
 const MAX_SERVED_JAVA: usize = 10;
@@ -29,8 +27,19 @@ const MAX_MESSAGE_JAVA: usize = 32_768;
 /// Maximum bits of an RSA key that OpenSSL's security level 2 refuses.
 const MAX_WEAK_RSA: usize = 1960;
 
-/// Returns the traits of a path, each with a clause for messages.
-pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, String)> {
+/// Returns the property of the leaf's names on which clients decide differently, if there is one.
+pub(super) fn of_name(presented: &Presented<'_>) -> Option<Property> {
+    let leaf = presented.leaf.facts().ok()?;
+    hosts::property(leaf, presented.hostname?, presented.hostname_match)
+}
+
+/// Returns the traits of a path, each with a clause for messages; `of_name` is the property of the
+/// leaf's names.
+pub(super) fn of(
+    path: &Path<'_>,
+    presented: &Presented<'_>,
+    of_name: Option<Property>,
+) -> Vec<(Trait, String)> {
     let anchor = path.anchor().and_then(|a| a.certificate());
     let is_stored_leaf = path.anchor().is_none();
     let mut out = Found::default();
@@ -64,10 +73,7 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
             out.of_path_length(path, facts, at);
             let below = all.iter().take(at).filter_map(|(c, _)| c.facts().ok());
             out.of_features(facts, below);
-            if let (Some(constraints), Some(leaf)) = (&facts.extensions.name_constraints, leaf) {
-                let is_critical = facts.extensions.is_critical(&Kind::NameConstraints);
-                out.of_constraints(constraints, is_critical, leaf);
-            }
+            out.of_constraints(&presented.constraints.of(certificate, facts));
         }
         if let Some(above) = all.get(at + 1).and_then(|(c, _)| c.facts().ok()) {
             out.of_issuer(facts, above);
@@ -75,6 +81,9 @@ pub(super) fn of(path: &Path<'_>, presented: &Presented<'_>) -> Vec<(Trait, Stri
     }
     if let Some(leaf) = leaf {
         out.place = TraitPosition::Leaf;
+        if let Some(property) = of_name {
+            out.add(property);
+        }
         out.of_leaf(leaf, presented);
     }
     if let Some(facts) = anchor.and_then(|c| c.facts().ok()) {
@@ -109,14 +118,19 @@ impl Found<'_> {
         self.list.push((Trait { place, property }, words));
     }
 
-    fn has(&self, property: Property) -> bool {
-        self.list.iter().any(|(of, _)| of.property == property)
+    /// Adds a property of a certificate, unless it is in the list from this position on.
+    fn add_once(&mut self, start: usize, property: Property) {
+        let mut own = self.list.iter().skip(start);
+        if !own.any(|(of, _)| of.property == property) {
+            self.add(property);
+        }
     }
 
     fn of_certificate(&mut self, certificate: &Certificate, facts: &Facts, above: Option<&Key>) {
+        let start = self.list.len();
         for oddity in &facts.oddities {
             if let Some(property) = of_oddity(oddity, facts) {
-                self.add(property);
+                self.add_once(start, property);
             }
         }
         let extensions = &facts.extensions;
@@ -128,23 +142,29 @@ impl Found<'_> {
                 Kind::CrlDistributionPoints => Property::CriticalDistributionPoints,
                 _ => continue,
             };
-            self.add(property);
+            self.add_once(start, property);
         }
         if let Some(policies) = &extensions.policies {
-            let mut numbered = policies.iter().enumerate();
+            let mut sorted: Vec<&[u8]> = policies.iter().map(|p| &**p).collect();
+            sorted.sort_unstable();
+            let mut pairs = sorted.iter().zip(sorted.iter().skip(1));
             if policies.is_empty() {
                 self.add(Property::EmptyPolicies);
-            } else if numbered.any(|(at, p)| policies.iter().take(at).any(|q| q == p)) {
+            } else if pairs.any(|(one, next)| one == next) {
                 self.add(Property::DuplicatePolicy);
             }
         }
+        let mut is_readable = None;
         for san in &facts.sans {
             match san {
                 San::Uri(uri) if uri.contains("://[") && !uri.contains(']') => {
-                    self.add(Property::MalformedUri);
+                    self.add_once(start, Property::MalformedUri);
                 }
-                San::Other(_) if extensions.is_readable(&Kind::SubjectAltName) => {
-                    self.add(Property::UnknownAltName);
+                San::Other(_)
+                    if *is_readable
+                        .get_or_insert_with(|| extensions.is_readable(&Kind::SubjectAltName)) =>
+                {
+                    self.add_once(start, Property::UnknownAltName);
                 }
                 _ => {}
             }
@@ -278,49 +298,18 @@ impl Found<'_> {
         }
     }
 
-    fn of_constraints(&mut self, constraints: &NameConstraints, is_critical: bool, leaf: &Facts) {
-        let before = self.list.len();
-        if constraints.has_distance {
-            self.add(Property::ConstraintDistance);
-        }
-        if constraints.has_encoded_minimum {
-            self.add(Property::EncodedMinimum);
-        }
-        if constraints.is_empty
-            && constraints.permitted.is_empty()
-            && constraints.excluded.is_empty()
-        {
-            self.add(Property::EmptyNameConstraints);
-        }
-        let permitted = constraints.permitted.iter().map(|s| (s, false));
-        let excluded = constraints.excluded.iter().map(|s| (s, true));
-        for (subtree, is_excluded) in permitted.chain(excluded) {
-            if let Some(property) = of_subtree(subtree, is_excluded, is_critical, leaf)
-                && !self
-                    .list
-                    .iter()
-                    .skip(before)
-                    .any(|(of, _)| of.property == property)
-            {
-                self.add(property);
-            }
-        }
-        if is_name_outside(constraints, leaf) {
-            self.add(Property::CommonNameNotAllowed);
-        }
-        if email_is_outside(constraints, leaf) {
-            self.add(Property::EmailInSubjectNotAllowed);
-        }
-        // The fault has no separate trait if its cause has one.
-        let is_explained = self.list.len() > before;
-        if !is_explained && self.has(Property::NameConstraintUnclear) {
-            return;
-        }
-        let place = self.place;
-        if is_explained {
+    /// Adds the properties of an authority's name constraints. The fault has no separate trait if
+    /// its cause has one.
+    fn of_constraints(&mut self, properties: &[Property]) {
+        let is_cause = |property: &&Property| **property != Property::NameConstraintUnclear;
+        if properties.iter().any(|property| is_cause(&property)) {
+            let place = self.place;
             self.list.retain(|(of, _)| {
                 of.property != Property::NameConstraintUnclear || of.place != place
             });
+        }
+        for property in properties {
+            self.add(*property);
         }
     }
 
@@ -347,10 +336,6 @@ impl Found<'_> {
 
     fn of_leaf(&mut self, leaf: &Facts, presented: &Presented<'_>) {
         let extensions = &leaf.extensions;
-        let of_host = |hostname| hosts::property(leaf, hostname, presented.hostname_match);
-        if let Some(property) = presented.hostname.and_then(of_host) {
-            self.add(property);
-        }
         if let Some(usage) = extensions.key_usage.filter(|usage| usage.0 != 0) {
             let signs = usage.allows(KeyUsage::DIGITAL_SIGNATURE);
             let enciphers = usage.allows(KeyUsage::KEY_ENCIPHERMENT);
@@ -445,11 +430,6 @@ fn place(role: Role) -> TraitPosition {
         Role::Intermediate => TraitPosition::Intermediate,
         Role::Anchor => TraitPosition::Root,
     }
-}
-
-fn is_malformed_dns(san: &San) -> bool {
-    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*');
-    matches!(san, San::Dns(name) if !name.bytes().all(is_host))
 }
 
 /// Returns the difference in form between the issuer's name in a certificate and the issuer's

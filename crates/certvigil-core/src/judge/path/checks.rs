@@ -1,10 +1,17 @@
 //! The checks of one certificate in a path, and of a certificate against its issuer (RFC 5280,
 //! section 6.1).
 
-use crate::certificate::{Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part};
+use std::collections::HashSet;
+
+use crate::certificate::{
+    Certificate, Extensions, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part,
+};
+use crate::finding::{Fault, FaultKind, Role};
 use crate::model::Timestamp;
 
-use crate::finding::{Fault, FaultKind, Role};
+/// Maximum faults of extensions that are reported of one certificate. The number of the others is
+/// one more fault.
+pub(in crate::judge) const MAX_EXTENSION_FAULTS: usize = 20;
 
 pub(super) fn fault(kind: FaultKind, certificate: &Certificate, role: Role) -> Fault {
     Fault {
@@ -37,18 +44,11 @@ pub(super) fn own_faults(
         kinds.push(FaultKind::NotYetValid(facts.not_before));
     }
     let extensions = &facts.extensions;
-    for listed in &extensions.list {
-        let is_ct_poison = listed.kind == Kind::Poison;
-        if listed.is_critical && (!listed.kind.is_processed() || is_ct_poison) {
-            kinds.push(FaultKind::UnknownCritical(listed.kind.name().into()));
-        } else if !listed.is_readable && is_needed(&listed.kind, facts) {
-            kinds.push(FaultKind::MalformedExtension(listed.kind.name().into()));
-        }
-    }
+    kinds.extend(extension_faults(extensions, facts));
     if extensions.has_unreadable_entry {
         kinds.push(FaultKind::MalformedExtension("unreadable".into()));
     }
-    if let Some(kind) = extensions.duplicates().next() {
+    if let Some(kind) = extensions.first_duplicate() {
         kinds.push(FaultKind::DuplicateExtension(kind.name().into()));
     }
     // Most clients require serverAuth of authorities too, but few of a root (section 4.2.1.12
@@ -99,6 +99,36 @@ pub(super) fn own_faults(
         .into_iter()
         .map(|kind| fault(kind, certificate, role))
         .collect()
+}
+
+/// Returns the distinct faults of single extensions: at most `MAX_EXTENSION_FAULTS`, and the number
+/// of the others.
+fn extension_faults(extensions: &Extensions, facts: &Facts) -> Vec<FaultKind> {
+    let mut kinds = Vec::new();
+    let mut seen = HashSet::new();
+    let mut more = 0;
+    for listed in &extensions.list {
+        let is_ct_poison = listed.kind == Kind::Poison;
+        let is_unknown = listed.is_critical && (!listed.kind.is_processed() || is_ct_poison);
+        let is_malformed = !is_unknown && !listed.is_readable && is_needed(&listed.kind, facts);
+        if !is_unknown && !is_malformed || !seen.insert((&listed.kind, is_unknown)) {
+            continue;
+        }
+        if kinds.len() == MAX_EXTENSION_FAULTS {
+            more += 1;
+            continue;
+        }
+        let name = listed.kind.name().into();
+        kinds.push(if is_unknown {
+            FaultKind::UnknownCritical(name)
+        } else {
+            FaultKind::MalformedExtension(name)
+        });
+    }
+    if more > 0 {
+        kinds.push(FaultKind::MoreExtensions(more));
+    }
+    kinds
 }
 
 /// Returns true for a key that most clients refuse: in an authority because they cannot verify with

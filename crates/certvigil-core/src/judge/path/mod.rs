@@ -2,6 +2,7 @@
 //! section 6).
 
 mod checks;
+mod comparisons;
 mod found;
 mod names;
 mod policy;
@@ -9,9 +10,12 @@ mod search;
 mod weight;
 
 pub(super) use checks::{issuer_and_serial_match, key_id_matches};
+pub(super) use comparisons::Comparisons;
+#[cfg(test)]
+pub(super) use comparisons::MAX_COMPARISONS;
 pub(super) use found::{Found, Path, PathEnd};
 pub(super) use names::{
-    WILDCARD, email_is_outside, has_trailing_dot, is_name_outside, wildcard_covers,
+    WILDCARD, has_trailing_dot, of_common_name, of_subject_email, parent_of_domain,
 };
 pub(super) use policy::fault as policy_fault;
 pub(super) use search::search;

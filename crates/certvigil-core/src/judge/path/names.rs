@@ -1,85 +1,122 @@
 //! Name constraints (RFC 5280, sections 4.2.1.10 and 6.1.3 (b), (c)).
 
-use std::cell::Cell;
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 
-use crate::certificate::{Facts, NameConstraints, San, Subtree, name_parts, name_text};
-
+use crate::certificate::{
+    Certificate, Facts, Fingerprint, NameConstraints, San, Subtree, email_attributes, name_text,
+    normal_rdns,
+};
 use crate::finding::FaultKind;
 
-/// Maximum comparisons of a name with a subtree for one probe. A certificate with a thousand names
-/// below an authority with a hundred constraints needs far fewer.
-pub(super) const MAX_COMPARISONS: usize = 250_000;
+use super::comparisons::Comparisons;
 
-/// Comparisons left for a probe.
-pub(super) struct Comparisons(Cell<usize>);
+/// Maximum characters of a name that a fault names.
+const MAX_NAMED_CHARS: usize = 256;
 
-impl Comparisons {
-    pub(super) fn new() -> Self {
-        Self(Cell::new(MAX_COMPARISONS))
+/// The names of certificates, each prepared once for comparisons.
+#[derive(Default)]
+pub(super) struct Names<'a>(RefCell<HashMap<Fingerprint, Rc<[Name<'a>]>>>);
+
+impl<'a> Names<'a> {
+    /// Returns the fault of an authority whose constraints do not allow the names of a certificate
+    /// below it, for the first such name. The result for each `authority` is computed once.
+    pub(super) fn violation(
+        &self,
+        constraints: &NameConstraints,
+        authority: Option<Fingerprint>,
+        (below, facts): (&'a Certificate, &'a Facts),
+        comparisons: &Comparisons,
+    ) -> Option<FaultKind> {
+        let compare = || violation(constraints, || self.of(below, facts), comparisons);
+        match authority {
+            Some(authority) => comparisons.once(authority, below.sha256(), compare),
+            None => compare(),
+        }
     }
 
-    fn left(&self) -> usize {
-        self.0.get()
-    }
-
-    fn take(&self) -> bool {
-        let left = self.0.get();
-        self.0.set(left.saturating_sub(1));
-        left > 0
+    fn of(&self, certificate: &'a Certificate, facts: &'a Facts) -> Rc<[Name<'a>]> {
+        let mut known = self.0.borrow_mut();
+        let names = known.entry(certificate.sha256());
+        names.or_insert_with(|| names_of(facts).into()).clone()
     }
 }
 
-/// Returns the first name of a certificate that the constraints of an issuer above it do not allow.
-pub(super) fn violation(
-    constraints: &NameConstraints,
-    facts: &Facts,
-    comparisons: &Comparisons,
-) -> Option<FaultKind> {
-    let subtrees = constraints.permitted.iter().chain(&constraints.excluded);
-    let mut subtrees = subtrees.take(comparisons.left());
-    if constraints.has_distance || subtrees.any(|s| *s == Subtree::BadIp) {
-        return Some(FaultKind::NameConstraintMalformed);
-    }
+/// Returns the names of a certificate to which name constraints apply: its subject, and its
+/// alternative names or else the mailboxes in its subject.
+fn names_of(facts: &Facts) -> Vec<Name<'_>> {
     let subject = (!is_empty_name(&facts.subject_der)).then_some(&facts.subject_der);
-    let subject = subject.map(|der| Name::Directory(der));
+    let subject = subject.map(|der| Name::directory(der));
     let sans = facts.sans.iter().map(Name::of);
     let emails = if facts.sans.is_empty() {
         subject_emails(facts)
     } else {
         Vec::new()
     };
-    let emails = emails.iter().map(|email| Name::Email(email));
-    let mut names = subject.into_iter().chain(sans).chain(emails);
-    names.find_map(|name| of_name(constraints, name, comparisons))
+    subject.into_iter().chain(sans).chain(emails).collect()
 }
 
-/// Returns true if the constraints do not allow the common name of a leaf without alternative
-/// names. RFC 5280 does not require this check; some clients make it.
-pub(in crate::judge) fn is_name_outside(constraints: &NameConstraints, leaf: &Facts) -> bool {
+fn violation<'a>(
+    constraints: &NameConstraints,
+    names: impl FnOnce() -> Rc<[Name<'a>]>,
+    comparisons: &Comparisons,
+) -> Option<FaultKind> {
+    if constraints.has_distance || constraints.has_bad_address {
+        return Some(FaultKind::NameConstraintMalformed);
+    }
+    if constraints.permitted.is_empty() && constraints.excluded.is_empty() {
+        return None;
+    }
+    if comparisons.is_exhausted() {
+        return Some(FaultKind::TooManyNames);
+    }
+    let names = names();
+    names
+        .iter()
+        .find_map(|name| of_name(constraints, name, comparisons))
+}
+
+/// Returns the fault for the common name of a leaf without alternative names that the constraints
+/// do not allow. RFC 5280 does not require this check; some clients make it.
+pub(in crate::judge) fn of_common_name(
+    constraints: &NameConstraints,
+    leaf: &Facts,
+    comparisons: &Comparisons,
+) -> Option<FaultKind> {
     let name = leaf.common_name.as_deref().filter(|_| leaf.sans.is_empty());
-    let name = name.filter(|name| is_domain(&name.to_ascii_lowercase()));
-    name.is_some_and(|name| of_name(constraints, Name::Dns(name), &Comparisons::new()).is_some())
+    let name = Name::dns(name?);
+    if !matches!(name, Name::Dns { lower: Some(_), .. }) {
+        return None;
+    }
+    of_name(constraints, &name, comparisons)
 }
 
-/// Returns true if the constraints do not allow an emailAddress in the subject of a leaf with
-/// alternative names. RFC 5280 requires this check only without alternative names; some clients
-/// always make it.
-pub(in crate::judge) fn email_is_outside(constraints: &NameConstraints, leaf: &Facts) -> bool {
-    let subtrees = constraints.permitted.iter().chain(&constraints.excluded);
-    let has_email = subtrees
-        .take(MAX_COMPARISONS)
-        .any(|s| matches!(s, Subtree::Email(_)));
-    has_email
-        && !leaf.sans.is_empty()
-        && subject_emails(leaf)
-            .iter()
-            .any(|email| of_name(constraints, Name::Email(email), &Comparisons::new()).is_some())
+/// Returns the fault for an emailAddress in the subject of a leaf with alternative names that the
+/// constraints do not allow. RFC 5280 requires this check only without alternative names; some
+/// clients always make it.
+pub(in crate::judge) fn of_subject_email(
+    constraints: &NameConstraints,
+    leaf: &Facts,
+    comparisons: &Comparisons,
+) -> Option<FaultKind> {
+    let mut subtrees = constraints.permitted.iter().chain(&constraints.excluded);
+    if leaf.sans.is_empty() || !subtrees.any(|s| matches!(s, Subtree::Email(_))) {
+        return None;
+    }
+    if !comparisons.take(leaf.subject_der.len()) {
+        return Some(FaultKind::TooManyNames);
+    }
+    let emails = subject_emails(leaf);
+    let mut emails = emails.iter();
+    emails.find_map(|email| of_name(constraints, email, comparisons))
 }
 
 fn of_name(
     constraints: &NameConstraints,
-    name: Name<'_>,
+    name: &Name<'_>,
     comparisons: &Comparisons,
 ) -> Option<FaultKind> {
     let mut is_constrained = false;
@@ -87,11 +124,11 @@ fn of_name(
     for (subtree, is_excluding) in (constraints.permitted.iter().map(|s| (s, false)))
         .chain(constraints.excluded.iter().map(|s| (s, true)))
     {
-        if !comparisons.take() {
+        if !comparisons.take(size(subtree)) {
             return Some(FaultKind::TooManyNames);
         }
-        if let (Name::Dns(wildcard), Subtree::Dns(domain), true) = (name, subtree, is_excluding)
-            && wildcard_covers(wildcard, domain)
+        if let (Name::Dns { text, .. }, Subtree::Dns(domain), true) = (name, subtree, is_excluding)
+            && wildcard_covers(text, domain)
             && !matches!(fits(name, subtree), Fit::Inside)
         {
             return Some(FaultKind::NameConstraint {
@@ -130,14 +167,29 @@ fn of_name(
 /// The kind of name in a fault about a wildcard that covers an excluded domain.
 pub(in crate::judge) const WILDCARD: &str = "wildcard";
 
-/// A name of a certificate.
-#[derive(Clone, Copy)]
+/// A name of a certificate, prepared once for comparisons with many subtrees.
 enum Name<'a> {
-    Dns(&'a str),
+    Dns {
+        text: &'a str,
+        /// The domain in lower case. `None` if it is not a domain.
+        lower: Option<String>,
+    },
     Ip(IpAddr),
-    Email(&'a str),
-    Uri(&'a str),
-    Directory(&'a [u8]),
+    Email {
+        text: Cow<'a, str>,
+        /// The host in lower case. `None` if the mailbox has none.
+        host: Option<String>,
+    },
+    Uri {
+        text: &'a str,
+        /// The host in lower case. `None` if it is not a name.
+        host: Option<String>,
+    },
+    Directory {
+        der: &'a [u8],
+        /// The relative distinguished names in normal form. `None` if the name cannot be read.
+        rdns: Option<Box<[u8]>>,
+    },
     Other(&'a [u8]),
     Registered(&'a [u8]),
     Unreadable(&'a str),
@@ -146,39 +198,78 @@ enum Name<'a> {
 impl<'a> Name<'a> {
     fn of(san: &'a San) -> Self {
         match san {
-            San::Dns(name) => Self::Dns(name),
+            San::Dns(name) => Self::dns(name),
             San::Ip(ip) => Self::Ip(*ip),
-            San::Email(mail) => Self::Email(mail),
-            San::Uri(uri) => Self::Uri(uri),
-            San::Directory(der) => Self::Directory(der),
+            San::Email(mail) => Self::email(mail.into()),
+            San::Uri(uri) => Self::Uri {
+                text: uri,
+                host: uri_host(uri),
+            },
+            San::Directory(der) => Self::directory(der),
             San::OtherName(oid) => Self::Other(oid),
             San::Registered(oid) => Self::Registered(oid),
             San::Other(text) => Self::Unreadable(text),
         }
     }
 
-    fn kind(self) -> &'static str {
+    fn dns(text: &'a str) -> Self {
+        let lower = text.to_ascii_lowercase();
+        let lower = is_domain(&lower).then_some(lower);
+        Self::Dns { text, lower }
+    }
+
+    fn email(text: Cow<'a, str>) -> Self {
+        let host = text.rsplit_once('@');
+        let host = host.map(|(_, host)| host.to_ascii_lowercase());
+        Self::Email { text, host }
+    }
+
+    fn directory(der: &'a [u8]) -> Self {
+        Self::Directory {
+            der,
+            rdns: normal_rdns(der),
+        }
+    }
+
+    fn kind(&self) -> &'static str {
         match self {
-            Self::Dns(_) => "dNSName",
+            Self::Dns { .. } => "dNSName",
             Self::Ip(_) => "iPAddress",
-            Self::Email(_) => "rfc822Name",
-            Self::Uri(_) => "uniformResourceIdentifier",
-            Self::Directory(_) => "directoryName",
+            Self::Email { .. } => "rfc822Name",
+            Self::Uri { .. } => "uniformResourceIdentifier",
+            Self::Directory { .. } => "directoryName",
             Self::Other(_) => "otherName",
             Self::Registered(_) => "registeredID",
             Self::Unreadable(_) => "unreadable",
         }
     }
 
-    fn text(self) -> String {
-        match self {
-            Self::Dns(text) | Self::Email(text) | Self::Uri(text) | Self::Unreadable(text) => {
-                text.to_owned()
+    /// Returns the name, shortened to `MAX_NAMED_CHARS`.
+    fn text(&self) -> String {
+        let mut text = match self {
+            Self::Dns { text, .. } | Self::Uri { text, .. } | Self::Unreadable(text) => {
+                (*text).to_owned()
             }
+            Self::Email { text, .. } => text.clone().into_owned(),
             Self::Ip(ip) => ip.to_string(),
-            Self::Directory(der) => name_text(der),
+            Self::Directory { der, .. } => name_text(der),
             Self::Other(oid) | Self::Registered(oid) => crate::certificate::dotted(oid),
+        };
+        if let Some((end, _)) = text.char_indices().nth(MAX_NAMED_CHARS) {
+            text.truncate(end);
+            text.push('…');
         }
+        text
+    }
+}
+
+/// Returns the octets of a subtree's base, which a comparison reads.
+fn size(subtree: &Subtree) -> usize {
+    match subtree {
+        Subtree::Dns(text) | Subtree::Email(text) | Subtree::Uri(text) => text.len(),
+        Subtree::Directory(rdns) => rdns.as_ref().map_or(0, |rdns| rdns.len()),
+        Subtree::Other(_, oid) => oid.len(),
+        Subtree::Ip(..) | Subtree::BadIp => 0,
     }
 }
 
@@ -206,22 +297,31 @@ impl From<bool> for Fit {
     }
 }
 
-fn fits(name: Name<'_>, subtree: &Subtree) -> Fit {
+fn fits(name: &Name<'_>, subtree: &Subtree) -> Fit {
     match (name, subtree) {
-        (Name::Dns(_), Subtree::Dns(domain)) if has_trailing_dot(domain) => Fit::Malformed,
-        (Name::Dns(name), Subtree::Dns(_)) if !is_domain(&name.to_ascii_lowercase()) => {
-            Fit::Malformed
-        }
-        (Name::Dns(name), Subtree::Dns(domain)) => dns(name, domain),
-        (Name::Ip(ip), Subtree::Ip(network, mask)) => address(ip, *network, *mask),
+        (Name::Dns { .. }, Subtree::Dns(domain)) if has_trailing_dot(domain) => Fit::Malformed,
+        (Name::Dns { lower: None, .. }, Subtree::Dns(_)) => Fit::Malformed,
+        (
+            Name::Dns {
+                lower: Some(name), ..
+            },
+            Subtree::Dns(domain),
+        ) => is_within(name, domain).into(),
+        (Name::Ip(ip), Subtree::Ip(network, mask)) => address(*ip, *network, *mask),
         (Name::Ip(_), Subtree::BadIp) => Fit::Malformed,
-        (Name::Email(mail), Subtree::Email(constraint)) => email(mail, constraint),
-        (Name::Uri(uri), Subtree::Uri(host)) => match uri_host(uri) {
-            Some(name) => host_within(name, host).into(),
+        (Name::Email { text, host }, Subtree::Email(constraint)) => match host {
+            Some(host) => mailbox(text, host, constraint).into(),
             None => Fit::Malformed,
         },
-        (Name::Directory(name), Subtree::Directory(base)) => directory(name, base),
-        (Name::Other(kind), Subtree::Other(0xa0, of)) if *kind == **of => Fit::Unsupported,
+        (Name::Uri { host, .. }, Subtree::Uri(constraint)) => match host {
+            Some(host) => host_within(host, constraint).into(),
+            None => Fit::Malformed,
+        },
+        (Name::Directory { rdns, .. }, Subtree::Directory(base)) => match (rdns, base) {
+            (Some(rdns), Some(base)) => rdns.starts_with(base).into(),
+            _ => Fit::Malformed,
+        },
+        (Name::Other(kind), Subtree::Other(0xa0, of)) if **kind == **of => Fit::Unsupported,
         (Name::Registered(_), Subtree::Other(0x88, _)) => Fit::Unsupported,
         // An iPAddress of an invalid length might be any address.
         (Name::Unreadable(_), Subtree::Ip(..) | Subtree::BadIp) => Fit::Malformed,
@@ -230,23 +330,18 @@ fn fits(name: Name<'_>, subtree: &Subtree) -> Fit {
     }
 }
 
-/// Compares domains: one is inside another if it adds labels at the left (section 4.2.1.10). A
-/// leading dot, which some authorities write, requires at least one more label.
-fn dns(name: &str, domain: &str) -> Fit {
-    let name = name.trim_end_matches('.').to_ascii_lowercase();
-    let is_within = |name: &str, domain: &str| match domain.strip_prefix('.') {
+/// Compares domains in lower case: one is inside another if it adds labels at the left (section
+/// 4.2.1.10). A leading dot, which some authorities write, requires at least one more label.
+fn is_within(name: &str, domain: &str) -> bool {
+    match domain.strip_prefix('.') {
         _ if domain.is_empty() => true,
         Some(parent) => name
             .strip_suffix(parent)
             .is_some_and(|rest| rest.len() > 1 && rest.ends_with('.')),
-        None => {
-            name == domain
-                || name
-                    .strip_suffix(domain)
-                    .is_some_and(|rest| rest.ends_with('.'))
-        }
-    };
-    is_within(&name, domain).into()
+        None => name
+            .strip_suffix(domain)
+            .is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
+    }
 }
 
 /// Returns true for a domain with a trailing dot. No dNSName may have one, and clients disagree
@@ -258,14 +353,17 @@ pub(in crate::judge) fn has_trailing_dot(domain: &str) -> bool {
 /// Returns true if a wildcard, such as `*.example.com`, may match a domain that is not above it,
 /// such as `www.example.com`. RFC 5280 does not mention wildcards. Three of the six clients refuse
 /// one that covers an excluded domain, because it may be used for the excluded name.
-pub(in crate::judge) fn wildcard_covers(name: &str, domain: &str) -> bool {
-    let bare = domain.strip_prefix('.').unwrap_or(domain);
+fn wildcard_covers(name: &str, domain: &str) -> bool {
     let parent = name.strip_prefix("*.");
     parent
-        .zip(bare.split_once('.'))
-        .is_some_and(|(parent, (_, parent_of_domain))| {
-            parent.eq_ignore_ascii_case(parent_of_domain)
-        })
+        .zip(parent_of_domain(domain))
+        .is_some_and(|(parent, of_domain)| parent.eq_ignore_ascii_case(of_domain))
+}
+
+/// Returns a domain without its first label: the domain below which a wildcard covers it.
+pub(in crate::judge) fn parent_of_domain(domain: &str) -> Option<&str> {
+    let bare = domain.strip_prefix('.').unwrap_or(domain);
+    bare.split_once('.').map(|(_, parent)| parent)
 }
 
 /// Returns true for letters, digits, hyphens and underscores between dots, with an optional
@@ -303,44 +401,36 @@ fn address(ip: IpAddr, network: IpAddr, mask: IpAddr) -> Fit {
 }
 
 /// Compares with a mailbox, all mailboxes of a host, or with a leading dot those of all hosts in a
-/// domain.
-fn email(mail: &str, constraint: &str) -> Fit {
-    let Some((local, host)) = mail.rsplit_once('@') else {
-        return Fit::Malformed;
-    };
+/// domain. `host` is that of the mailbox in lower case.
+fn mailbox(mail: &str, host: &str, constraint: &str) -> bool {
     match constraint.rsplit_once('@') {
-        Some((wanted, at)) => (local == wanted && host.eq_ignore_ascii_case(at)).into(),
-        None => host_within(host, &constraint.to_ascii_lowercase()).into(),
+        Some((wanted, at)) => {
+            let local = mail.get(..wanted.len());
+            let is_local = mail.len() == wanted.len() + 1 + host.len() && local == Some(wanted);
+            is_local && host.eq_ignore_ascii_case(at)
+        }
+        None => host_within(host, &constraint.to_ascii_lowercase()),
     }
 }
 
-/// Compares with a host, or with a leading dot every host in the domain.
+/// Compares with a host, or with a leading dot every host in the domain. Both are in lower case.
 fn host_within(host: &str, constraint: &str) -> bool {
-    let host = host.to_ascii_lowercase();
     match constraint.strip_prefix('.') {
         Some(_) => host.len() > constraint.len() && host.ends_with(constraint),
         None => constraint.is_empty() || host == constraint,
     }
 }
 
-/// Returns the host of a URI whose host is a name, as section 4.2.1.10 requires.
-fn uri_host(uri: &str) -> Option<&str> {
+/// Returns the host of a URI in lower case. Returns `None` if the host is not a name, as section
+/// 4.2.1.10 requires.
+fn uri_host(uri: &str) -> Option<String> {
     let (_, rest) = uri.split_once("://")?;
     let authority = rest.split(['/', '?', '#']).next()?;
     let host = authority
         .rsplit_once('@')
         .map_or(authority, |(_, host)| host);
-    let host = host.split(':').next()?;
-    (is_domain(&host.to_ascii_lowercase()) && host.parse::<IpAddr>().is_err()).then_some(host)
-}
-
-/// Compares directory names: one is inside another if that is a prefix of it, by relative
-/// distinguished names.
-fn directory(name: &[u8], base: &[u8]) -> Fit {
-    match (name_parts(name), name_parts(base)) {
-        (Some(name), Some(base)) => name.starts_with(&base).into(),
-        _ => Fit::Malformed,
-    }
+    let host = host.split(':').next()?.to_ascii_lowercase();
+    (is_domain(&host) && host.parse::<IpAddr>().is_err()).then_some(host)
 }
 
 fn is_empty_name(der: &[u8]) -> bool {
@@ -349,6 +439,7 @@ fn is_empty_name(der: &[u8]) -> bool {
 
 /// Returns the emailAddress attributes of a subject. rfc822Name constraints apply to them if there
 /// are no alternative names.
-fn subject_emails(facts: &Facts) -> Vec<String> {
-    crate::certificate::email_attributes(&facts.subject_der)
+fn subject_emails(facts: &Facts) -> Vec<Name<'_>> {
+    let emails = email_attributes(&facts.subject_der).into_iter();
+    emails.map(|mail| Name::email(mail.into())).collect()
 }

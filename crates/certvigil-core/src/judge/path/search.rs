@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use crate::certificate::{Certificate, Facts, Fingerprint, Link, unverifiable};
+use crate::certificate::{Certificate, Facts, Fingerprint, Link, NameConstraints, unverifiable};
 use crate::model::Timestamp;
 
 use super::super::TrustStore;
@@ -15,9 +15,9 @@ use super::super::links::Links;
 use super::super::trust_store::Anchor;
 use super::checks::{authority_faults, differs_in_form, fault, key_ids_match, own_faults};
 use super::found::{Found, Path, PathEnd};
-use super::names::{self, Comparisons};
+use super::names::Names;
 use super::policy;
-use super::weight::weight_of;
+use super::weight::{weight, weight_of};
 use crate::finding::{Fault, FaultKind, Role};
 
 /// Maximum partial paths considered for a probe.
@@ -43,7 +43,7 @@ pub(in crate::judge) fn search<'a>(
         trust,
         links,
         now,
-        comparisons: Comparisons::new(),
+        names: Names::default(),
         nodes: Vec::new(),
         queue: BinaryHeap::new(),
         visits: HashMap::new(),
@@ -117,7 +117,8 @@ struct Search<'a, 's> {
     trust: &'a TrustStore,
     links: &'s Links<'s>,
     now: Timestamp,
-    comparisons: Comparisons,
+    /// The names of certificates, prepared for comparisons with name constraints.
+    names: Names<'a>,
     nodes: Vec<Node<'a>>,
     queue: BinaryHeap<Reverse<(Rank, usize)>>,
     visits: HashMap<Fingerprint, usize>,
@@ -376,7 +377,9 @@ impl<'a> Search<'a, '_> {
         if let Some((issuer, facts)) = issuer.and_then(|c| Some((c, c.facts().ok()?))) {
             faults = own_faults(issuer, facts, role, self.now);
             let kinds = authority_faults(facts, found, role);
-            let kinds = kinds.into_iter().chain(self.constraint_fault(at, facts));
+            let kinds = kinds
+                .into_iter()
+                .chain(self.constraint_fault(at, issuer, facts));
             faults.extend(kinds.map(|kind| fault(kind, issuer, role)));
             if differs_in_form(below, facts)
                 && let Some(certificate) = self.served(at)
@@ -388,7 +391,7 @@ impl<'a> Search<'a, '_> {
         } else if let Step::Anchor(anchor) = step
             && let Some(constraints) = anchor.name_constraints()
         {
-            faults.extend(self.violations(at, constraints).map(|kind| Fault {
+            faults.extend(self.violations(at, constraints, None).map(|kind| Fault {
                 kind,
                 role,
                 name: anchor.name_text(),
@@ -411,9 +414,14 @@ impl<'a> Search<'a, '_> {
         });
     }
 
-    fn constraint_fault(&self, at: usize, issuer: &Facts) -> Option<FaultKind> {
-        let constraints = issuer.extensions.name_constraints.as_ref()?;
-        self.violations(at, constraints)
+    fn constraint_fault(
+        &self,
+        at: usize,
+        issuer: &Certificate,
+        facts: &Facts,
+    ) -> Option<FaultKind> {
+        let constraints = facts.extensions.name_constraints.as_ref()?;
+        self.violations(at, constraints, Some(issuer.sha256()))
     }
 
     /// Returns the first name on the path so far that the constraints of its next issuer do not
@@ -421,16 +429,20 @@ impl<'a> Search<'a, '_> {
     fn violations(
         &self,
         at: usize,
-        constraints: &crate::certificate::NameConstraints,
+        constraints: &NameConstraints,
+        issuer: Option<Fingerprint>,
     ) -> Option<FaultKind> {
-        let mut path: Vec<&Certificate> = self.down(at).collect();
+        let mut path: Vec<&'a Certificate> = self.down(at).collect();
         path.reverse();
-        let checked = path.iter().enumerate().filter_map(|(n, c)| {
+        let mut checked = path.into_iter().enumerate().filter_map(|(n, c)| {
             let facts = c.facts().ok()?;
-            (n == 0 || !facts.is_self_issued()).then_some(facts)
+            (n == 0 || !facts.is_self_issued()).then_some((c, facts))
         });
-        let mut checked = checked;
-        checked.find_map(|facts| names::violation(constraints, facts, &self.comparisons))
+        let comparisons = self.links.comparisons();
+        checked.find_map(|below| {
+            let names = &self.names;
+            names.violation(constraints, issuer, below, comparisons)
+        })
     }
 
     /// Adds a complete path to the results, unless its policies add a fault.
@@ -477,8 +489,4 @@ fn is_of_policy(fault: &Fault) -> bool {
         fault.kind,
         FaultKind::NoValidPolicy | FaultKind::AnyPolicyMapped
     )
-}
-
-fn weight(faults: &[Fault]) -> u32 {
-    faults.iter().map(|f| weight_of(&f.kind)).sum()
 }

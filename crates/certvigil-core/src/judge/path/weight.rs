@@ -1,6 +1,6 @@
 //! The weight of a fault in the choice of the best path.
 
-use crate::finding::FaultKind;
+use crate::finding::{Fault, FaultKind};
 
 /// Returns the weight of a fault. The attempt with the fewest and mildest faults explains best why
 /// there is no valid path.
@@ -17,6 +17,7 @@ pub(super) fn weight_of(kind: &FaultKind) -> u32 {
         | FaultKind::NameConstraintMalformed
         | FaultKind::TooManyNames
         | FaultKind::MalformedExtension(_)
+        | FaultKind::MoreExtensions(_)
         | FaultKind::DuplicateExtension(_)
         | FaultKind::AlgorithmMismatch
         | FaultKind::NameForm
@@ -28,4 +29,9 @@ pub(super) fn weight_of(kind: &FaultKind) -> u32 {
         FaultKind::Unverifiable(_) => 60,
         FaultKind::Unreadable => 80,
     }
+}
+
+/// Returns the weight of all faults of a step.
+pub(super) fn weight(faults: &[Fault]) -> u32 {
+    faults.iter().map(|f| weight_of(&f.kind)).sum()
 }

@@ -1,5 +1,6 @@
 //! Tests of the judge, and their common setup: a small PKI and a probe of a server.
 
+mod bounds;
 mod bundle;
 mod chains;
 mod cost;

@@ -11,10 +11,10 @@ use time::OffsetDateTime;
 use super::*;
 
 /// A certificate with its key, which may issue others even if it is not allowed to.
-struct Node {
-    params: CertificateParams,
-    key: KeyPair,
-    certificate: Certificate,
+pub(super) struct Node {
+    pub(super) params: CertificateParams,
+    pub(super) key: KeyPair,
+    pub(super) certificate: Certificate,
 }
 
 fn at(days: i64) -> OffsetDateTime {
@@ -22,7 +22,11 @@ fn at(days: i64) -> OffsetDateTime {
 }
 
 /// Returns a certificate with this name, signed by the issuer or by itself.
-fn node(name: &str, issuer: Option<&Node>, edit: impl FnOnce(&mut CertificateParams)) -> Node {
+pub(super) fn node(
+    name: &str,
+    issuer: Option<&Node>,
+    edit: impl FnOnce(&mut CertificateParams),
+) -> Node {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, name);
@@ -43,12 +47,12 @@ fn node(name: &str, issuer: Option<&Node>, edit: impl FnOnce(&mut CertificatePar
     }
 }
 
-fn ca(params: &mut CertificateParams) {
+pub(super) fn ca(params: &mut CertificateParams) {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
 }
 
-fn server(params: &mut CertificateParams) {
+pub(super) fn server(params: &mut CertificateParams) {
     params.not_before = at(-1);
     params.not_after = at(200);
     params.is_ca = IsCa::ExplicitNoCa;
@@ -58,14 +62,14 @@ fn server(params: &mut CertificateParams) {
 }
 
 /// A root, an intermediate and a leaf, and a correct case with them.
-struct Chain {
-    root: Node,
-    mid: Node,
-    leaf: Node,
+pub(super) struct Chain {
+    pub(super) root: Node,
+    pub(super) mid: Node,
+    pub(super) leaf: Node,
 }
 
 impl Chain {
-    fn new(
+    pub(super) fn new(
         root: impl FnOnce(&mut CertificateParams),
         mid: impl FnOnce(&mut CertificateParams),
         leaf: impl FnOnce(&mut CertificateParams),
@@ -85,13 +89,13 @@ impl Chain {
         Self { root, mid, leaf }
     }
 
-    fn case(&self) -> Case {
+    pub(super) fn case(&self) -> Case {
         let served = [self.leaf.certificate.clone(), self.mid.certificate.clone()];
         trusting(&[&self.root], &served)
     }
 }
 
-fn trusting(roots: &[&Node], served: &[Certificate]) -> Case {
+pub(super) fn trusting(roots: &[&Node], served: &[Certificate]) -> Case {
     Case {
         expected: Expected::trust_only(),
         host: HOST.into(),
@@ -103,14 +107,14 @@ fn trusting(roots: &[&Node], served: &[Certificate]) -> Case {
     }
 }
 
-fn same(_: &mut CertificateParams) {}
+pub(super) fn same(_: &mut CertificateParams) {}
 
 /// Returns a case in which the intermediate is changed.
 fn mid(edit: impl FnOnce(&mut CertificateParams)) -> Case {
     Chain::new(same, edit, same).case()
 }
 
-fn extension(oid: &[u64], is_critical: bool, value: &[u8]) -> CustomExtension {
+pub(super) fn extension(oid: &[u64], is_critical: bool, value: &[u8]) -> CustomExtension {
     let mut extension = CustomExtension::from_oid_content(oid, value.to_vec());
     extension.set_criticality(is_critical);
     extension
@@ -122,7 +126,7 @@ fn is_trusted(case: &Case) -> bool {
 
 /// Asserts that a chain is not trusted, with a critical finding whose message contains `words`.
 #[track_caller]
-fn refused(case: &Case, code: &str, words: &str) {
+pub(super) fn refused(case: &Case, code: &str, words: &str) {
     assert!(!is_trusted(case), "{:?}", case.codes());
     let judged = case.judged();
     assert_eq!(judged.severity(), Severity::Critical);

@@ -178,6 +178,7 @@ pub(super) fn of_fault(fault: &Fault, is_stored_leaf: bool) -> Option<Property> 
         | FaultKind::WeakSignature(_)
         | FaultKind::UnreadableValidity
         | FaultKind::MalformedExtension(_)
+        | FaultKind::MoreExtensions(_)
         | FaultKind::DuplicateExtension(_)
         | FaultKind::AlgorithmMismatch
         | FaultKind::NameForm

@@ -1,54 +1,161 @@
-//! The properties of the subtrees of name constraints.
+//! The properties of name constraints.
 
-use crate::certificate::{Facts, San, Subtree};
-use crate::finding::Property;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
 
-use super::super::super::path::{has_trailing_dot, wildcard_covers};
-use super::is_malformed_dns;
+use crate::certificate::{Certificate, Facts, Fingerprint, Kind, NameConstraints, San, Subtree};
+use crate::finding::{FaultKind, Property};
 
-/// Octets of an empty Name.
-const EMPTY_NAME: usize = 2;
+use super::super::super::path::{
+    Comparisons, has_trailing_dot, of_common_name, of_subject_email, parent_of_domain,
+};
 
-pub(super) fn of_subtree(
+/// The properties of the name constraints of each authority above one leaf. They do not depend on
+/// the path, and are computed once.
+pub(in crate::judge) struct Constraints<'a> {
+    leaf: Option<&'a Facts>,
+    comparisons: &'a Comparisons,
+    names: OnceCell<LeafNames>,
+    known: RefCell<HashMap<Fingerprint, Rc<[Property]>>>,
+}
+
+impl<'a> Constraints<'a> {
+    pub(in crate::judge) fn new(leaf: &'a Certificate, comparisons: &'a Comparisons) -> Self {
+        Self {
+            leaf: leaf.facts().ok(),
+            comparisons,
+            names: OnceCell::new(),
+            known: RefCell::default(),
+        }
+    }
+
+    /// Returns the properties of an authority's name constraints, in the order of the subtrees.
+    pub(super) fn of(&self, authority: &Certificate, facts: &Facts) -> Rc<[Property]> {
+        let (Some(constraints), Some(leaf)) = (&facts.extensions.name_constraints, self.leaf)
+        else {
+            return Rc::default();
+        };
+        let mut known = self.known.borrow_mut();
+        let properties = known.entry(authority.sha256());
+        let is_critical = facts.extensions.is_critical(&Kind::NameConstraints);
+        let compute = || self.properties(constraints, is_critical, leaf);
+        properties.or_insert_with(|| compute().into()).clone()
+    }
+
+    fn properties(
+        &self,
+        constraints: &NameConstraints,
+        is_critical: bool,
+        leaf: &Facts,
+    ) -> Vec<Property> {
+        let mut out = Vec::new();
+        if constraints.has_distance {
+            out.push(Property::ConstraintDistance);
+        }
+        if constraints.has_encoded_minimum {
+            out.push(Property::EncodedMinimum);
+        }
+        if constraints.is_empty
+            && constraints.permitted.is_empty()
+            && constraints.excluded.is_empty()
+        {
+            out.push(Property::EmptyNameConstraints);
+        }
+        let names = self.names.get_or_init(|| LeafNames::of(leaf));
+        let permitted = constraints.permitted.iter().map(|s| (s, false));
+        let excluded = constraints.excluded.iter().map(|s| (s, true));
+        for (subtree, is_excluded) in permitted.chain(excluded) {
+            if let Some(property) = of_subtree(subtree, is_excluded, is_critical, names)
+                && !out.contains(&property)
+            {
+                out.push(property);
+            }
+        }
+        for (fault, property) in [
+            (
+                of_common_name(constraints, leaf, self.comparisons),
+                Property::CommonNameNotAllowed,
+            ),
+            (
+                of_subject_email(constraints, leaf, self.comparisons),
+                Property::EmailInSubjectNotAllowed,
+            ),
+        ] {
+            match fault {
+                None => {}
+                Some(FaultKind::TooManyNames) => out.push(Property::NameConstraintUnclear),
+                Some(_) => out.push(property),
+            }
+        }
+        out
+    }
+}
+
+/// The names of a leaf, as far as the properties of subtrees depend on them.
+struct LeafNames {
+    has_address: bool,
+    has_uri: bool,
+    has_malformed_dns: bool,
+    /// The domains in lower case below which a wildcard covers every name.
+    wildcards: HashSet<String>,
+}
+
+impl LeafNames {
+    fn of(leaf: &Facts) -> Self {
+        let sans = || leaf.sans.iter();
+        let wildcards = sans().filter_map(|san| match san {
+            San::Dns(name) => name.strip_prefix("*.").map(str::to_ascii_lowercase),
+            _ => None,
+        });
+        Self {
+            has_address: sans().any(|san| matches!(san, San::Ip(_))),
+            has_uri: sans().any(|san| matches!(san, San::Uri(_))),
+            has_malformed_dns: sans().any(is_malformed_dns),
+            wildcards: wildcards.collect(),
+        }
+    }
+
+    /// Returns true if a wildcard may match this domain.
+    fn wildcard_covers(&self, domain: &str) -> bool {
+        parent_of_domain(domain).is_some_and(|parent| self.wildcards.contains(parent))
+    }
+}
+
+fn is_malformed_dns(san: &San) -> bool {
+    let is_host = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*');
+    matches!(san, San::Dns(name) if !name.bytes().all(is_host))
+}
+
+fn of_subtree(
     subtree: &Subtree,
     is_excluded: bool,
     is_critical: bool,
-    leaf: &Facts,
+    leaf: &LeafNames,
 ) -> Option<Property> {
     const X400_ADDRESS: u8 = 0xa3;
     const EDI_PARTY_NAME: u8 = 0xa5;
     const REGISTERED_ID: u8 = 0x88;
     const OTHER_NAME: u8 = 0xa0;
-    let has = |is: fn(&San) -> bool| leaf.sans.iter().any(is);
     let property = match subtree {
         Subtree::Dns(domain) if has_trailing_dot(domain) && is_excluded => {
             Property::DomainExcludedWithDot
         }
         Subtree::Dns(domain) if has_trailing_dot(domain) => Property::DomainPermittedWithDot,
         Subtree::Dns(domain) if domain.is_empty() && !is_excluded => Property::EmptyDomainPermitted,
-        Subtree::Dns(domain)
-            if is_excluded
-                && leaf
-                    .sans
-                    .iter()
-                    .any(|san| matches!(san, San::Dns(name) if wildcard_covers(name, domain))) =>
-        {
+        Subtree::Dns(domain) if is_excluded && leaf.wildcard_covers(domain) => {
             Property::WildcardCoversExcluded
         }
-        Subtree::Dns(_) if leaf.sans.iter().any(is_malformed_dns) => {
-            Property::MalformedDnsNameConstrained
-        }
+        Subtree::Dns(_) if leaf.has_malformed_dns => Property::MalformedDnsNameConstrained,
         Subtree::Dns(_) | Subtree::Email(_) => return None,
         Subtree::Ip(network, mask) => return of_network(*network, *mask),
-        Subtree::BadIp if has(|san| matches!(san, San::Ip(_))) => {
-            Property::BadAddressConstraintOfAddress
-        }
+        Subtree::BadIp if leaf.has_address => Property::BadAddressConstraintOfAddress,
         Subtree::BadIp => Property::BadAddressConstraint,
         Subtree::Uri(host) if host.contains("://") => Property::UrlConstraint,
-        Subtree::Uri(_) if !has(|san| matches!(san, San::Uri(_))) => return None,
+        Subtree::Uri(_) if !leaf.has_uri => return None,
         Subtree::Uri(_) if is_excluded => Property::UriExcluded,
         Subtree::Uri(_) => Property::UriConstraint,
-        Subtree::Directory(base) if is_excluded && base.len() > EMPTY_NAME => {
+        Subtree::Directory(base) if is_excluded && base.as_deref() != Some(&[]) => {
             Property::DirectoryExcluded
         }
         Subtree::Directory(_) if is_critical => Property::DirectoryConstraint,
