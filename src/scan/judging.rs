@@ -131,6 +131,7 @@ mod tests {
             revocation: Revocation::default(),
             key_proof: KeyProof::Handshake,
             parameters: Parameters::default(),
+            failure: None,
         };
         Judging {
             observation: Observation {

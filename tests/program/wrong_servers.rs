@@ -14,6 +14,9 @@ use crate::fixture::wrong::{self, FaultyServer, probe_all};
 /// messages.
 const FRAGMENT: usize = 64;
 
+/// Bytes after the proof of the key that are more than the rest of every handshake.
+const WHOLE: isize = 1 << 20;
+
 /// Timeout for checks that should not time out, on a busy machine.
 const LONG_TIMEOUT: &[&str] = &["60s"];
 /// Timeouts for checks in which some probes use the whole timeout: short at first, and longer if
@@ -36,11 +39,14 @@ fn aborted_handshake_is_conclusive_only_after_key_proof() {
             // Fractions of the messages that prove the key, then limits just below and above what
             // is sufficient.
             let parts = (0..parts).map(|n| (format!("{n}/{parts}"), n, parts, 0));
-            let bytes = [-1, 0, 1, 40, 1 << 20].map(|more| (format!("{more} bytes"), 1, 1, more));
+            let bytes = [-1, 0, 1, 40, WHOLE].map(|more| (format!("{more} bytes"), 1, 1, more));
             let cuts = parts.chain(bytes).map(|(name, n, parts, more)| {
                 let config = config.clone();
-                let proves = n == parts && more >= 0;
-                let outcome = if proves { "conclusive" } else { failure };
+                let outcome = match more {
+                    _ if n < parts || more < 0 => failure,
+                    WHOLE => "conclusive",
+                    _ => "incomplete",
+                };
                 FaultyServer::new(
                     format!("{version:?} {how:?} {name}"),
                     outcome,
@@ -53,6 +59,7 @@ fn aborted_handshake_is_conclusive_only_after_key_proof() {
                 )
             });
             let rows = probe_all(&pki, &leaf, cuts.collect(), timeouts);
+            // The certificate is judged beside the failure of the handshake.
             let proved = rows.iter().filter(|row| row.flag("correct") == Some(true));
             assert_eq!(proved.count(), 4);
         }
@@ -74,6 +81,19 @@ fn malformed_handshake_has_its_expected_outcome() {
     let rows = probe_all(&pki, &leaf, wrong::handshakes(&pki, &leaf), LONG_TIMEOUT);
     for row in rows.iter().filter(|row| row.outcome() == "conclusive") {
         assert_eq!(row.flag("chained"), Some(true), "{row:?}");
+    }
+}
+
+#[test]
+fn handshake_that_fails_after_key_proof_is_critical() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let all = wrong::incomplete(&pki, &leaf);
+    for row in probe_all(&pki, &leaf, all, LONG_TIMEOUT) {
+        assert_eq!(row.flag("correct"), Some(true), "{row:?}");
+        if let [code] = row.codes()[..] {
+            assert_eq!(row.finding(code)["detail"]["is_key_proved"], true);
+        }
     }
 }
 

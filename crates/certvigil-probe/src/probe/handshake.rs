@@ -14,10 +14,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::model::Protocol;
-use crate::observation::{ErrorKind, Parameters, ProbeError, Served, TlsVersion};
+use crate::observation::{Alert, ErrorKind, Parameters, ProbeError, Served, TlsVersion};
 
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
-use super::setup::{Configs, Prepared, Recorder, Schemes};
+use super::setup::{ClientAuth, Configs, Prepared, Recorder, Schemes};
 use super::starttls::{self, Quit, looks_like_tls};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::transport::Transport;
@@ -35,6 +35,12 @@ pub(super) struct Connection {
     first_bytes: Vec<u8>,
     /// True if nothing is sent between the handshake and the close_notify.
     closes_at_once: bool,
+    /// True if data inside TLS was received.
+    has_data: bool,
+    /// True if what follows the handshake is discarded, because TLS has ended.
+    is_over: bool,
+    /// Alert with which the server refused the completed handshake.
+    refusal: Option<AlertDescription>,
 }
 
 /// Handshake in which the server sent no certificate.
@@ -97,12 +103,15 @@ impl Connection {
             received: 0,
             first_bytes: Vec::new(),
             closes_at_once,
+            has_data: false,
+            is_over: false,
+            refusal: None,
         })
     }
 
     /// Performs the handshake. Once the server has proved possession of its key, its certificates
-    /// count even if the handshake fails later: a server that demands a client certificate closes
-    /// the connection at that point.
+    /// count even if the handshake fails later. The result then has the failure, unless the server
+    /// refuses a client without a certificate.
     pub(super) async fn handshake(&mut self, deadline: Instant) -> Result<Served, Failure> {
         let start = Instant::now();
         let end = match timeout_at(deadline, self.drive()).await {
@@ -110,13 +119,18 @@ impl Connection {
             Ok(Err(end)) => Some(end),
             Err(_) => Some(HandshakeEnd::Timeout),
         };
-        match (self.tls.peer_certificates(), end) {
-            (Some(chain), _) if !chain.is_empty() => Ok(self.served(chain)?),
-            (_, Some(end)) => Err(Failure {
+        let chain = self.tls.peer_certificates();
+        match (chain.filter(|chain| !chain.is_empty()), end) {
+            (Some(chain), end) => {
+                let served = self.served(chain)?;
+                let failure = end.and_then(|end| self.failure(end, start.elapsed()));
+                Ok(Served { failure, ..served })
+            }
+            (None, Some(end)) => Err(Failure {
                 shares_nothing: self.shares_nothing(&end),
                 error: self.explain(end, start.elapsed()),
             }),
-            (_, None) => Err(no_certificate().into()),
+            (None, None) => Err(no_certificate().into()),
         }
     }
 
@@ -128,9 +142,14 @@ impl Connection {
                 self.tls.send_close_notify();
             }
             if let Err(broken) = self.flush().await {
-                // Data received before the connection broke may prove the key.
-                while self.receive().await.is_ok() {}
-                return Err(broken);
+                // Data received before the connection broke may prove the key, or be an alert.
+                return Err(loop {
+                    match self.receive().await {
+                        Ok(()) => {}
+                        Err(end @ HandshakeEnd::Tls(Error::AlertReceived(_))) => break end,
+                        Err(_) => break broken,
+                    }
+                });
             }
             if is_done {
                 self.stream.unwrap_tls();
@@ -175,10 +194,81 @@ impl Connection {
             self.first_bytes.extend(bytes.iter().take(missing));
         }
         while !bytes.is_empty() {
-            self.tls.read_tls(&mut bytes).map_err(HandshakeEnd::Io)?;
+            if self.tls.read_tls(&mut bytes).map_err(HandshakeEnd::Io)? == 0 {
+                // After a close_notify, nothing is read.
+                break;
+            }
             self.tls.process_new_packets().map_err(HandshakeEnd::Tls)?;
         }
         Ok(())
+    }
+
+    /// Returns the failure of a handshake that ended after the proof of the key. `None` if it was
+    /// completed, or if it lacks only a client certificate.
+    fn failure(&mut self, end: HandshakeEnd, after: Duration) -> Option<Box<ProbeError>> {
+        if self.tls.is_handshaking() {
+            return (!self.lacks_client_certificate(&end))
+                .then(|| Box::new(self.explain(end, after)));
+        }
+        self.has_data |= matches!(io::Read::read(&mut self.tls.reader(), &mut [0]), Ok(1..));
+        if let HandshakeEnd::Tls(Error::AlertReceived(alert)) = end {
+            self.record_refusal(alert);
+        }
+        self.is_over = true;
+        self.refusal()
+    }
+
+    /// Returns true if the handshake ended because the server demands a client certificate, and
+    /// none was given. With TLS 1.3, the client completes the handshake before it sends its
+    /// certificate.
+    fn lacks_client_certificate(&self, end: &HandshakeEnd) -> bool {
+        let may_refuse = match end {
+            HandshakeEnd::Closed | HandshakeEnd::Io(_) => true,
+            // These report that a record or a Finished of the client is wrong.
+            HandshakeEnd::Tls(Error::AlertReceived(alert)) => !matches!(
+                alert,
+                AlertDescription::BadRecordMac | AlertDescription::DecryptError
+            ),
+            HandshakeEnd::Tls(_) | HandshakeEnd::Timeout | HandshakeEnd::TooLarge => false,
+        };
+        may_refuse
+            && self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2)
+            && self.recorder.client_auth() == ClientAuth::Missing
+    }
+
+    /// Records an alert after the completed handshake, if it refuses the handshake. An alert after
+    /// session tickets or data may be about the end of the connection.
+    fn record_refusal(&mut self, alert: AlertDescription) {
+        let is_refusal = match self.recorder.client_auth() {
+            ClientAuth::Missing => false,
+            ClientAuth::Given => true,
+            ClientAuth::NotAsked => !self.has_data && self.tls.tls13_tickets_received() == 0,
+        };
+        let is_end = matches!(
+            alert,
+            AlertDescription::CloseNotify
+                | AlertDescription::UserCanceled
+                | AlertDescription::NoRenegotiation
+        );
+        if is_refusal && !is_end {
+            self.refusal = Some(alert);
+        }
+    }
+
+    /// Returns the error of a completed handshake that the server refused.
+    fn refusal(&self) -> Option<Box<ProbeError>> {
+        let alert = Alert(u8::from(self.refusal?));
+        let what = "the server ended the connection right after the handshake";
+        Some(Box::new(ProbeError::of_alert(what, alert)))
+    }
+
+    /// Returns the time to wait for the end of the connection. A server with TLS 1.3 refuses a
+    /// client certificate after the handshake, one round trip later.
+    pub(super) fn patience(&self, linger: Duration, handshake: Duration) -> Duration {
+        match self.recorder.client_auth() {
+            ClientAuth::Given => linger.max(handshake.saturating_mul(2)),
+            ClientAuth::NotAsked | ClientAuth::Missing => linger,
+        }
     }
 
     async fn flush(&mut self) -> Result<(), HandshakeEnd> {
@@ -212,8 +302,18 @@ impl Connection {
     }
 
     /// Ends the session: sends the application protocol's quit command and a close_notify, then
-    /// waits briefly for the server's close_notify.
-    pub(super) async fn leave(&mut self, quit: Option<Quit>, patience: Duration) {
+    /// waits briefly for the server's close_notify. Returns the error if the server refuses the
+    /// handshake.
+    pub(super) async fn leave(
+        &mut self,
+        quit: Option<Quit>,
+        patience: Duration,
+    ) -> Option<Box<ProbeError>> {
+        self.close(quit, patience).await;
+        self.refusal()
+    }
+
+    async fn close(&mut self, quit: Option<Quit>, patience: Duration) {
         let end = Instant::now() + patience;
         if let Some(quit) = quit
             && Box::pin(self.send_quit(quit, patience, end))
@@ -229,7 +329,7 @@ impl Connection {
             let mut drained = 0;
             while drained < MAX_HANDSHAKE_BYTES {
                 let ready = self.stream.tcp.ready(Interest::READABLE).await.ok()?;
-                match self.pass_over() {
+                match self.read_rest() {
                     Ok(0) => break,
                     // The server has closed the connection, and all data has been read.
                     Ok(count) if ready.is_read_closed() && count < REST_SIZE => break,
@@ -264,10 +364,38 @@ impl Connection {
         Some(())
     }
 
-    /// Reads and discards the available data. Returns its length in bytes.
-    fn pass_over(&self) -> io::Result<usize> {
+    /// Reads the available data after the handshake. Returns its length in bytes.
+    fn read_rest(&mut self) -> io::Result<usize> {
         let mut rest = [0; REST_SIZE];
-        self.stream.tcp.try_read(&mut rest)
+        let count = self.stream.tcp.try_read(&mut rest)?;
+        let _ = self.process_rest(rest.get(..count).unwrap_or_default());
+        Ok(count)
+    }
+
+    /// Processes data after the handshake, until TLS ends. Returns `None` if it does not end with a
+    /// close_notify.
+    fn process_rest(&mut self, mut bytes: &[u8]) -> Option<()> {
+        while !bytes.is_empty() && !self.is_over {
+            self.is_over = true;
+            self.tls
+                .read_tls(&mut bytes)
+                .ok()
+                .filter(|count| *count > 0)?;
+            let state = match self.tls.process_new_packets() {
+                Ok(state) => state,
+                Err(error) => {
+                    if let Error::AlertReceived(alert) = error {
+                        self.record_refusal(alert);
+                    }
+                    return None;
+                }
+            };
+            let mut data = vec![0; state.plaintext_bytes_to_read()];
+            io::Read::read_exact(&mut self.tls.reader(), &mut data).ok()?;
+            self.has_data |= !data.is_empty();
+            self.is_over = state.peer_has_closed();
+        }
+        Some(())
     }
 
     /// Reads and discards data inside TLS. Returns `None` if the connection broke.
@@ -275,21 +403,13 @@ impl Connection {
         let mut received_bytes = 0;
         let mut buffer = [0; 512];
         while received_bytes < MAX_HANDSHAKE_BYTES {
+            if self.has_data && until == Until::Data {
+                return Some(());
+            }
             let count = self.stream.tcp.read(&mut buffer).await.ok()?;
             received_bytes += count;
-            let mut bytes = buffer.get(..count)?;
-            let mut has_data = false;
-            while !bytes.is_empty() {
-                self.tls.read_tls(&mut bytes).ok()?;
-                let state = self.tls.process_new_packets().ok()?;
-                let mut data = vec![0; state.plaintext_bytes_to_read()];
-                io::Read::read_exact(&mut self.tls.reader(), &mut data).ok()?;
-                has_data |= !data.is_empty();
-                if state.peer_has_closed() {
-                    return Some(());
-                }
-            }
-            if count == 0 || (has_data && until == Until::Data) {
+            self.process_rest(buffer.get(..count)?)?;
+            if count == 0 || self.is_over {
                 return Some(());
             }
         }
@@ -300,11 +420,11 @@ impl Connection {
     /// with rustls. Old servers signal it by an alert, by a version or suite that was not offered,
     /// or by closing the connection after the ClientHello.
     fn shares_nothing(&self, end: &HandshakeEnd) -> bool {
-        use AlertDescription as Alert;
+        use AlertDescription as A;
         match end {
             HandshakeEnd::Tls(Error::AlertReceived(alert)) => matches!(
                 alert,
-                Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity
+                A::ProtocolVersion | A::HandshakeFailure | A::InsufficientSecurity
             ),
             HandshakeEnd::Tls(error) => {
                 matches!(

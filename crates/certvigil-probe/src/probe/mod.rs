@@ -76,7 +76,12 @@ impl Prober {
     pub async fn probe(&self, request: Request<'_>, deadline: Instant) -> (Outcome, Timings) {
         let mut timings = Timings::default();
         let outcome = match self.take(request, deadline, &mut timings).await {
-            Ok(served) => Outcome::Served(Box::new(served)),
+            Ok(mut served) => {
+                if let Some(failure) = &mut served.failure {
+                    failure.sent = Some(Box::new(request.sent()));
+                }
+                Outcome::Served(Box::new(served))
+            }
             Err(error) => Outcome::Failed(ProbeError {
                 sent: Some(Box::new(request.sent())),
                 ..error
@@ -116,10 +121,13 @@ impl Prober {
             handshake::Connection::new(&self.config, request, Schemes::Checked, stream)?;
         // Boxed, because the result is large while the connection is being closed.
         let result = connection.handshake(deadline).await.map(Box::new);
-        timings.handshake = Some(start.elapsed());
+        let took = start.elapsed();
+        timings.handshake = Some(took);
         match result {
             Ok(mut served) => {
-                connection.leave(starttls::quit(request), LINGER).await;
+                let patience = connection.patience(LINGER, took);
+                let refusal = connection.leave(starttls::quit(request), patience).await;
+                served.failure = served.failure.or(refusal);
                 drop(connection);
                 if served.parameters.rare_group.is_some() {
                     let refused = Box::pin(self.refuses_common_offer(request, deadline)).await;
@@ -274,9 +282,12 @@ impl Prober {
         let start = Instant::now();
         let mut connection =
             handshake::Connection::new(&self.config, request, Schemes::All, stream).ok()?;
-        let served = connection.handshake(deadline).await.ok()?;
-        next.handshake = Some(start.elapsed());
-        connection.leave(starttls::quit(request), LINGER).await;
+        let mut served = connection.handshake(deadline).await.ok()?;
+        let took = start.elapsed();
+        next.handshake = Some(took);
+        let patience = connection.patience(LINGER, took);
+        let refusal = connection.leave(starttls::quit(request), patience).await;
+        served.failure = served.failure.or(refusal);
         *timings = next;
         Some(Ok(served))
     }

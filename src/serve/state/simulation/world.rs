@@ -578,6 +578,7 @@ fn judged(
                 port: target.port,
                 protocol: target.protocol,
                 error,
+                is_key_proved: false,
             };
             judged.findings.push(Finding::new(detail));
         }

@@ -287,6 +287,7 @@ async fn leave(mut stream: Transport, version: Version, patience: Duration) {
 }
 
 fn explain(end: End, after: Duration) -> ProbeError {
+        failure: None,
     match end {
         End::Fault(Fault::Alert(alert)) => {
             ProbeError::of_alert("the server broke off the handshake", Alert(alert))
