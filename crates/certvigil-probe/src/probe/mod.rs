@@ -130,8 +130,8 @@ impl Prober {
                 served.failure = served.failure.or(refusal);
                 drop(connection);
                 if served.parameters.rare_group.is_some() {
-                    let refused = Box::pin(self.refuses_common_offer(request, deadline)).await;
-                    served.parameters.refused_common_offer = refused;
+                    let is_accepted = Box::pin(accepts(Offer::Common, request, deadline)).await;
+                    served.parameters.refused_common_offer = !is_accepted;
                 }
                 Ok(*served)
             }
@@ -203,10 +203,18 @@ impl Prober {
                         Ok(served) => self.shared(*served),
                         Err(error) => return Some(Err(error)),
                     };
-                    if *offer == Offer::Current && cleartext::is_rare(&served) {
-                        let refused = self.refuses_common_offer(request, deadline).await;
-                        served.parameters.refused_common_offer = refused;
+                    let may_be_common =
+                        *offer == Offer::Current && cleartext::may_be_common(&served);
+                    if may_be_common && accepts(Offer::Common, request, deadline).await {
+                        return Some(Ok(served));
                     }
+                    // The last offer has TLS 1.3 itself.
+                    if *offer != Offer::LastResort
+                        && !accepts(Offer::Everything, request, deadline).await
+                    {
+                        return None;
+                    }
+                    served.parameters.refused_common_offer = may_be_common;
                     return Some(Ok(served));
                 }
                 Answer::Tls13 => return self.probe_with_any_key(request, deadline, timings).await,
@@ -228,6 +236,7 @@ impl Prober {
             KeyType::Any => &[Offer::Common, Offer::Current, Offer::LastResort][..],
             KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
         };
+        let mut is_common_accepted = false;
         for offer in offers {
             let stream = open(request, deadline, timings)
                 .await
@@ -237,8 +246,19 @@ impl Prober {
                 request, *offer, stream, algorithms, deadline, LINGER, timings,
             );
             match answer.await {
+                Answer::Read(Ok(mut served)) if *offer != Offer::Common && !is_common_accepted => {
+                    if *offer != Offer::LastResort
+                        && !accepts(Offer::Everything, request, deadline).await
+                    {
+                        break;
+                    }
+                    served.parameters.refused_common_offer =
+                        *offer == Offer::Current && cleartext::may_be_common(&served);
+                    return Ok(self.shared(*served));
+                }
                 Answer::Read(result) => return result.map(|served| self.shared(*served)),
-                Answer::Tls13 | Answer::Refused | Answer::Nothing => {}
+                Answer::Tls13 => is_common_accepted |= *offer == Offer::Common,
+                Answer::Refused | Answer::Nothing => {}
             }
         }
         let name = request.sni().unwrap_or_default();
@@ -248,25 +268,6 @@ impl Prober {
                 "`{name}` cannot be sent as SNI in TLS 1.3 here, and there was no answer in TLS 1.2"
             ),
         ))
-    }
-
-    /// Returns true if a server refuses all that Go and Chromium offer.
-    async fn refuses_common_offer(&self, request: Request<'_>, deadline: Instant) -> bool {
-        let (algorithms, mut timings) = (&self.config.algorithms, Timings::default());
-        let Ok(stream) = open(request, deadline, &mut timings).await else {
-            return false;
-        };
-        let offer = Offer::Common;
-        let answer = cleartext::read(
-            request,
-            offer,
-            stream,
-            algorithms,
-            deadline,
-            LINGER,
-            &mut timings,
-        );
-        matches!(answer.await, Answer::Refused)
     }
 
     /// Probes a server with TLS 1.3 again and offers the signature algorithms that cannot be
@@ -298,6 +299,15 @@ impl Prober {
             *certificate = self.certificates().share(certificate);
         }
         served
+    }
+}
+
+/// Returns true if the server accepts an offer on a further connection.
+async fn accepts(offer: Offer, request: Request<'_>, deadline: Instant) -> bool {
+    let mut timings = Timings::default();
+    match open(request, deadline, &mut timings).await {
+        Ok(stream) => cleartext::is_accepted(request, offer, stream, deadline, LINGER).await,
+        Err(_) => false,
     }
 }
 

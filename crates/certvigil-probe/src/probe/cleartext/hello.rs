@@ -107,7 +107,7 @@ pub(super) fn write(
     key_type: KeyType,
     offer: Offer,
 ) -> Option<Vec<u8>> {
-    let is_last = offer == Offer::LastResort;
+    let is_last = matches!(offer, Offer::LastResort | Offer::Everything);
     let mut extensions = Vec::new();
     if let Some(name) = sni {
         // One entry of type host name (RFC 6066, section 3).
@@ -119,7 +119,7 @@ pub(super) fn write(
     let (rare, newer) = match offer {
         Offer::Common => (&[][..], &[][..]),
         Offer::Current | Offer::Both => (&groups::OF_TLS12[..], &[][..]),
-        Offer::LastResort => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
+        Offer::LastResort | Offer::Everything => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
     };
     let more = rare.iter().chain(newer);
     let groups = GROUPS.iter().filter(|group| {
@@ -155,7 +155,7 @@ pub(super) fn write(
         Offer::Current | Offer::Both => (&[][..], &[][..]),
         // A server with TLS 1.3 negotiates it, whatever it supports of TLS 1.2.
         Offer::Common => (VERSIONS.get(..2)?, suites::TLS13.get(..3)?),
-        Offer::LastResort => (&VERSIONS[..], &suites::TLS13[..]),
+        Offer::LastResort | Offer::Everything => (&VERSIONS[..], &suites::TLS13[..]),
     };
     if !versions.is_empty() {
         let versions = versions.as_flattened();
@@ -257,6 +257,7 @@ mod tests {
                     Offer::Common,
                     Offer::LastResort,
                     Offer::Both,
+                    Offer::Everything,
                 ] {
                     let record = write(&[0; 32], Some(&name), &[], key_type, offer).unwrap();
                     let message = record.len() - 5;

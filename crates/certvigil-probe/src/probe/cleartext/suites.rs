@@ -58,6 +58,9 @@ pub(in crate::probe) enum Offer {
     /// Suites of [`Offer::Current`], and those of [`Offer::LastResort`] for TLS 1.2 and before.
     /// Used by a probe that requests one kind of key, which most servers refuse.
     Both,
+    /// Suites of [`Offer::Both`], and all of TLS 1.3. Only a server that aborts at a ClientHello of
+    /// TLS 1.3 refuses it.
+    Everything,
 }
 
 /// Cipher suite, with its properties that affect the messages.
@@ -98,7 +101,7 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
     let (current, legacy) = match offer {
         Offer::Current | Offer::Common => (&CURRENT[..], &[][..]),
         Offer::LastResort => (&[][..], &LEGACY[..]),
-        Offer::Both => (&CURRENT[..], &LEGACY[..]),
+        Offer::Both | Offer::Everything => (&CURRENT[..], &LEGACY[..]),
     };
     let groups = current.iter().chain(legacy);
     let groups = groups.filter(move |(key, ..)| key.is_of(key_type));
@@ -115,7 +118,7 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
 /// Returns the anonymous suites of an offer.
 pub(super) fn anonymous(offer: Offer) -> impl Iterator<Item = S> {
     let suites = match offer {
-        Offer::Current | Offer::Common => &[][..],
+        Offer::Current | Offer::Common | Offer::Everything => &[][..],
         Offer::LastResort | Offer::Both => &ANONYMOUS[..],
     };
     suites.iter().copied()
