@@ -20,10 +20,18 @@ use std::sync::{Arc, Mutex};
 pub(crate) struct Guard {
     proved: Mutex<Vec<Vec<u8>>>,
     /// True if the issuer of every client certificate is unknown.
-    pub(crate) is_refusing: bool,
+    is_refusing: bool,
 }
 
 impl Guard {
+    /// Creates a verifier that knows no issuer of client certificates.
+    pub(crate) fn refusing() -> Self {
+        Self {
+            is_refusing: true,
+            ..Self::default()
+        }
+    }
+
     /// Asserts that a check is ok without and with a client certificate, and that the client proved
     /// possession of its key.
     pub(crate) fn assert_accepts_clients(&self, pki: &Pki, check: impl Fn() -> Check) {

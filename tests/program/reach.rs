@@ -26,11 +26,7 @@ fn refused_client_certificate_is_critical() {
     let pki = Pki::new();
     let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
     for version in [&TLS12, &TLS13] {
-        let guard = Arc::new(Guard {
-            is_refusing: true,
-            ..Guard::default()
-        });
-        let config = asking_with(&pki, &leaf, guard, &[version]);
+        let config = asking_with(&pki, &leaf, Arc::new(Guard::refusing()), &[version]);
         let server = Server::tls("127.0.0.1", config);
         let check = || Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
         // Without a certificate, the server refuses the client as any other.
