@@ -11,8 +11,8 @@ use crate::fixture::tls;
 use crate::fixture::wrong::{self, FaultyServer, probe_all};
 
 /// Maximum record length here, so that a flight has many records and is cut within and between
-/// messages.
-const FRAGMENT: usize = 64;
+/// messages. A Finished does not fit in one record.
+const FRAGMENT: usize = 32;
 
 /// Bytes after the proof of the key that are more than the rest of every handshake.
 const WHOLE: isize = 1 << 20;
@@ -39,7 +39,7 @@ fn aborted_handshake_is_conclusive_only_after_key_proof() {
             // Fractions of the messages that prove the key, then limits just below and above what
             // is sufficient.
             let parts = (0..parts).map(|n| (format!("{n}/{parts}"), n, parts, 0));
-            let bytes = [-1, 0, 1, 40, WHOLE].map(|more| (format!("{more} bytes"), 1, 1, more));
+            let bytes = [-1, 0, 1, 10, WHOLE].map(|more| (format!("{more} bytes"), 1, 1, more));
             let cuts = parts.chain(bytes).map(|(name, n, parts, more)| {
                 let config = config.clone();
                 let outcome = match more {
