@@ -107,7 +107,7 @@ fn renegotiation_or_missing_close_notify_keeps_the_proved_result() {
         wrong::renegotiating_or_truncating(&pki, &leaf),
         LONG_TIMEOUT,
     ) {
-        if row.outcome() == "conclusive" {
+        if row.outcome() == "conclusive" && row.codes() != ["handshake_failed"] {
             row.assert_right(&[]);
         }
     }

@@ -126,11 +126,17 @@ impl Connection {
         Some(())
     }
 
-    /// Reads the available data after the handshake. Returns its length in bytes.
+    /// Reads the available data after the close_notify, and processes an alert at its start. Returns
+    /// its length in bytes.
     fn read_rest(&mut self) -> io::Result<usize> {
         let mut rest = [0; REST_SIZE];
         let count = self.stream.tcp.try_read(&mut rest)?;
-        let _ = self.process_rest(rest.get(..count).unwrap_or_default());
+        let bytes = rest.get(..count).unwrap_or_default();
+        if may_be_alert(bytes) {
+            let _ = self.process_rest(bytes);
+        }
+        // Tickets and data end the wait for an alert, and are not decrypted.
+        self.is_over = true;
         Ok(count)
     }
 
@@ -177,4 +183,17 @@ impl Connection {
         }
         None
     }
+}
+
+/// Returns true if the bytes may begin with an encrypted alert: its record in TLS 1.2, and its
+/// length in TLS 1.3, where its type is encrypted too (RFC 8446, section 5.2).
+fn may_be_alert(bytes: &[u8]) -> bool {
+    const ALERT: u8 = 21;
+    const APPLICATION_DATA: u8 = 23;
+    /// Level, description, content type and authentication tag, in bytes.
+    const LENGTH: u8 = 2 + 1 + 16;
+    matches!(
+        bytes,
+        [ALERT, 3, ..] | [APPLICATION_DATA, 3, _, 0, LENGTH, ..]
+    )
 }
