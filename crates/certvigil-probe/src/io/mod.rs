@@ -14,6 +14,6 @@ pub use file::{
     read_certificate_file_within, read_password, read_secret, read_secret_within, read_short_text,
     read_up_to, warn_if_readable_by_others,
 };
-pub use http::{Answer, Clock, Http, Requests, on_own_thread, read};
+pub use http::{Answer, Clock, Http, Requests, on_own_thread, on_reader, read};
 pub use roots::{api_roots, system_roots};
 pub use secrets::Secrets;
