@@ -71,6 +71,7 @@ fn main() {
             revocation: Default::default(),
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
+            failure: None,
         })),
     };
     let judged = |observation| {
@@ -202,6 +203,7 @@ mod hostile {
             revocation: Default::default(),
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
+            failure: None,
         };
         let observation = Observation {
             target: Target {

@@ -294,6 +294,7 @@ impl Known {
                 revocation: Revocation::default(),
                 key_proof: KeyProof::Handshake,
                 parameters: Default::default(),
+                failure: None,
             })),
         }
     }

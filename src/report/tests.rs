@@ -69,6 +69,7 @@ fn served(leaf: Certificate, rest: &[Certificate]) -> Outcome {
         revocation: Default::default(),
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
+        failure: None,
     }))
 }
 

@@ -132,6 +132,7 @@ mod tests {
             revocation: Revocation::default(),
             key_proof: KeyProof::Handshake,
             parameters: Parameters::default(),
+            failure: None,
         };
         Judging {
             observation: Observation {

@@ -8,7 +8,10 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
+    SignatureScheme, SupportedProtocolVersion,
+};
 use std::sync::{Arc, Mutex};
 
 /// A verifier that accepts any client that has the key of its certificate, whatever the certificate
@@ -16,9 +19,19 @@ use std::sync::{Arc, Mutex};
 #[derive(Debug, Default)]
 pub(crate) struct Guard {
     proved: Mutex<Vec<Vec<u8>>>,
+    /// True if the issuer of every client certificate is unknown.
+    is_refusing: bool,
 }
 
 impl Guard {
+    /// Creates a verifier that knows no issuer of client certificates.
+    pub(crate) fn refusing() -> Self {
+        Self {
+            is_refusing: true,
+            ..Self::default()
+        }
+    }
+
     /// Asserts that a check is ok without and with a client certificate, and that the client proved
     /// possession of its key.
     pub(crate) fn assert_accepts_clients(&self, pki: &Pki, check: impl Fn() -> Check) {
@@ -61,6 +74,9 @@ impl ClientCertVerifier for Guard {
         _: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        if self.is_refusing {
+            return Err(CertificateError::UnknownIssuer.into());
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -95,9 +111,19 @@ impl ClientCertVerifier for Guard {
 
 /// Settings of a server that asks for a client certificate.
 pub(crate) fn asking(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> Arc<ServerConfig> {
+    asking_with(pki, leaf, guard, rustls::ALL_VERSIONS)
+}
+
+/// Settings of a server with these versions that asks for a client certificate.
+pub(crate) fn asking_with(
+    pki: &Pki,
+    leaf: &Leaf,
+    guard: Arc<Guard>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ServerConfig> {
     let builder = ServerConfig::builder_with_provider(provider().into());
     let config = builder
-        .with_protocol_versions(rustls::ALL_VERSIONS)
+        .with_protocol_versions(versions)
         .unwrap()
         .with_client_cert_verifier(guard)
         .with_cert_resolver(config(pki, leaf).cert_resolver.clone());

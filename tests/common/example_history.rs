@@ -86,6 +86,7 @@ pub(crate) fn served(ip: &str, leaf: Certificate, correct: bool, chained: bool) 
         revocation: Default::default(),
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
+        failure: None,
     };
     let look = look(Some(ip), Outcome::Served(Box::new(served)));
     judged(look, flags(correct, chained))

@@ -161,6 +161,7 @@ mod tests {
             revocation: Default::default(),
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
+            failure: None,
         }))
     }
 

@@ -115,8 +115,8 @@ fn copied_certificate_is_conclusive_only_if_no_key_proof_exists() {
         ("SSL 3.0", 0x0300, 0xc009, true, "tls_signature", 2),
         ("no signature", 0x0303, 0xc009, false, "tls_protocol", 2),
         ("a suite for RSA", 0x0303, 0x002f, false, "tls_protocol", 2),
-        // ECDH: the key is the exchange, and nothing is signed. The third and the fourth ClientHello
-        // test whether the server accepts what clients offer.
+        // ECDH: the key is the exchange, and nothing is signed. The third ClientHello tests whether
+        // the server accepts what clients offer, and the fourth whether it accepts TLS 1.3.
         ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 4),
     ] {
         let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
@@ -198,7 +198,8 @@ fn second_handshake_is_tried_only_without_common_parameters() {
         let server = refusing(first, move |stream| send_bytes(stream, &flight));
         let row = look(&pki, &leaf, server.port());
         assert_eq!(row.outcome(), outcome, "{first:?}: {row:?}");
-        let connections = if outcome == "conclusive" { 2 } else { 1 };
+        // The third ClientHello offers TLS 1.3.
+        let connections = if outcome == "conclusive" { 3 } else { 1 };
         assert_eq!(server.connections(), connections, "{first:?}");
     }
 }
@@ -339,7 +340,115 @@ fn proxy_header_precedes_the_second_client_hello() {
     let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
     let row = check.args(&["--proxy-protocol", "v1"]).row();
     row.assert_right(&["legacy_protocol"]);
-    assert_eq!(server.connections(), 2);
+    assert_eq!(server.connections(), 3);
+}
+
+/// Returns true if a ClientHello offers TLS 1.3 and 1.2.
+fn offers_tls13(hello: &[u8]) -> bool {
+    hello.windows(4).any(|bytes| bytes == [3, 4, 3, 3])
+}
+
+#[test]
+fn server_that_aborts_at_tls_1_3_is_critical() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    let junk = &b"junk, which is not TLS"[..];
+    for (what, version, suite, refusal, outcome) in [
+        (
+            "AES-CBC",
+            0x0303,
+            0xc004,
+            &HANDSHAKE_FAILURE[..],
+            "tls_alert",
+        ),
+        (
+            "AES-CBC",
+            0x0303,
+            0xc005,
+            &[21, 3, 1, 0, 2, 2, 70],
+            "tls_alert",
+        ),
+        ("TLS 1.0", 0x0301, 0xc004, &HANDSHAKE_FAILURE, "tls_alert"),
+        ("a close", 0x0303, 0xc004, &[], "tls_closed"),
+    ] {
+        let flight = [
+            server_hello(version, suite),
+            certificate(&chain),
+            DONE.to_vec(),
+        ]
+        .concat();
+        for later in [refusal, junk, &[]] {
+            let flight = flight.clone();
+            let count = AtomicUsize::new(0);
+            let server = Server::start("127.0.0.1", move |stream| {
+                let mut hello = [0; 4096];
+                let length = stream.read(&mut hello).unwrap_or_default();
+                let count = count.fetch_add(1, Ordering::SeqCst);
+                let response = match offers_tls13(&hello[..length]) {
+                    true if count > 0 => later,
+                    true => refusal,
+                    false => &flight,
+                };
+                send_bytes(stream, response);
+                if !response.is_empty() {
+                    stay_silent(stream);
+                }
+            });
+            let row = look(&pki, &leaf, server.port());
+            assert_eq!(row.outcome(), outcome, "{what}: {row:?}");
+            assert_eq!(row.codes(), ["handshake_failed"], "{what}");
+        }
+    }
+}
+
+#[test]
+fn only_a_server_hello_accepts_the_offer_of_clients() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    let flight = [
+        server_hello(0x0303, 0xc004),
+        certificate(&chain),
+        DONE.to_vec(),
+    ]
+    .concat();
+    for (what, common, codes) in [
+        (
+            "junk",
+            b"junk, which is not TLS".to_vec(),
+            &["refused_by_clients"][..],
+        ),
+        (
+            "an alert",
+            HANDSHAKE_FAILURE.to_vec(),
+            &["refused_by_clients"],
+        ),
+        (
+            "a suite that was not offered",
+            server_hello(0x0303, 0xc004),
+            &["refused_by_clients"],
+        ),
+        ("a common suite", server_hello(0x0303, 0xc009), &[]),
+        ("TLS 1.3", server_hello_13(0x1301, 0x001d), &[]),
+    ] {
+        let flight = flight.clone();
+        let count = AtomicUsize::new(0);
+        let server = Server::start("127.0.0.1", move |stream| {
+            read_some(stream);
+            match count.fetch_add(1, Ordering::SeqCst) {
+                0 => send_bytes(stream, &HANDSHAKE_FAILURE),
+                2 => send_bytes(stream, &common),
+                _ => send_bytes(stream, &flight),
+            }
+            stay_silent(stream);
+        });
+        let row = look(&pki, &leaf, server.port());
+        assert_eq!(row.outcome(), "conclusive", "{what}: {row:?}");
+        assert_eq!(row.codes(), codes, "{what}");
+        let connections = if codes.is_empty() { 3 } else { 4 };
+        assert_eq!(server.connections(), connections, "{what}");
+    }
 }
 
 #[test]

@@ -1,10 +1,11 @@
 //! Special cases of reaching a server: client certificates, ALPN and source addresses.
 
-use crate::common::client_auth::{Guard, asking};
+use crate::common::client_auth::{Guard, asking, asking_with};
 use crate::fixture::check::Check;
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls::{Server, complete_handshake, config};
 use crate::support::certvigil;
+use rustls::version::{TLS12, TLS13};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
@@ -18,6 +19,29 @@ fn client_certificate_is_sent_if_requested() {
     guard.assert_accepts_clients(&pki, || {
         Check::of(&pki, &leaf, &["127.0.0.1"], server.port())
     });
+}
+
+#[test]
+fn refused_client_certificate_is_critical() {
+    let pki = Pki::new();
+    let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
+    for version in [&TLS12, &TLS13] {
+        let config = asking_with(&pki, &leaf, Arc::new(Guard::refusing()), &[version]);
+        let server = Server::tls("127.0.0.1", config);
+        let check = || Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+        // Without a certificate, the server refuses the client as any other.
+        check().row().assert_right(&[]);
+        let chain = pki.full_chain(&client);
+        let check = check().arg("--client-cert").arg(&chain);
+        let row = check.arg("--client-key").arg(&client.key).row();
+        row.assert_right(&["handshake_failed"]);
+        let finding = row.finding("handshake_failed");
+        assert_eq!(finding["severity"], "critical");
+        let message = finding["message"].as_str().unwrap();
+        assert!(message.contains("`unknown_ca`"), "{version:?}: {message}");
+        let hint = finding["hint"].as_str().unwrap();
+        assert!(hint.contains("refuses the client certificate"), "{hint}");
+    }
 }
 
 #[test]

@@ -11,8 +11,11 @@ use crate::fixture::tls;
 use crate::fixture::wrong::{self, FaultyServer, probe_all};
 
 /// Maximum record length here, so that a flight has many records and is cut within and between
-/// messages.
-const FRAGMENT: usize = 64;
+/// messages. A Finished does not fit in one record.
+const FRAGMENT: usize = 32;
+
+/// Bytes after the proof of the key that are more than the rest of every handshake.
+const WHOLE: isize = 1 << 20;
 
 /// Timeout for checks that should not time out, on a busy machine.
 const LONG_TIMEOUT: &[&str] = &["60s"];
@@ -36,11 +39,14 @@ fn aborted_handshake_is_conclusive_only_after_key_proof() {
             // Fractions of the messages that prove the key, then limits just below and above what
             // is sufficient.
             let parts = (0..parts).map(|n| (format!("{n}/{parts}"), n, parts, 0));
-            let bytes = [-1, 0, 1, 40, 1 << 20].map(|more| (format!("{more} bytes"), 1, 1, more));
+            let bytes = [-1, 0, 1, 10, WHOLE].map(|more| (format!("{more} bytes"), 1, 1, more));
             let cuts = parts.chain(bytes).map(|(name, n, parts, more)| {
                 let config = config.clone();
-                let proves = n == parts && more >= 0;
-                let outcome = if proves { "conclusive" } else { failure };
+                let outcome = match more {
+                    _ if n < parts || more < 0 => failure,
+                    WHOLE => "conclusive",
+                    _ => "incomplete",
+                };
                 FaultyServer::new(
                     format!("{version:?} {how:?} {name}"),
                     outcome,
@@ -53,6 +59,7 @@ fn aborted_handshake_is_conclusive_only_after_key_proof() {
                 )
             });
             let rows = probe_all(&pki, &leaf, cuts.collect(), timeouts);
+            // The certificate is judged beside the failure of the handshake.
             let proved = rows.iter().filter(|row| row.flag("correct") == Some(true));
             assert_eq!(proved.count(), 4);
         }
@@ -78,6 +85,19 @@ fn malformed_handshake_has_its_expected_outcome() {
 }
 
 #[test]
+fn handshake_that_fails_after_key_proof_is_critical() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let all = wrong::incomplete(&pki, &leaf);
+    for row in probe_all(&pki, &leaf, all, LONG_TIMEOUT) {
+        assert_eq!(row.flag("correct"), Some(true), "{row:?}");
+        if let [code] = row.codes()[..] {
+            assert_eq!(row.finding(code)["detail"]["is_key_proved"], true);
+        }
+    }
+}
+
+#[test]
 fn renegotiation_or_missing_close_notify_keeps_the_proved_result() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
@@ -87,7 +107,7 @@ fn renegotiation_or_missing_close_notify_keeps_the_proved_result() {
         wrong::renegotiating_or_truncating(&pki, &leaf),
         LONG_TIMEOUT,
     ) {
-        if row.outcome() == "conclusive" {
+        if row.outcome() == "conclusive" && row.codes() != ["handshake_failed"] {
             row.assert_right(&[]);
         }
     }

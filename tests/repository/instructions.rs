@@ -116,6 +116,7 @@ fn look(chain: &[&str], root: &str) -> (Arc<Expected>, Observation, TrustStore) 
             revocation: Revocation::default(),
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
+            failure: None,
         })),
     };
     (Arc::new(expected), observation, trust)

@@ -123,7 +123,7 @@ codes! {
     TlsaMissing "tlsa_missing" [Critical Warning Info] "DANE does not protect the host: records or DNSSEC signatures are missing.";
     MtaStsMismatch "mta_sts_mismatch" [Critical Warning] "The MTA-STS policy of the mail domain does not allow the mail host.";
     Unreachable "unreachable" [Critical] "An address of a live host does not answer.";
-    HandshakeFailed "handshake_failed" [Critical] "Something answers, but no TLS handshake with a certificate came about.";
+    HandshakeFailed "handshake_failed" [Critical] "Something answers, but the TLS handshake fails.";
     MtaStsUnusable "mta_sts_unusable" [Warning] "The mail domain announces an MTA-STS policy that senders cannot use.";
     ChainExpiring "chain_expiring" [Warning] "An intermediate or the root expires soon.";
     RefusedByClients "refused_by_clients" [Warning Critical Info] "Some mainstream clients refuse what most accept.";

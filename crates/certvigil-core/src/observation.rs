@@ -60,6 +60,9 @@ pub struct Served {
     pub key_proof: KeyProof,
     /// Parameters of TLS 1.2 and earlier that some clients refuse.
     pub parameters: Parameters,
+    /// The failure of the handshake after the proof of the key. `None` if the handshake was
+    /// completed, if it ended for want of a client certificate, or if it was read in cleartext.
+    pub failure: Option<Box<ProbeError>>,
 }
 
 impl Served {
@@ -75,6 +78,7 @@ impl Served {
             revocation: Revocation::default(),
             key_proof: KeyProof::File(file),
             parameters: Parameters::default(),
+            failure: None,
         }
     }
 

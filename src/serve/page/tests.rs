@@ -83,6 +83,7 @@ fn serving(leaf: &Certificate) -> Outcome {
         revocation: Revocation::default(),
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
+        failure: None,
     }))
 }
 

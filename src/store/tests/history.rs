@@ -65,6 +65,7 @@ pub(super) fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
         revocation: Default::default(),
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
+        failure: None,
     }));
     let verdict = Verdict::Conclusive(flags(correct, chained));
     judged(look("a.example", served), verdict)

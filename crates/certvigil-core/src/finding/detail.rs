@@ -188,6 +188,8 @@ pub enum Detail {
         protocol: Protocol,
         /// The error of the probe.
         error: ProbeError,
+        /// True if the server proved possession of its key before the handshake failed.
+        is_key_proved: bool,
     },
     /// [`Code::ChainExpiring`].
     ChainExpiring(ChainValidity),

@@ -362,6 +362,7 @@ fn handshake_details() -> Vec<Detail> {
                 seems: Some(Protocol::Smtp),
                 ..ProbeError::of_alert("the server ended it", Alert::HANDSHAKE_FAILURE)
             },
+            is_key_proved: false,
         },
         refused(Refused::Chain {
             refusals: vec![ClientRefusal {
@@ -807,7 +808,7 @@ fn handshake_details_render_as_json_and_text() {
       this address does not answer, while 192.0.2.1 does: nothing listens there
       fix: check the route to this address and the DNS records of www.example.com; where this machine has no IPv6, check with -4
     handshake_failed
-      {"hostname":"www.example.com","port":25,"protocol":"https","error":{"error_kind":"tls_alert","error":"the server ended it with the alert `handshake_failure`","alert":"handshake_failure","seems":"smtp"}}
+      {"hostname":"www.example.com","port":25,"protocol":"https","error":{"error_kind":"tls_alert","error":"the server ended it with the alert `handshake_failure`","alert":"handshake_failure","seems":"smtp"},"is_key_proved":false}
       the server ended it with the alert `handshake_failure`
       fix: this is probably smtp, which starts without TLS: probe with --starttls smtp, or `protocol: smtp` in the configuration
     refused_by_clients

@@ -124,7 +124,11 @@ pub(super) fn of(detail: &Detail) -> Text {
             port,
             protocol,
             error,
-        } => handshake::failed(hostname, *port, *protocol, error),
+            is_key_proved,
+        } => match is_key_proved {
+            true => handshake::incomplete(hostname, *protocol, error),
+            false => handshake::failed(hostname, *port, *protocol, error),
+        },
         Detail::RefusedByClients(refused) => clients::refused(refused),
         Detail::ChainOutOfOrder { certificate } => Text::new(
             format!(

@@ -225,17 +225,25 @@ fn is_of_rustls(served: &Served) -> bool {
     }
 }
 
-/// Returns the finding for a handshake in which the server presented no certificate.
+/// Returns the finding for a handshake in which the server proved no key.
 pub(super) fn failure(error: &ProbeError, target: &Target) -> Option<Finding> {
-    if error.kind.status() != Status::HandshakeError {
-        return None;
-    }
-    Some(Finding::new(Detail::HandshakeFailed {
+    (error.kind.status() == Status::HandshakeError).then(|| failed(error, target, false))
+}
+
+/// Returns the finding for a handshake that failed after the server proved its key.
+pub(super) fn incomplete(served: &Served, target: &Target) -> Option<Finding> {
+    let error = served.failure.as_ref()?;
+    Some(failed(error, target, true))
+}
+
+fn failed(error: &ProbeError, target: &Target, is_key_proved: bool) -> Finding {
+    Finding::new(Detail::HandshakeFailed {
         hostname: target.hostname.clone(),
         port: target.port,
         protocol: target.protocol,
         error: error.clone(),
-    }))
+        is_key_proved,
+    })
 }
 
 #[cfg(test)]

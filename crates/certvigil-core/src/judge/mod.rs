@@ -302,7 +302,9 @@ pub fn judge_within(
             let judged = judge_served(expected, served, names, trust, rules, now, signatures);
             thresholds = expiry::thresholds(&served.leaf, rules);
             (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
-            (Verdict::Conclusive(judged.flags), judged.findings)
+            let mut findings = judged.findings;
+            findings.extend(handshake::incomplete(served, &observation.target));
+            (Verdict::Conclusive(judged.flags), findings)
         }
         (Outcome::Reported(reported), Some(expected)) => {
             let (flags, findings) = judge_reported(expected, *reported, rules.grace_at(now));

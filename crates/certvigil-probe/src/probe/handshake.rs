@@ -1,6 +1,8 @@
 //! The handshake over TCP. It drives rustls directly, so that the server's certificates are kept
 //! even if the server closes the connection later.
 
+mod closing;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,21 +12,17 @@ use rustls::{
     AlertDescription, ClientConnection, Error, NamedGroup, PeerIncompatible, PeerMisbehaved,
     ProtocolVersion,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::model::Protocol;
 use crate::observation::{ErrorKind, Parameters, ProbeError, Served, TlsVersion};
 
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
-use super::setup::{Configs, Prepared, Recorder, Schemes};
-use super::starttls::{self, Quit, looks_like_tls};
+use super::setup::{ClientAuth, Configs, Prepared, Recorder, Schemes};
+use super::starttls::{self, looks_like_tls};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::transport::Transport;
 use super::{Request, cleartext, key_proof};
-
-/// Size of one read of data that is discarded, in bytes.
-const REST_SIZE: usize = 512;
 
 /// Handshake in progress.
 pub(super) struct Connection {
@@ -35,6 +33,12 @@ pub(super) struct Connection {
     first_bytes: Vec<u8>,
     /// True if nothing is sent between the handshake and the close_notify.
     closes_at_once: bool,
+    /// True if data inside TLS was received.
+    has_data: bool,
+    /// True if what follows the handshake is discarded, because TLS has ended.
+    is_over: bool,
+    /// Alert with which the server refused the completed handshake.
+    refusal: Option<AlertDescription>,
 }
 
 /// Handshake in which the server sent no certificate.
@@ -51,15 +55,6 @@ impl From<ProbeError> for Failure {
             shares_nothing: false,
         }
     }
-}
-
-/// Event that ends the reading.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Until {
-    /// The server sent data inside TLS.
-    Data,
-    /// The server closed the connection.
-    Closed,
 }
 
 /// Reason for the early end of a handshake.
@@ -97,12 +92,15 @@ impl Connection {
             received: 0,
             first_bytes: Vec::new(),
             closes_at_once,
+            has_data: false,
+            is_over: false,
+            refusal: None,
         })
     }
 
     /// Performs the handshake. Once the server has proved possession of its key, its certificates
-    /// count even if the handshake fails later: a server that demands a client certificate closes
-    /// the connection at that point.
+    /// count even if the handshake fails later. The result then has the failure, unless the server
+    /// refuses a client without a certificate.
     pub(super) async fn handshake(&mut self, deadline: Instant) -> Result<Served, Failure> {
         let start = Instant::now();
         let end = match timeout_at(deadline, self.drive()).await {
@@ -110,13 +108,18 @@ impl Connection {
             Ok(Err(end)) => Some(end),
             Err(_) => Some(HandshakeEnd::Timeout),
         };
-        match (self.tls.peer_certificates(), end) {
-            (Some(chain), _) if !chain.is_empty() => Ok(self.served(chain)?),
-            (_, Some(end)) => Err(Failure {
+        let chain = self.tls.peer_certificates();
+        match (chain.filter(|chain| !chain.is_empty()), end) {
+            (Some(chain), end) => {
+                let served = self.served(chain)?;
+                let failure = end.and_then(|end| self.failure(end, start.elapsed()));
+                Ok(Served { failure, ..served })
+            }
+            (None, Some(end)) => Err(Failure {
                 shares_nothing: self.shares_nothing(&end),
                 error: self.explain(end, start.elapsed()),
             }),
-            (_, None) => Err(no_certificate().into()),
+            (None, None) => Err(no_certificate().into()),
         }
     }
 
@@ -128,9 +131,14 @@ impl Connection {
                 self.tls.send_close_notify();
             }
             if let Err(broken) = self.flush().await {
-                // Data received before the connection broke may prove the key.
-                while self.receive().await.is_ok() {}
-                return Err(broken);
+                // Data received before the connection broke may prove the key, or be an alert.
+                return Err(loop {
+                    match self.receive().await {
+                        Ok(()) => {}
+                        Err(end @ HandshakeEnd::Tls(Error::AlertReceived(_))) => break end,
+                        Err(_) => break broken,
+                    }
+                });
             }
             if is_done {
                 self.stream.unwrap_tls();
@@ -175,10 +183,46 @@ impl Connection {
             self.first_bytes.extend(bytes.iter().take(missing));
         }
         while !bytes.is_empty() {
-            self.tls.read_tls(&mut bytes).map_err(HandshakeEnd::Io)?;
+            if self.tls.read_tls(&mut bytes).map_err(HandshakeEnd::Io)? == 0 {
+                // After a close_notify, nothing is read.
+                break;
+            }
             self.tls.process_new_packets().map_err(HandshakeEnd::Tls)?;
         }
         Ok(())
+    }
+
+    /// Returns the failure of a handshake that ended after the proof of the key. `None` if it was
+    /// completed, or if it lacks only a client certificate.
+    fn failure(&mut self, end: HandshakeEnd, after: Duration) -> Option<Box<ProbeError>> {
+        if self.tls.is_handshaking() {
+            return (!self.lacks_client_certificate(&end))
+                .then(|| Box::new(self.explain(end, after)));
+        }
+        self.has_data |= matches!(io::Read::read(&mut self.tls.reader(), &mut [0]), Ok(1..));
+        if let HandshakeEnd::Tls(Error::AlertReceived(alert)) = end {
+            self.record_refusal(alert);
+        }
+        self.is_over = true;
+        self.refusal()
+    }
+
+    /// Returns true if the handshake ended because the server demands a client certificate, and
+    /// none was given. With TLS 1.3, the client completes the handshake before it sends its
+    /// certificate.
+    fn lacks_client_certificate(&self, end: &HandshakeEnd) -> bool {
+        let may_refuse = match end {
+            HandshakeEnd::Closed | HandshakeEnd::Io(_) => true,
+            // These report that a record or a Finished of the client is wrong.
+            HandshakeEnd::Tls(Error::AlertReceived(alert)) => !matches!(
+                alert,
+                AlertDescription::BadRecordMac | AlertDescription::DecryptError
+            ),
+            HandshakeEnd::Tls(_) | HandshakeEnd::Timeout | HandshakeEnd::TooLarge => false,
+        };
+        may_refuse
+            && self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2)
+            && self.recorder.client_auth() == ClientAuth::Missing
     }
 
     async fn flush(&mut self) -> Result<(), HandshakeEnd> {
@@ -211,100 +255,15 @@ impl Connection {
         })
     }
 
-    /// Ends the session: sends the application protocol's quit command and a close_notify, then
-    /// waits briefly for the server's close_notify.
-    pub(super) async fn leave(&mut self, quit: Option<Quit>, patience: Duration) {
-        let end = Instant::now() + patience;
-        if let Some(quit) = quit
-            && Box::pin(self.send_quit(quit, patience, end))
-                .await
-                .is_none()
-        {
-            return;
-        }
-        let goodbye = async {
-            self.tls.send_close_notify();
-            self.flush().await.ok()?;
-            self.stream.tcp.shutdown().await.ok()?;
-            let mut drained = 0;
-            while drained < MAX_HANDSHAKE_BYTES {
-                let ready = self.stream.tcp.ready(Interest::READABLE).await.ok()?;
-                match self.pass_over() {
-                    Ok(0) => break,
-                    // The server has closed the connection, and all data has been read.
-                    Ok(count) if ready.is_read_closed() && count < REST_SIZE => break,
-                    Ok(count) => drained += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => break,
-                }
-            }
-            Some(())
-        };
-        let _ = timeout_at(end, goodbye).await;
-    }
-
-    /// Sends the application protocol's quit command. Returns `None` if the server has closed the
-    /// connection before.
-    async fn send_quit(&mut self, quit: Quit, patience: Duration, end: Instant) -> Option<()> {
-        if quit.after_greeting {
-            // If the server sends no greeting, the remaining half of the time is left for the quit
-            // command.
-            let greeting = timeout(patience / 2, self.listen(Until::Data)).await;
-            if matches!(greeting, Ok(None)) {
-                return None;
-            }
-        }
-        let data = async {
-            let written = io::Write::write_all(&mut self.tls.writer(), &quit.command);
-            written.ok()?;
-            self.flush().await.ok()?;
-            self.listen(Until::Closed).await
-        };
-        let _ = timeout_at(end, data).await;
-        Some(())
-    }
-
-    /// Reads and discards the available data. Returns its length in bytes.
-    fn pass_over(&self) -> io::Result<usize> {
-        let mut rest = [0; REST_SIZE];
-        self.stream.tcp.try_read(&mut rest)
-    }
-
-    /// Reads and discards data inside TLS. Returns `None` if the connection broke.
-    async fn listen(&mut self, until: Until) -> Option<()> {
-        let mut received_bytes = 0;
-        let mut buffer = [0; 512];
-        while received_bytes < MAX_HANDSHAKE_BYTES {
-            let count = self.stream.tcp.read(&mut buffer).await.ok()?;
-            received_bytes += count;
-            let mut bytes = buffer.get(..count)?;
-            let mut has_data = false;
-            while !bytes.is_empty() {
-                self.tls.read_tls(&mut bytes).ok()?;
-                let state = self.tls.process_new_packets().ok()?;
-                let mut data = vec![0; state.plaintext_bytes_to_read()];
-                io::Read::read_exact(&mut self.tls.reader(), &mut data).ok()?;
-                has_data |= !data.is_empty();
-                if state.peer_has_closed() {
-                    return Some(());
-                }
-            }
-            if count == 0 || (has_data && until == Until::Data) {
-                return Some(());
-            }
-        }
-        None
-    }
-
     /// Returns true if the failure means that the server has no version or cipher suite in common
     /// with rustls. Old servers signal it by an alert, by a version or suite that was not offered,
     /// or by closing the connection after the ClientHello.
     fn shares_nothing(&self, end: &HandshakeEnd) -> bool {
-        use AlertDescription as Alert;
+        use AlertDescription as A;
         match end {
             HandshakeEnd::Tls(Error::AlertReceived(alert)) => matches!(
                 alert,
-                Alert::ProtocolVersion | Alert::HandshakeFailure | Alert::InsufficientSecurity
+                A::ProtocolVersion | A::HandshakeFailure | A::InsufficientSecurity
             ),
             HandshakeEnd::Tls(error) => {
                 matches!(

@@ -76,7 +76,12 @@ impl Prober {
     pub async fn probe(&self, request: Request<'_>, deadline: Instant) -> (Outcome, Timings) {
         let mut timings = Timings::default();
         let outcome = match self.take(request, deadline, &mut timings).await {
-            Ok(served) => Outcome::Served(Box::new(served)),
+            Ok(mut served) => {
+                if let Some(failure) = &mut served.failure {
+                    failure.sent = Some(Box::new(request.sent()));
+                }
+                Outcome::Served(Box::new(served))
+            }
             Err(error) => Outcome::Failed(ProbeError {
                 sent: Some(Box::new(request.sent())),
                 ..error
@@ -116,15 +121,17 @@ impl Prober {
             handshake::Connection::new(&self.config, request, Schemes::Checked, stream)?;
         // Boxed, because the result is large while the connection is being closed.
         let result = connection.handshake(deadline).await.map(Box::new);
-        timings.handshake = Some(start.elapsed());
+        let took = start.elapsed();
+        timings.handshake = Some(took);
         match result {
             Ok(mut served) => {
-                connection.leave(starttls::quit(request), LINGER).await;
+                let patience = connection.patience(LINGER, took);
+                let refusal = connection.leave(starttls::quit(request), patience).await;
+                served.failure = served.failure.or(refusal);
                 drop(connection);
                 if served.parameters.rare_group.is_some() {
-                    let refused = self.refuses(Offer::Common, request, deadline);
-                    let refused = Box::pin(refused).await;
-                    served.parameters.refused_common_offer = refused;
+                    let is_accepted = Box::pin(accepts(Offer::Common, request, deadline)).await;
+                    served.parameters.refused_common_offer = !is_accepted;
                 }
                 Ok(*served)
             }
@@ -196,13 +203,21 @@ impl Prober {
                         Ok(served) => self.shared(*served),
                         Err(error) => return Some(Err(error)),
                     };
-                    if *offer == Offer::Current && cleartext::is_rare(&served) {
-                        let refused = self.refuses(Offer::Common, request, deadline).await;
-                        served.parameters.refused_common_offer = refused;
+                    let may_be_common =
+                        *offer == Offer::Current && cleartext::may_be_common(&served);
+                    let is_common =
+                        may_be_common && accepts(Offer::Common, request, deadline).await;
+                    // The last offer has TLS 1.3 itself.
+                    if !is_common
+                        && *offer != Offer::LastResort
+                        && !accepts(Offer::Everything, request, deadline).await
+                    {
+                        return None;
                     }
+                    served.parameters.refused_common_offer = may_be_common && !is_common;
                     if *offer == Offer::Current && cleartext::is_not_of_java(&served) {
-                        let refused = self.refuses(Offer::Java, request, deadline).await;
-                        served.parameters.refused_java_offer = refused;
+                        let is_accepted = accepts(Offer::Java, request, deadline).await;
+                        served.parameters.refused_java_offer = !is_accepted;
                     }
                     return Some(Ok(served));
                 }
@@ -225,6 +240,7 @@ impl Prober {
             KeyType::Any => &[Offer::Common, Offer::Current, Offer::LastResort][..],
             KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
         };
+        let mut is_common_accepted = false;
         for offer in offers {
             let stream = open(request, deadline, timings)
                 .await
@@ -234,8 +250,19 @@ impl Prober {
                 request, *offer, stream, algorithms, deadline, LINGER, timings,
             );
             match answer.await {
+                Answer::Read(Ok(mut served)) if *offer != Offer::Common && !is_common_accepted => {
+                    if *offer != Offer::LastResort
+                        && !accepts(Offer::Everything, request, deadline).await
+                    {
+                        break;
+                    }
+                    served.parameters.refused_common_offer =
+                        *offer == Offer::Current && cleartext::may_be_common(&served);
+                    return Ok(self.shared(*served));
+                }
                 Answer::Read(result) => return result.map(|served| self.shared(*served)),
-                Answer::Tls13 | Answer::Refused | Answer::Nothing => {}
+                Answer::Tls13 => is_common_accepted |= *offer == Offer::Common,
+                Answer::Refused | Answer::Nothing => {}
             }
         }
         let name = request.sni().unwrap_or_default();
@@ -245,24 +272,6 @@ impl Prober {
                 "`{name}` cannot be sent as SNI in TLS 1.3 here, and there was no answer in TLS 1.2"
             ),
         ))
-    }
-
-    /// Returns true if a server refuses an offer.
-    async fn refuses(&self, offer: Offer, request: Request<'_>, deadline: Instant) -> bool {
-        let (algorithms, mut timings) = (&self.config.algorithms, Timings::default());
-        let Ok(stream) = open(request, deadline, &mut timings).await else {
-            return false;
-        };
-        let answer = cleartext::read(
-            request,
-            offer,
-            stream,
-            algorithms,
-            deadline,
-            LINGER,
-            &mut timings,
-        );
-        matches!(answer.await, Answer::Refused)
     }
 
     /// Probes a server with TLS 1.3 again and offers the signature algorithms that cannot be
@@ -278,9 +287,12 @@ impl Prober {
         let start = Instant::now();
         let mut connection =
             handshake::Connection::new(&self.config, request, Schemes::All, stream).ok()?;
-        let served = connection.handshake(deadline).await.ok()?;
-        next.handshake = Some(start.elapsed());
-        connection.leave(starttls::quit(request), LINGER).await;
+        let mut served = connection.handshake(deadline).await.ok()?;
+        let took = start.elapsed();
+        next.handshake = Some(took);
+        let patience = connection.patience(LINGER, took);
+        let refusal = connection.leave(starttls::quit(request), patience).await;
+        served.failure = served.failure.or(refusal);
         *timings = next;
         Some(Ok(served))
     }
@@ -291,6 +303,15 @@ impl Prober {
             *certificate = self.certificates().share(certificate);
         }
         served
+    }
+}
+
+/// Returns true if the server accepts an offer on a further connection.
+async fn accepts(offer: Offer, request: Request<'_>, deadline: Instant) -> bool {
+    let mut timings = Timings::default();
+    match open(request, deadline, &mut timings).await {
+        Ok(stream) => cleartext::is_accepted(request, offer, stream, deadline, LINGER).await,
+        Err(_) => false,
     }
 }
 

@@ -120,7 +120,7 @@ impl QuicProbe {
     }
 
     /// Performs the handshake. As over TCP, the server's certificates count once it has proved
-    /// possession of its key.
+    /// possession of its key, and the result has the failure of a handshake that is not completed.
     async fn handshake(&mut self, deadline: Instant) -> Result<Served, ProbeError> {
         let start = Instant::now();
         let end = match timeout_at(deadline, self.drive(Until::Connected)).await {
@@ -130,10 +130,14 @@ impl QuicProbe {
         };
         let shown = self.shown();
         match (shown.chain, end) {
-            (Some(chain), _) if !chain.is_empty() => {
+            (Some(chain), end) if !chain.is_empty() => {
                 let alpn = shown.alpn.as_deref();
-                self.recorder
-                    .served(&chain, TlsVersion::Tls13, shown.suite, alpn)
+                let version = TlsVersion::Tls13;
+                let served = self.recorder.served(&chain, version, shown.suite, alpn)?;
+                let after = start.elapsed();
+                let failure = end.map(|end| self.explain(end, shown.error.as_ref(), after));
+                let failure = failure.map(Box::new);
+                Ok(Served { failure, ..served })
             }
             (_, Some(end)) => Err(self.explain(end, shown.error.as_ref(), start.elapsed())),
             (_, None) => Err(no_certificate()),

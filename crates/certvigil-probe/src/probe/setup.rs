@@ -1,12 +1,14 @@
 //! Offer of a handshake, and the verifier that records the server's certificates and proof.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{ResolvesClientCert, Resumption};
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedCipherSuite};
 
 use crate::certificate::Interner;
@@ -70,6 +72,7 @@ impl Configs {
         let certificates = self.certificates.clone();
         let mut recorder = Recorder::new(self.algorithms, certificates, request.key_type);
         recorder.schemes = schemes;
+        recorder.has_client_certificate = request.reach.client.is_some();
         let recorder = Arc::new(recorder);
         let mut config = match request.key_type {
             KeyType::Any => self.any.clone(),
@@ -78,9 +81,10 @@ impl Configs {
         };
         config.enable_sni = sni.is_some();
         config.alpn_protocols = request.alpn();
-        if let Some(client) = &request.reach.client {
-            config.client_auth_cert_resolver = client.clone();
-        }
+        config.client_auth_cert_resolver = Arc::new(ClientCertificate {
+            given: request.reach.client.clone(),
+            recorder: recorder.clone(),
+        });
         config
             .dangerous()
             .set_certificate_verifier(recorder.clone());
@@ -90,6 +94,17 @@ impl Configs {
             recorder,
         })
     }
+}
+
+/// Client certificate of a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientAuth {
+    /// The server did not ask for one.
+    NotAsked,
+    /// The server asked for one, and none was given.
+    Missing,
+    /// The server asked for one, and one was given.
+    Given,
 }
 
 /// Signature algorithms that a handshake offers.
@@ -195,6 +210,24 @@ fn is_of(key_type: KeyType, scheme: SignatureScheme) -> bool {
     }
 }
 
+/// Client certificate, if one was given. Records the server's request for it.
+#[derive(Debug)]
+struct ClientCertificate {
+    given: Option<Arc<dyn ResolvesClientCert>>,
+    recorder: Arc<Recorder>,
+}
+
+impl ResolvesClientCert for ClientCertificate {
+    fn resolve(&self, issuers: &[&[u8]], schemes: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        self.recorder.is_client_asked.store(true, Ordering::Relaxed);
+        self.given.as_ref()?.resolve(issuers, schemes)
+    }
+
+    fn has_certs(&self) -> bool {
+        self.given.as_ref().is_some_and(|given| given.has_certs())
+    }
+}
+
 /// Verifier that records its input and accepts every certificate, because judging is separate, but
 /// requires the proof of the key.
 #[derive(Debug)]
@@ -205,6 +238,9 @@ pub(super) struct Recorder {
     schemes: Schemes,
     staple: OnceLock<Staple>,
     proof: OnceLock<KeyProof>,
+    /// True if the server sent a CertificateRequest.
+    is_client_asked: AtomicBool,
+    has_client_certificate: bool,
 }
 
 impl Recorder {
@@ -220,6 +256,17 @@ impl Recorder {
             schemes: Schemes::Checked,
             staple: OnceLock::new(),
             proof: OnceLock::new(),
+            is_client_asked: AtomicBool::new(false),
+            has_client_certificate: false,
+        }
+    }
+
+    /// Returns the client certificate of the handshake, as far as the server asked for one.
+    pub(super) fn client_auth(&self) -> ClientAuth {
+        match self.is_client_asked.load(Ordering::Relaxed) {
+            false => ClientAuth::NotAsked,
+            true if self.has_client_certificate => ClientAuth::Given,
+            true => ClientAuth::Missing,
         }
     }
 
@@ -259,6 +306,7 @@ impl Recorder {
             },
             key_proof: self.proof.get().copied().unwrap_or(KeyProof::Handshake),
             parameters: Parameters::default(),
+            failure: None,
         })
     }
 

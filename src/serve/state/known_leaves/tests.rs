@@ -227,6 +227,7 @@ impl Simulated {
             revocation: Default::default(),
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
+            failure: None,
         };
         let mut judged = Judged {
             expected: Some(self.expected()),

@@ -582,6 +582,7 @@ pub(super) fn judged(
                 port: target.port,
                 protocol: target.protocol,
                 error,
+                is_key_proved: false,
             };
             judged.findings.push(Finding::new(detail));
         }

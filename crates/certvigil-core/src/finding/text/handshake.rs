@@ -60,6 +60,50 @@ pub(super) fn failed(
     Text::new(error.message.clone(), hint)
 }
 
+/// Returns the text of [`Detail::HandshakeFailed`](super::Detail::HandshakeFailed) for a handshake
+/// that failed after the proof of the key.
+pub(super) fn incomplete(hostname: &Hostname, protocol: Protocol, error: &ProbeError) -> Text {
+    let sent = error.sent.as_deref().cloned().unwrap_or_default();
+    let hint = match error.alert {
+        Some(alert) if !is_about_hello(alert) => alert_hint(alert, hostname, &sent),
+        _ if error.kind == ErrorKind::TlsTimeout => {
+            hint_of_kind(error.kind, protocol).to_owned()
+        }
+        _ => "check the server's log, and connect with another client: the server proves its key and cannot complete \
+              the handshake"
+            .to_owned(),
+    };
+    Text::new(
+        format!(
+            "clients cannot connect, although the server proved its key: {}",
+            error.message
+        ),
+        hint,
+    )
+}
+
+/// Returns true if the advice for an alert is about the ClientHello.
+fn is_about_hello(alert: Alert) -> bool {
+    matches!(
+        alert,
+        Alert::HANDSHAKE_FAILURE
+            | Alert::INSUFFICIENT_SECURITY
+            | Alert::PROTOCOL_VERSION
+            | Alert::UNRECOGNIZED_NAME
+            | Alert::INTERNAL_ERROR
+            | Alert::UNEXPECTED_MESSAGE
+            | Alert::BAD_RECORD_MAC
+            | Alert::DECRYPTION_FAILED
+            | Alert::RECORD_OVERFLOW
+            | Alert::DECOMPRESSION_FAILURE
+            | Alert::ILLEGAL_PARAMETER
+            | Alert::DECODE_ERROR
+            | Alert::DECRYPT_ERROR
+            | Alert::MISSING_EXTENSION
+            | Alert::UNSUPPORTED_EXTENSION
+    )
+}
+
 /// Returns the advice for a PROXY protocol header to a server that may not expect one. Such a
 /// server takes it for the start of TLS or of the dialogue: it closes the connection, reports an
 /// error in cleartext, or sends an alert about the message.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::finding::{Code, Detail, Finding, LeafValidity};
 use crate::judge::{agree, together};
-use crate::observation::{ErrorKind, ProbeError, Reported, Status};
+use crate::observation::{Alert, ErrorKind, ProbeError, Reported, Served, Status};
 
 const RIGHT: Reported = Reported {
     correct: true,
@@ -104,6 +104,28 @@ fn probe_without_a_certificate_is_inconclusive() {
         9,
         "each kind has a hint of its own: {hints:#?}"
     );
+}
+
+#[test]
+fn handshake_that_fails_after_key_proof_is_critical() {
+    let of = |alert| {
+        let error = ProbeError::of_alert("the server refused the handshake", alert);
+        seen(Outcome::Served(Box::new(Served {
+            failure: Some(Box::new(error)),
+            ..pki().right.served()
+        })))
+    };
+    let judged = of(Alert::DECRYPT_ERROR);
+    assert_eq!(judged.codes(), ["handshake_failed"]);
+    assert_eq!(judged.severity(), Severity::Critical);
+    assert_eq!(judged.status(), Status::Conclusive);
+    assert_eq!(judged.flags().trusted, Some(true));
+    let (message, hint) = judged.reported("handshake_failed");
+    assert!(message.starts_with("clients cannot connect, although the server proved its key"));
+    assert!(message.contains("`decrypt_error`"), "{message}");
+    assert!(hint.contains("the server's log"), "{hint}");
+    let (_, hint) = of(Alert::UNKNOWN_CA).reported("handshake_failed");
+    assert!(hint.contains("client certificate"), "{hint}");
 }
 
 #[test]

@@ -275,6 +275,7 @@ impl Case {
             cipher_suite: suite.into(),
             key_proof,
             parameters,
+            failure: None,
             ..self.served()
         };
         let observation = observation(&self.host, Outcome::Served(Box::new(served)));
@@ -299,6 +300,7 @@ impl Case {
             revocation: self.said.clone(),
             key_proof: KeyProof::Handshake,
             parameters: Parameters::default(),
+            failure: None,
         }
     }
 

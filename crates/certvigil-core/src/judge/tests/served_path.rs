@@ -16,6 +16,7 @@ fn path(certificates: &[Certificate], roots: &[&Authority]) -> ServedPath {
         revocation: Revocation::default(),
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
+        failure: None,
     };
     served_path(&served, &store(roots.iter().map(|root| &root.certificate)))
 }

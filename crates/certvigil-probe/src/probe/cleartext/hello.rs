@@ -112,7 +112,7 @@ pub(super) fn write(
     key_type: KeyType,
     offer: Offer,
 ) -> Option<Vec<u8>> {
-    let is_last = offer == Offer::LastResort;
+    let is_last = matches!(offer, Offer::LastResort | Offer::Everything);
     let mut extensions = Vec::new();
     if let Some(name) = sni {
         // One entry of type host name (RFC 6066, section 3).
@@ -125,7 +125,7 @@ pub(super) fn write(
         Offer::Common => (&[][..], &[][..]),
         Offer::Java => (&groups::OF_JAVA[..], &[][..]),
         Offer::Current | Offer::Both => (&groups::OF_TLS12[..], &[][..]),
-        Offer::LastResort => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
+        Offer::LastResort | Offer::Everything => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
     };
     let more = rare.iter().chain(newer);
     let groups = GROUPS.iter().filter(|group| {
@@ -145,7 +145,7 @@ pub(super) fn write(
     let signatures = signatures.filter(|scheme| match offer {
         Offer::Common => is_common(*scheme),
         Offer::Java => is_of_java(*scheme),
-        Offer::Current | Offer::LastResort | Offer::Both => true,
+        Offer::Current | Offer::LastResort | Offer::Both | Offer::Everything => true,
     });
     let signatures = signatures.flat_map(|s| u16::from(s).to_be_bytes());
     extensions.extend(extension(
@@ -165,7 +165,7 @@ pub(super) fn write(
         Offer::Current | Offer::Java | Offer::Both => (&[][..], &[][..]),
         // A server with TLS 1.3 negotiates it, whatever it supports of TLS 1.2.
         Offer::Common => (VERSIONS.get(..2)?, suites::TLS13.get(..3)?),
-        Offer::LastResort => (&VERSIONS[..], &suites::TLS13[..]),
+        Offer::LastResort | Offer::Everything => (&VERSIONS[..], &suites::TLS13[..]),
     };
     if !versions.is_empty() {
         let versions = versions.as_flattened();
@@ -268,6 +268,7 @@ mod tests {
                     Offer::Java,
                     Offer::LastResort,
                     Offer::Both,
+                    Offer::Everything,
                 ] {
                     let record = write(&[0; 32], Some(&name), &[], key_type, offer).unwrap();
                     let message = record.len() - 5;

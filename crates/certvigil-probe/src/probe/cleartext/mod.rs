@@ -66,19 +66,15 @@ pub(super) async fn read(
     patience: Duration,
     timings: &mut Timings,
 ) -> Answer {
-    let mut random = hello::Random::default();
-    if rand::fill(&mut random).is_err() {
-        return Answer::Nothing;
-    }
-    let alpn = request.alpn();
-    let Some(hello) = hello::write(&random, request.sni(), &alpn, request.key_type, offer) else {
+    let Some((random, hello)) = write_hello(request, offer) else {
         return Answer::Nothing;
     };
     let mut reader = Reader::new(offer, request.key_type);
 
     let _ = stream.tcp.set_nodelay(true);
     let start = Instant::now();
-    let result = timeout_at(deadline, listen(&mut stream, &hello, &mut reader)).await;
+    let reading = listen(&mut stream, &hello, &mut reader, Until::KeyProof);
+    let result = timeout_at(deadline, reading).await;
     let result = result.unwrap_or(Err(End::Timeout));
     let elapsed = start.elapsed();
     timings.handshake = Some(elapsed);
@@ -87,6 +83,35 @@ pub(super) async fn read(
     // Without rustls, there is no other handshake in which the server could prove its key.
     let is_only_way = !super::setup::can_send(request.sni());
     judge(result, algorithms, &random, &reader, elapsed, is_only_way)
+}
+
+/// Sends an offer on a new connection. Returns true if the server accepts it with a ServerHello
+/// that is valid for the offer.
+pub(super) async fn is_accepted(
+    request: Request<'_>,
+    offer: Offer,
+    mut stream: Transport,
+    deadline: Instant,
+    patience: Duration,
+) -> bool {
+    let Some((_, hello)) = write_hello(request, offer) else {
+        return false;
+    };
+    let mut reader = Reader::new(offer, request.key_type);
+    let _ = stream.tcp.set_nodelay(true);
+    let reading = listen(&mut stream, &hello, &mut reader, Until::ServerHello);
+    let result = timeout_at(deadline, reading).await;
+    let version = reader.hello.as_ref().map(|chosen| chosen.version);
+    leave(stream, version.unwrap_or(Version::Tls10), patience).await;
+    version.is_some() || matches!(result, Ok(Err(End::Fault(Fault::Tls13 { .. }))))
+}
+
+fn write_hello(request: Request<'_>, offer: Offer) -> Option<(hello::Random, Vec<u8>)> {
+    let mut random = hello::Random::default();
+    rand::fill(&mut random).ok()?;
+    let alpn = request.alpn();
+    let hello = hello::write(&random, request.sni(), &alpn, request.key_type, offer)?;
+    Some((random, hello))
 }
 
 /// Converts the data that was read to an outcome.
@@ -141,18 +166,12 @@ fn needs_more_than_rustls(
         || scheme.is_some_and(lacks_scheme)
 }
 
-/// Returns true if Go and Chromium do not offer the negotiated parameters, but support the kind of
-/// key. Such a server may still accept other parameters that they offer.
-pub(super) fn is_rare(served: &Served) -> bool {
+/// Returns true if Go and Chromium support the version and the kind of key. Such a server may
+/// accept other parameters that they offer, if they do not offer the negotiated ones.
+pub(super) fn may_be_common(served: &Served) -> bool {
     let kind = served.leaf.public_key();
     let kind = kind.and_then(|(algorithm, _)| proof::Kind::of(algorithm));
-    let mut common = suites::offered(Offer::Common, KeyType::Any);
-    let is_common = common.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
-    let is_rare =
-        !is_common || served.parameters.rare_group.is_some() || served.parameters.sha1_signature;
-    served.tls_version == TlsVersion::Tls12
-        && kind.is_some_and(proof::Kind::is_of_rustls)
-        && is_rare
+    served.tls_version == TlsVersion::Tls12 && kind.is_some_and(proof::Kind::is_of_rustls)
 }
 
 /// Returns true if Java does not offer the negotiated parameters of TLS 1.2. Such a server may
@@ -202,7 +221,20 @@ enum End {
     TooLarge,
 }
 
-async fn listen(stream: &mut Transport, hello: &[u8], reader: &mut Reader) -> Result<(), End> {
+/// Message at which reading ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    ServerHello,
+    /// The message that proves the key.
+    KeyProof,
+}
+
+async fn listen(
+    stream: &mut Transport,
+    hello: &[u8],
+    reader: &mut Reader,
+    until: Until,
+) -> Result<(), End> {
     stream.write_all(hello).await.map_err(End::Io)?;
     let mut received = 0;
     loop {
@@ -222,7 +254,8 @@ async fn listen(stream: &mut Transport, hello: &[u8], reader: &mut Reader) -> Re
             return Err(End::TooLarge);
         }
         let bytes = buffer.get(..count).unwrap_or_default();
-        if reader.take(bytes).map_err(End::Fault)? {
+        let is_whole = reader.take(bytes).map_err(End::Fault)?;
+        if is_whole || (until == Until::ServerHello && reader.hello.is_some()) {
             return Ok(());
         }
     }
@@ -267,6 +300,7 @@ fn served(
             refused_common_offer: false,
             refused_java_offer: false,
         },
+        failure: None,
     })
 }
 

@@ -331,7 +331,8 @@ fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHe
             _ => {}
         }
     }
-    if is_tls13 && matches!(offer, Offer::Common | Offer::LastResort) {
+    let has_tls13 = matches!(offer, Offer::Common | Offer::LastResort | Offer::Everything);
+    if is_tls13 && has_tls13 {
         return Err(Fault::Tls13 { suite, group });
     }
     if suites::anonymous(offer).any(|anonymous| u16::from(anonymous) == suite) {

@@ -61,6 +61,9 @@ pub(in crate::probe) enum Offer {
     /// Suites of [`Offer::Current`], and those of [`Offer::LastResort`] for TLS 1.2 and before.
     /// Used by a probe that requests one kind of key, which most servers refuse.
     Both,
+    /// Suites of [`Offer::Both`], and all of TLS 1.3. Only a server that aborts at a ClientHello of
+    /// TLS 1.3 refuses it.
+    Everything,
 }
 
 /// Cipher suite, with its properties that affect the messages.
@@ -110,7 +113,7 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
     let (current, legacy) = match offer {
         Offer::Current | Offer::Common | Offer::Java => (&CURRENT[..], &[][..]),
         Offer::LastResort => (&[][..], &LEGACY[..]),
-        Offer::Both => (&CURRENT[..], &LEGACY[..]),
+        Offer::Both | Offer::Everything => (&CURRENT[..], &LEGACY[..]),
     };
     let groups = current.iter().chain(legacy);
     let groups = groups.filter(move |(key, ..)| key.is_of(key_type));
@@ -124,14 +127,14 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
     suites.filter(move |suite| match offer {
         Offer::Common => suite.is_common(),
         Offer::Java => suite.is_of_java(),
-        Offer::Current | Offer::LastResort | Offer::Both => true,
+        Offer::Current | Offer::LastResort | Offer::Both | Offer::Everything => true,
     })
 }
 
 /// Returns the anonymous suites of an offer.
 pub(super) fn anonymous(offer: Offer) -> impl Iterator<Item = S> {
     let suites = match offer {
-        Offer::Current | Offer::Common | Offer::Java => &[][..],
+        Offer::Current | Offer::Common | Offer::Java | Offer::Everything => &[][..],
         Offer::LastResort | Offer::Both => &ANONYMOUS[..],
     };
     suites.iter().copied()
