@@ -16,6 +16,10 @@ pub(crate) struct Divergence {
     /// `accepts`, `refuses` or `unknown`.
     pub(crate) model: String,
     pub(crate) reason: String,
+    /// True if the model's answer is about a handshake that the record does not contain. The scores
+    /// do not count such a case.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) beyond_record: bool,
 }
 
 impl Divergence {
@@ -30,6 +34,7 @@ impl Divergence {
             client: client.to_owned(),
             model: model.to_owned(),
             reason: String::new(),
+            beyond_record: false,
         }
     }
 

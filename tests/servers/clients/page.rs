@@ -78,6 +78,7 @@ fn page() -> String {
          It takes about three minutes and writes the answers to `tests/servers/clients/data`. `cargo test --test servers clients` compares the models\n\
          with the recorded answers:\n\n{}\n\
          `unknown` is an answer of `null`. Each answer that is not right is in `tests/servers/clients/data/divergences.jsonl`, with its reason.\n\
+         Answers about a handshake that the record does not contain are not counted.\n\
          A new one fails the test, and so does one that is right again.\n\n\
          rustls is recorded without a handshake: the record is of its path validation.\n\n\
          `CERTVIGIL_REWRITE=1 cargo test --test servers clients::page` writes this page.\n\n{LEGEND}\n",

@@ -108,12 +108,22 @@ fn probe_without_a_certificate_is_inconclusive() {
 
 #[test]
 fn handshake_that_fails_after_key_proof_is_critical() {
+    let case = pki().right;
+    let expected = Arc::new(case.expected.clone());
     let of = |alert| {
         let error = ProbeError::of_alert("the server refused the handshake", alert);
-        seen(Outcome::Served(Box::new(Served {
+        let served = Served {
             failure: Some(Box::new(error)),
-            ..pki().right.served()
-        })))
+            ..case.served()
+        };
+        let observation = observation(&case.host, Outcome::Served(Box::new(served)));
+        judge(
+            Some(&expected),
+            observation,
+            &case.trust,
+            &case.rules,
+            case.now,
+        )
     };
     let judged = of(Alert::DECRYPT_ERROR);
     assert_eq!(judged.codes(), ["handshake_failed"]);

@@ -244,10 +244,11 @@ fn clients_without_a_common_handshake_refuse_the_server() {
         ),
         (
             "1.2",
+            // The leaf's keyUsage has no keyEncipherment.
             "TLS_RSA_WITH_AES_128_GCM_SHA256",
             refusing(false, true),
-            "java rustls",
-            Severity::Warning,
+            "gnutls java chromium rustls",
+            Severity::Critical,
         ),
         (
             "1.2",
