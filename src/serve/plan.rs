@@ -1,6 +1,7 @@
 //! The plan: every target to probe, with its expectation. Pure.
 
 mod build;
+mod index;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -15,6 +16,7 @@ use super::expectations::{Kept, Watch};
 use super::runtime::Runtime;
 
 pub(super) use build::{Planning, plan_all};
+pub(super) use index::{Index, MAX_SOURCES, Named, Source, first_sources};
 
 /// Targets to probe, and their expectations.
 #[derive(Default)]
@@ -25,6 +27,8 @@ pub(super) struct Plan {
     pub(super) targets: BTreeMap<Target, Planned>,
     /// Targets in the order of host and port, for the lookup of one of very many.
     by_place: Vec<Target>,
+    /// Certificates and sources in the order of the status page.
+    pub(super) index: Index,
     /// Metrics of the plan, written at the first scrape. Plans rarely change, except during the
     /// start.
     exposed: OnceLock<Exposed>,
@@ -54,6 +58,7 @@ impl Plan {
         let mut by_place: Vec<Target> = targets.keys().cloned().collect();
         by_place.sort_by(|a, b| (&a.hostname, a.port).cmp(&(&b.hostname, b.port)));
         Self {
+            index: Index::new(&watches, &targets),
             watches,
             targets,
             by_place,
@@ -99,6 +104,21 @@ impl Plan {
     /// Returns the metrics of the plan. The first call writes them with `expose`.
     pub(super) fn exposed(&self, expose: impl FnOnce(&Self) -> Exposed) -> &Exposed {
         self.exposed.get_or_init(|| expose(self))
+    }
+
+    /// Returns the certificates, in the order of their names. Each name occurs once.
+    pub(super) fn certificates(&self) -> impl Iterator<Item = Named<'_>> {
+        self.index.iter(&self.watches)
+    }
+
+    /// Returns the certificate with a name.
+    pub(super) fn certificate(&self, name: &str) -> Option<Named<'_>> {
+        self.index.get(name, &self.watches)
+    }
+
+    /// Returns the names of the certificates without a host, in their order.
+    pub(super) fn without_targets(&self) -> impl Iterator<Item = &str> {
+        self.index.without_targets(&self.watches)
     }
 
     /// Returns the monitor's own probe of a target.

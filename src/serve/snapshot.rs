@@ -2,7 +2,9 @@
 //! reads one.
 
 mod recent;
+mod result_map;
 mod results;
+mod summary;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -21,7 +23,11 @@ use super::runtime::Runtime;
 #[cfg(test)]
 pub(super) use recent::Recent;
 pub(super) use recent::{PERIODS, Period, RecentDay};
-pub(super) use results::{EndpointResult, ResultMap, Since, TargetResults, saw_the_same};
+pub(super) use result_map::ResultMap;
+#[cfg(test)]
+pub(super) use result_map::tests::check_index;
+pub(super) use results::{EndpointResult, Since, TargetResults, saw_the_same};
+pub(super) use summary::SeverityCounts;
 
 /// The monitor's state at one moment. It is immutable.
 #[derive(Clone)]

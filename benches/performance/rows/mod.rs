@@ -5,6 +5,7 @@ mod config;
 mod dns;
 mod growth;
 mod memory;
+mod page;
 mod probe;
 mod serve;
 mod start;
@@ -29,7 +30,7 @@ const PROBERS: usize = 8;
 type Measure = fn(&Testbed, usize) -> Vec<Row>;
 
 /// Every measurement with its name in `BENCH`.
-pub(crate) const ALL: [(&str, Measure); 8] = [
+pub(crate) const ALL: [(&str, Measure); 9] = [
     ("check", check::rows),
     ("config", config::rows),
     ("probe", probe::rows),
@@ -38,6 +39,7 @@ pub(crate) const ALL: [(&str, Measure); 8] = [
     ("dns", dns::rows),
     ("start", start::rows),
     ("growth", growth::rows),
+    ("page", page::rows),
 ];
 
 /// A `check` of `count` endpoints at a port for the testbed's certificate. Each endpoint has its

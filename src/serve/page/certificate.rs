@@ -15,6 +15,7 @@ use super::overview::{address_table, addresses_with};
 use super::problems::{self, Scope};
 use super::recent;
 use super::rollout::Rollout;
+use super::selection::Rows;
 use super::served;
 use super::sort::Sort;
 use super::timeline::{self, Lifetime};
@@ -291,5 +292,6 @@ fn addresses(
         };
         return html.line("p", &[], text);
     }
-    address_table(html, view, filter, all, false, to);
+    let rows = Rows::of_addresses(all, filter);
+    address_table(html, view, filter, &rows, false, to);
 }

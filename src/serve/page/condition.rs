@@ -3,23 +3,17 @@
 use crate::finding::Severity;
 use crate::model::Timestamp;
 
+use super::super::plan::{MAX_SOURCES, Source};
 use super::faults;
 use super::frame::{badge, counted, facts, moment, span, table, time};
 use super::html::Html;
-use super::view::{Monitor, Source, View};
-
-/// Maximum sources that are shown; failing ones come first.
-const MAX_SOURCES: usize = 25;
+use super::view::{Monitor, View};
 
 /// Writes the failures of the sources, of the vantages and of the monitor itself.
-pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source<'_>]) {
+pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source]) {
     let now = view.now;
-    for source in sources
-        .iter()
-        .filter(|s| s.failure.is_some())
-        .take(MAX_SOURCES)
-    {
-        let Some(failure) = source.failure else {
+    for source in sources {
+        let Some(failure) = &source.failure else {
             continue;
         };
         html.element("div", &[("class", "notice warning")], |html| {
@@ -88,8 +82,8 @@ fn is_late(monitor: &Monitor) -> bool {
     monitor.lag > monitor.interval
 }
 
-/// Writes the sources, failing ones first.
-pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
+/// Writes the sources, failing ones first; `count` is the number of all.
+pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source], count: usize) {
     if sources.is_empty() {
         return html.line(
             "p",
@@ -104,15 +98,15 @@ pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
         "Last response",
         "Problems",
     ];
-    let caption = match sources.len() {
+    let caption = match count {
         n if n > MAX_SOURCES => format!("{MAX_SOURCES} of {n} sources, failing ones first"),
         n => counted(n, "source"),
     };
     table(html, &caption, &columns, |rows| {
-        for source in sources.iter().take(MAX_SOURCES) {
+        for source in sources {
             rows.row("", |cells| {
                 cells.head(|html| html.text(&source.name));
-                cells.cell(|html| match source.failure {
+                cells.cell(|html| match &source.failure {
                     Some(_) => badge(html, Severity::Warning),
                     None if source.was_asked => badge(html, Severity::Ok),
                     None => html.text("not queried yet"),
@@ -122,7 +116,7 @@ pub(super) fn sources(html: &mut Html, now: Timestamp, sources: &[Source<'_>]) {
                     Some(at) => time(html, at, now),
                     None => html.text("none yet"),
                 });
-                cells.cell(|html| match source.failure {
+                cells.cell(|html| match &source.failure {
                     Some(failure) => {
                         html.text("Since ");
                         moment(html, failure.since);

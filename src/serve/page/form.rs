@@ -3,12 +3,12 @@
 use super::filter::{Filter, Wanted};
 use super::frame::word;
 use super::html::Html;
-use super::view::Certificate;
+use super::view::View;
 
 /// Maximum certificates in the list of choices. Others can be found with the text field.
 const MAX_CHOICES: usize = 100;
 
-pub(super) fn write(html: &mut Html, filter: &Filter, certificates: &[Certificate<'_>]) {
+pub(super) fn write(html: &mut Html, filter: &Filter, view: &View) {
     let form = [
         ("role", "search"),
         ("action", "/"),
@@ -23,11 +23,11 @@ pub(super) fn write(html: &mut Html, filter: &Filter, certificates: &[Certificat
     }
     html.element("details", &fold, |html| {
         html.line("summary", &[], "Filter");
-        html.element("form", &form, |html| fields(html, filter, certificates));
+        html.element("form", &form, |html| fields(html, filter, view));
     });
 }
 
-fn fields(html: &mut Html, filter: &Filter, certificates: &[Certificate<'_>]) {
+fn fields(html: &mut Html, filter: &Filter, view: &View) {
     html.element("p", &[("class", "field wide")], |html| {
         html.line("label", &[("for", "q")], "Host, address, finding or issuer");
         let input = [
@@ -64,7 +64,7 @@ fn fields(html: &mut Html, filter: &Filter, certificates: &[Certificate<'_>]) {
             },
         );
     });
-    if (2..=MAX_CHOICES).contains(&certificates.len()) {
+    if (2..=MAX_CHOICES).contains(&view.plan.index.len()) {
         html.element("p", &[("class", "field")], |html| {
             html.line("label", &[("for", "certificate")], "Certificate");
             html.element(
@@ -72,9 +72,8 @@ fn fields(html: &mut Html, filter: &Filter, certificates: &[Certificate<'_>]) {
                 &[("id", "certificate"), ("name", "certificate")],
                 |html| {
                     option(html, "", "All", filter.certificate.is_empty());
-                    let mut names: Vec<&str> = certificates.iter().map(|c| c.name).collect();
-                    names.sort_unstable();
-                    for name in names {
+                    for named in view.plan.certificates() {
+                        let name = named.name;
                         option(html, name, name, name == filter.certificate);
                     }
                 },

@@ -1,11 +1,10 @@
 //! The summary at the top of the overview.
 
-use std::rc::Rc;
-
 use crate::finding::Severity;
 
+use super::super::snapshot::SeverityCounts;
 use super::frame::counted;
-use super::view::{Endpoint, View};
+use super::view::View;
 
 /// Summary: a title, and further sentences.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,20 +15,19 @@ pub(super) struct Headline {
 }
 
 impl Headline {
-    pub(super) fn of(view: &View, endpoints: &[Rc<Endpoint<'_>>]) -> Self {
-        let count = |wanted| endpoints.iter().filter(|e| e.severity == wanted).count();
+    /// Returns the summary; `stale` is the number of endpoints with a stale result.
+    pub(super) fn of(view: &View, counts: &SeverityCounts, stale: usize) -> Self {
         let mut headline = Self::new(
             Counts {
-                all: endpoints.len(),
-                critical: count(Severity::Critical),
-                unknown: count(Severity::Unknown),
-                warning: count(Severity::Warning),
+                all: counts.total(),
+                critical: counts.of(Severity::Critical),
+                unknown: counts.of(Severity::Unknown),
+                warning: counts.of(Severity::Warning),
             },
             view.waiting(),
             view.unknown_entries(),
             view.monitor.is_ready,
         );
-        let stale = endpoints.iter().filter(|e| e.stale.is_some()).count();
         if stale > 0 {
             let words = format!(
                 "The results of {} are stale: older than two intervals.",

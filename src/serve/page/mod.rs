@@ -19,6 +19,7 @@ mod overview;
 mod problems;
 mod recent;
 mod rollout;
+mod selection;
 mod served;
 mod sort;
 #[cfg(test)]
@@ -108,7 +109,7 @@ pub(super) async fn page(
     };
     let written = tokio::task::spawn_blocking(move || {
         let _permit = permit;
-        let view = View::of(&current, state, base, &place);
+        let view = View::of(&current, state, base);
         let (status, html) = write(&view, &place, &filter);
         let body = match gzip {
             true => compress(&html),
@@ -207,15 +208,12 @@ impl Location {
 fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String) {
     match place {
         Location::Overview => (StatusCode::OK, overview::page(view, filter)),
-        Location::Certificate(name) => {
-            let certificates = view.certificates(&view.endpoints());
-            match certificates.iter().find(|c| c.name == name) {
-                Some(found) => (StatusCode::OK, certificate::page(view, found, filter)),
-                None => missing(view, "The inventory has no certificate with this name."),
-            }
-        }
+        Location::Certificate(name) => match view.certificate(name) {
+            Some(found) => (StatusCode::OK, certificate::page(view, &found, filter)),
+            None => missing(view, "The inventory has no certificate with this name."),
+        },
         Location::Endpoint(segments) => {
-            let endpoints = view.endpoints();
+            let endpoints = view.endpoints_at(segments);
             let found = endpoints
                 .iter()
                 .find(|e| e.segments().as_slice() == segments.as_slice());
@@ -227,13 +225,10 @@ fn write(view: &View, place: &Location, filter: &Filter) -> (StatusCode, String)
                 ),
             }
         }
-        Location::Badge(name) => {
-            let certificates = view.certificates(&view.endpoints());
-            match certificates.iter().find(|c| c.name == name) {
-                Some(found) => (StatusCode::OK, badge::picture(found.severity())),
-                None => (StatusCode::NOT_FOUND, badge::picture(Severity::Unknown)),
-            }
-        }
+        Location::Badge(name) => match view.certificate(name) {
+            Some(found) => (StatusCode::OK, badge::picture(found.severity())),
+            None => (StatusCode::NOT_FOUND, badge::picture(Severity::Unknown)),
+        },
         Location::Unknown => missing(view, "This page does not exist."),
         Location::Docs(segments) => match docs::page(view.now, &view.base, segments) {
             Some(page) => (StatusCode::OK, page),

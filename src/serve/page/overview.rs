@@ -5,41 +5,45 @@ use std::rc::Rc;
 use crate::finding::Severity;
 use crate::model::Timestamp;
 
+use super::super::snapshot::SeverityCounts;
 use super::condition;
 use super::faults::{self, Fault};
 use super::filter::{Filter, Wanted};
 use super::form;
 use super::frame::{
-    Page, Paging, badge, counted, fold, pager, relative, section, sorted_table, time, word,
+    Page, badge, counted, fold, pager, relative, section, sorted_table, time, word,
 };
 use super::headline::Headline;
 use super::html::{Address, Html};
 use super::problems::{self, Scope};
 use super::recent;
+use super::selection::{
+    ADDRESSES_PER_PAGE, CERTIFICATES_PER_PAGE, MAX_NOTED, Rows, Selection, addresses_sort,
+    certificates_sort,
+};
 use super::served;
-use super::sort::{By, Sort, part};
+use super::sort::{By, Sort};
 use super::timeline::{self, Lifetime};
 use super::view::{Certificate, Endpoint, View, certificate_address};
 
-/// Maximum addresses on a page.
-const ADDRESSES_PER_PAGE: usize = 50;
-/// Maximum certificates on a page.
-const CERTIFICATES_PER_PAGE: usize = 25;
-
 pub(super) fn page(view: &View, filter: &Filter) -> String {
-    let endpoints = view.endpoints();
-    let certificates = view.certificates(&endpoints);
-    let headline = Headline::of(view, &endpoints);
-    let sources = view.sources();
-    let all = endpoints.len();
-    let counts = Counts::of(&endpoints);
-    let shown = match filter.is_active() {
-        true => {
-            let shown = endpoints.into_iter().filter(|e| filter.takes(e));
-            shown.collect::<Vec<_>>()
-        }
-        false => endpoints,
-    };
+    let (counts, stale) = view.counts();
+    let selection = Selection::of(view, filter, &counts);
+    write(view, filter, (&counts, stale), &selection)
+}
+
+/// Writes the page of what the filter selects; `counts` are the numbers of all endpoints, and of
+/// those with a stale result.
+pub(super) fn write(
+    view: &View,
+    filter: &Filter,
+    (counts, stale): (&SeverityCounts, usize),
+    selection: &Selection<'_>,
+) -> String {
+    let headline = Headline::of(view, counts, stale);
+    let (sources, source_count) = view.sources();
+    let all = counts.total();
+    let shown = selection.addresses.total;
     let page = Page {
         title: &headline.title,
         severity: headline.severity,
@@ -52,43 +56,33 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
         html.element("div", &[("class", &class)], |html| {
             html.element("div", &[("class", "summary")], |html| {
                 html.line("h1", &[("id", "headline")], &headline.title);
-                counts.write(html, filter);
+                write_counts(html, counts, filter);
                 html.line("p", &[], &headline.rest);
             });
-            form::write(html, filter, &certificates);
+            form::write(html, filter, view);
         });
         condition::notices(html, view, &sources);
         if filter.is_active() {
-            let text = format!(
-                "{} of {} match the filter. ",
-                shown.len(),
-                counted(all, "address")
-            );
+            let text = format!("{shown} of {} match the filter. ", counted(all, "address"));
             html.element("p", &[("class", "filtered")], |html| {
                 html.text(&text);
                 html.link(&filter.cleared().address(), "Clear the filter");
             });
         }
-        wrong(html, view, filter, &shown, all);
+        wrong(html, view, filter, &selection.problems, all);
         section(html, "certificates", "Certificates", |html| {
-            certificate_list(html, view, filter, &certificates, &shown);
+            certificate_list(html, view, filter, &selection.certificates);
         });
         html.element("div", &[("class", "folds")], |html| {
-            let heading = format!("Addresses: {}", shown.len());
+            let heading = format!("Addresses: {shown}");
             let is_wanted =
                 filter.is_active() || filter.page > 1 || filter.addresses_sort != Sort::default();
             fold(html, "addresses", &heading, is_wanted, |html| {
-                addresses(html, view, filter, &shown, all);
+                addresses(html, view, filter, &selection.addresses, all);
             });
-            let notes = faults::notes(&shown);
-            if !notes.is_empty() {
-                let heading = format!("Information, no fix needed: {}", notes.len());
-                fold(html, "notes", &heading, false, |html| {
-                    problem_table(html, view, filter, &notes);
-                });
-            }
+            notes(html, view, filter, selection);
             fold(html, "sources", "Sources", false, |html| {
-                condition::sources(html, view.now, &sources)
+                condition::sources(html, view.now, &sources, source_count)
             });
             fold(html, "monitor", "Monitor", false, |html| {
                 condition::monitor(html, view)
@@ -97,57 +91,61 @@ pub(super) fn page(view: &View, filter: &Filter) -> String {
     })
 }
 
-/// Number of addresses of each severity.
-struct Counts([(Severity, usize); 5]);
-
-impl Counts {
-    fn of(endpoints: &[Rc<Endpoint<'_>>]) -> Self {
-        let mut counts = [
-            Severity::Critical,
-            Severity::Unknown,
-            Severity::Warning,
-            Severity::Info,
-            Severity::Ok,
-        ]
-        .map(|severity| (severity, 0));
-        for endpoint in endpoints {
-            let of_it = counts
-                .iter_mut()
-                .find(|(severity, _)| *severity == endpoint.severity);
-            if let Some((_, count)) = of_it {
-                *count += 1;
+/// Writes the numbers of addresses as links to the filter.
+fn write_counts(html: &mut Html, counts: &SeverityCounts, filter: &Filter) {
+    let all = [
+        Severity::Critical,
+        Severity::Unknown,
+        Severity::Warning,
+        Severity::Info,
+        Severity::Ok,
+    ];
+    let all = all.map(|severity| (severity, counts.of(severity)));
+    html.element("p", &[("class", "counts")], |html| {
+        for (severity, count) in all.iter().filter(|(_, count)| *count > 0) {
+            let wanted = Wanted::One(*severity);
+            let address = Filter {
+                wanted,
+                ..filter.cleared()
+            };
+            let class = format!("count {severity}");
+            let (text, address) = (format!("{count} {}", word(*severity)), address.address());
+            let mut link = vec![("href", address.as_str()), ("class", &*class)];
+            if filter.wanted == wanted {
+                link.push(("aria-current", "true"));
             }
+            html.line("a", &link, &text);
+            html.text(" ");
         }
-        Self(counts)
-    }
-
-    /// Writes the numbers as links to the filter.
-    fn write(&self, html: &mut Html, filter: &Filter) {
-        html.element("p", &[("class", "counts")], |html| {
-            for (severity, count) in self.0.iter().filter(|(_, count)| *count > 0) {
-                let wanted = Wanted::One(*severity);
-                let address = Filter {
-                    wanted,
-                    ..filter.cleared()
-                };
-                let class = format!("count {severity}");
-                let (text, address) = (format!("{count} {}", word(*severity)), address.address());
-                let mut link = vec![("href", address.as_str()), ("class", &*class)];
-                if filter.wanted == wanted {
-                    link.push(("aria-current", "true"));
-                }
-                html.line("a", &link, &text);
-                html.text(" ");
-            }
-        });
-    }
+    });
 }
 
-fn wrong(html: &mut Html, view: &View, filter: &Filter, shown: &[Rc<Endpoint<'_>>], all: usize) {
+/// Writes the findings that need no fix, folded.
+fn notes(html: &mut Html, view: &View, filter: &Filter, selection: &Selection<'_>) {
+    let notes = faults::notes(&selection.noted);
+    if notes.is_empty() {
+        return;
+    }
+    let heading = match selection.has_more_noted {
+        true => format!("Information, no fix needed: at least {}", notes.len()),
+        false => format!("Information, no fix needed: {}", notes.len()),
+    };
+    fold(html, "notes", &heading, false, |html| {
+        problem_table(html, view, filter, &notes);
+        if selection.has_more_noted {
+            let text = format!(
+                "Only the first {MAX_NOTED} addresses are counted here: use the filter for the others."
+            );
+            html.line("p", &[("class", "more")], &text);
+        }
+    });
+}
+
+fn wrong(html: &mut Html, view: &View, filter: &Filter, problems: &[Rc<Endpoint<'_>>], all: usize) {
     if all == 0 {
         return;
     }
-    let found = faults::faults(shown);
+    let found = faults::faults(problems);
     section(html, "wrong", "Problems", |html| {
         match (found.is_empty(), filter.is_active()) {
             (true, true) => html.line("p", &[], "None match the filter."),
@@ -193,32 +191,17 @@ fn certificate_list(
     html: &mut Html,
     view: &View,
     filter: &Filter,
-    certificates: &[Certificate<'_>],
-    shown: &[Rc<Endpoint<'_>>],
+    certificates: &Rows<Certificate<'_>>,
 ) {
-    let is_shown = |c: &&Certificate<'_>| match c.endpoints.is_empty() {
-        true => filter.takes_certificate(c.name) && filter.takes_severity(c.severity()),
-        // Both are sorted by the names of certificates.
-        false => {
-            let before = shown.partition_point(|e| *e.target.certificate < *c.name);
-            shown
-                .get(before)
-                .is_some_and(|e| *e.target.certificate == *c.name)
-        }
-    };
-    let list: Vec<&Certificate<'_>> = match filter.is_active() {
-        true => certificates.iter().filter(is_shown).collect(),
-        false => certificates.iter().collect(),
-    };
-    if list.is_empty() {
-        let text = match certificates.is_empty() {
+    if certificates.total == 0 {
+        let text = match view.plan.index.len() == 0 {
             true if view.monitor.is_ready => "The sources have no certificates.",
             true => "No source has responded yet.",
             false => "None match the filter.",
         };
         return html.line("p", &[], text);
     }
-    let sort = filter.certificates_sort.among(&CERTIFICATE_SORTS);
+    let sort = certificates_sort(filter);
     let resort = |certificates_sort| {
         let sorted = Filter {
             certificates_sort,
@@ -234,26 +217,17 @@ fn certificate_list(
         sort.column("Addresses", By::Addresses, resort),
         sort.column("Expires", By::Expires, resort),
     ];
-    let paging = Paging::new(list.len(), CERTIFICATES_PER_PAGE, filter.certificates_page);
+    let (total, paging) = (certificates.total, certificates.paging);
     let caption = match paging.pages {
-        1 => counted(list.len(), "certificate"),
+        1 => counted(total, "certificate"),
         _ => format!(
             "{} of {}",
-            CERTIFICATES_PER_PAGE.min(list.len()),
-            counted(list.len(), "certificate")
+            CERTIFICATES_PER_PAGE.min(total),
+            counted(total, "certificate")
         ),
     };
-    let part = part(&list, paging.skipped, CERTIFICATES_PER_PAGE, |a, b| {
-        let not_ok = |c: &Certificate<'_>| c.endpoints.len() - c.ok_count();
-        match sort.by {
-            By::Certificate => sort.directed(a.name.cmp(b.name)),
-            By::Addresses => sort.directed(not_ok(a).cmp(&not_ok(b))),
-            By::Expires => sort.times(a.expiry(), b.expiry()),
-            _ => sort.directed(a.severity().cmp(&b.severity())),
-        }
-    });
     sorted_table(html, "dense", &caption, &columns, |rows| {
-        for certificate in part {
+        for certificate in &certificates.rows {
             rows.row("", |cells| {
                 cells.head(|html| html.link(&certificate.address(), certificate.name));
                 cells.cell(|html| badge(html, certificate.severity()));
@@ -315,10 +289,10 @@ fn addresses(
     html: &mut Html,
     view: &View,
     filter: &Filter,
-    shown: &[Rc<Endpoint<'_>>],
+    shown: &Rows<Rc<Endpoint<'_>>>,
     all: usize,
 ) {
-    if shown.is_empty() {
+    if shown.total == 0 {
         let text = if all == 0 {
             "None has been probed yet."
         } else {
@@ -337,29 +311,18 @@ fn addresses(
     address_table(html, view, filter, shown, true, to);
 }
 
-/// Columns by which certificates can be sorted.
-const CERTIFICATE_SORTS: [By; 4] = [By::State, By::Certificate, By::Addresses, By::Expires];
-/// Columns by which addresses can be sorted.
-const ADDRESS_SORTS: [By; 5] = [
-    By::State,
-    By::Host,
-    By::Expires,
-    By::Probed,
-    By::Certificate,
-];
-
 /// Writes a table with a row for each endpoint on a page of them; `to` returns the address of
 /// another page, or of one with another order.
 pub(super) fn address_table(
     html: &mut Html,
     view: &View,
     filter: &Filter,
-    endpoints: &[Rc<Endpoint<'_>>],
+    endpoints: &Rows<Rc<Endpoint<'_>>>,
     with_certificate: bool,
     to: impl Fn(usize, Sort) -> Address,
 ) {
     let now = view.now;
-    let sort = filter.addresses_sort.among(&ADDRESS_SORTS);
+    let sort = addresses_sort(filter);
     let resort = |sort| to(1, sort);
     let mut columns = vec![
         sort.column("Host and address", By::Host, resort),
@@ -372,31 +335,17 @@ pub(super) fn address_table(
     if with_certificate {
         columns.push(sort.column("Certificate", By::Certificate, resort));
     }
-    let paging = Paging::new(endpoints.len(), ADDRESSES_PER_PAGE, filter.page);
+    let (total, paging) = (endpoints.total, endpoints.paging);
     let caption = match paging.pages {
-        1 => counted(endpoints.len(), "address"),
+        1 => counted(total, "address"),
         _ => format!(
-            "Addresses {} to {} of {}",
+            "Addresses {} to {} of {total}",
             paging.skipped + 1,
-            (paging.skipped + ADDRESSES_PER_PAGE).min(endpoints.len()),
-            endpoints.len()
+            (paging.skipped + ADDRESSES_PER_PAGE).min(total)
         ),
     };
-    let probed = |e: &Endpoint<'_>| e.results.first().map(|result| result.at);
-    let part = part(
-        endpoints,
-        paging.skipped,
-        ADDRESSES_PER_PAGE,
-        |a, b| match sort.by {
-            By::Host => sort.directed((&a.target.hostname, a.ip).cmp(&(&b.target.hostname, b.ip))),
-            By::Expires => sort.times(a.expiry(), b.expiry()),
-            By::Probed => sort.times(probed(a), probed(b)),
-            By::Certificate => sort.directed(a.target.certificate.cmp(&b.target.certificate)),
-            _ => sort.directed(a.severity.cmp(&b.severity)),
-        },
-    );
     sorted_table(html, "dense", &caption, &columns, |rows| {
-        for endpoint in part {
+        for endpoint in &endpoints.rows {
             rows.row("", |cells| {
                 cells.head(|html| {
                     let host = endpoint.target.hostname.to_string();
@@ -416,7 +365,7 @@ pub(super) fn address_table(
                     None => html.text("not known"),
                 });
                 cells.cell(|html| {
-                    if let Some(at) = probed(endpoint) {
+                    if let Some(at) = endpoint.results.first().map(|result| result.at) {
                         html.element("span", &[("class", "relative")], |html| time(html, at, now));
                     }
                 });

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use crate::certificate::{Certificate, Unusable};
 use crate::config::{Defaults, Entry, Include, SourceSettings};
 use crate::finding::{
-    Client, ClientRefusal, Code, Detail, Finding, Refused, Severity, TlsaMismatch,
+    Client, ClientRefusal, Code, Detail, Finding, Refused, Severity, TlsaMismatch, Wanted,
 };
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge};
@@ -24,7 +24,7 @@ use crate::tlsa::TlsaRecord;
 
 use super::super::expectations::{Kept, Watch};
 use super::super::plan::{Plan, Planned};
-use super::super::snapshot::{Reload, TargetResults, VantageStatus};
+use super::super::snapshot::{Reload, ResultMap, TargetResults, VantageStatus};
 use super::*;
 
 const NOW: Timestamp = Timestamp(1_795_000_000);
@@ -165,13 +165,14 @@ impl State {
         self.plan.watches.entry(name.into()).or_insert(watch)
     }
 
-    fn view(mut self) -> View {
-        self.results.sort_by(|a, b| a.target.cmp(&b.target));
+    fn view(self) -> View {
+        let mut results = ResultMap::default();
+        self.results.into_iter().for_each(|one| results.put(one));
         View {
             now: NOW,
             base: Arc::from(""),
-            plan: Arc::new(self.plan),
-            results: self.results,
+            plan: Arc::new(Plan::new(self.plan.watches, self.plan.targets)),
+            results,
             monitor: view::Monitor {
                 is_ready: true,
                 reload: Reload {
@@ -951,4 +952,150 @@ fn endpoint_page_shows_which_clients_accept_each_address() {
         table.matches("<span class=\"reason\">").count(),
         2 * refusals
     );
+}
+
+/// Kind of result in a generated view.
+const KINDS: [Severity; 5] = [
+    Severity::Ok,
+    Severity::Info,
+    Severity::Warning,
+    Severity::Unknown,
+    Severity::Critical,
+];
+
+/// Returns a result of an address with only one finding, of this severity.
+fn of_severity(judged: &Judged, target: &Target, ip: u8, severity: Severity) -> Judged {
+    let mut judged = judged.clone();
+    judged.observation.target = target.clone();
+    judged.observation.ip = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip)));
+    judged.findings = Vec::new();
+    match severity {
+        Severity::Ok => {}
+        Severity::Unknown => {
+            let error = ProbeError::new(ErrorKind::ConnectTimeout, "no answer");
+            judged.observation.outcome = Outcome::Failed(error.clone());
+            judged = Judged::failed(judged.observation, error);
+        }
+        _ => {
+            let mut finding = Finding::new(Detail::WrongCertificate {
+                served: None,
+                expected: Wanted::Fingerprint,
+            });
+            finding.severity = severity;
+            judged.findings.push(finding);
+        }
+    }
+    assert_eq!(judged.severity(), severity);
+    judged
+}
+
+/// Certificate in a generated view: its hosts, each with the results of its addresses by
+/// severity, and their age in intervals.
+type GeneratedHosts = Vec<(Vec<u8>, i64)>;
+
+fn generated() -> impl Strategy<Value = Vec<GeneratedHosts>> {
+    let severity = prop_oneof![12 => Just(0_u8), 1 => 0_u8..5];
+    let age = prop_oneof![9 => Just(0_i64), 1 => 0_i64..4];
+    let host = (prop::collection::vec(severity, 0..4), age);
+    prop::collection::vec(prop::collection::vec(host, 0..4), 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// The index gives the same page as all endpoints, with every filter and order, at any time.
+    #[test]
+    fn overview_from_the_index_is_the_same_as_from_all_endpoints(
+        certificates in generated(), later in 0_i64..1500,
+    ) {
+        let leaf = leaf_named("www.example.com");
+        let expected = expecting(&leaf, &[]);
+        let any = result(&target("any", 1), 1, Vantage::LOCAL, serving(&leaf), &expected);
+        let mut state = State::new();
+        for (number, hosts) in certificates.iter().enumerate() {
+            let name = format!("c{number:02}");
+            state.add(&name, &expected, Vec::new());
+            for (host, (severities, age)) in hosts.iter().enumerate() {
+                let target = target(&name, host);
+                let results = (1..).zip(severities).map(|(ip, severity)| {
+                    of_severity(&any, &target, ip, KINDS[usize::from(*severity)])
+                });
+                let results: Vec<Judged> = results.collect();
+                state.add(&name, &expected, vec![(target.clone(), Vec::new())]);
+                if !results.is_empty() {
+                    let at = Timestamp(NOW.0 - age * 300);
+                    let probed = TargetResults::probed(&target, results, at, None);
+                    state.results.push(Arc::new(probed));
+                }
+            }
+        }
+        let mut view = state.view();
+        for now in [NOW, Timestamp(NOW.0 + later)] {
+            view.now = now;
+            let endpoints = view.endpoints();
+            let (counts, stale) = view.counts();
+            for severity in KINDS {
+                let count = endpoints.iter().filter(|e| e.severity == severity).count();
+                prop_assert_eq!(counts.of(severity), count);
+            }
+            prop_assert_eq!(stale, endpoints.iter().filter(|e| e.stale.is_some()).count());
+            for query in [
+                "", "page=2", "page=99", "severity=problems", "severity=critical", "severity=unknown",
+                "severity=warning", "severity=warning&page=2", "problems_sort=host",
+            ] {
+                let filter = Filter::read(&Query::parse(Some(query)));
+                prop_assert!(selection::is_indexed(&filter), "{}", query);
+                let all = selection::Selection::of_all(&view, &filter);
+                let wanted = overview::write(&view, &filter, (&counts, stale), &all);
+                prop_assert_eq!(overview::page(&view, &filter), wanted, "{}", query);
+            }
+        }
+    }
+}
+
+#[test]
+fn page_that_needs_all_endpoints_in_order_is_not_indexed() {
+    for query in [
+        "q=x",
+        "certificate=a",
+        "severity=ok",
+        "severity=info",
+        "certificates_page=2",
+        "certificates_sort=expires",
+        "addresses_sort=-host",
+        "severity=problems&certificates_sort=-addresses",
+    ] {
+        let filter = Filter::read(&Query::parse(Some(query)));
+        assert!(!selection::is_indexed(&filter), "{query}");
+    }
+}
+
+#[test]
+fn information_of_many_addresses_is_counted_up_to_a_limit() {
+    let leaf = leaf_named("www.example.com");
+    let expected = expecting(&leaf, &[]);
+    let any = result(
+        &target("any", 1),
+        1,
+        Vantage::LOCAL,
+        serving(&leaf),
+        &expected,
+    );
+    let heading = |hosts: usize| {
+        let mut state = State::new();
+        for number in 0..hosts {
+            let name = format!("c{number:04}");
+            let target = target(&name, number);
+            let results = vec![of_severity(&any, &target, 1, Severity::Info)];
+            state.add(&name, &expected, vec![(target, results)]);
+        }
+        let page = get(&state.view(), "/", "");
+        assert_eq!(
+            page.contains("Only the first 1000 addresses are counted here"),
+            hosts > selection::MAX_NOTED
+        );
+        between(&page, "<h2>Information, no fix needed: ", "</h2>").to_owned()
+    };
+    assert_eq!(heading(2), "1");
+    assert_eq!(heading(selection::MAX_NOTED + 1), "at least 1");
 }

@@ -1,7 +1,5 @@
 //! Content of the pages, from one snapshot.
 
-use std::cmp::Reverse;
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -14,23 +12,22 @@ use crate::instance::Instance;
 use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol, Target, Timestamp};
 use crate::observation::{Outcome, ProbeError, Served};
-use crate::scan::targets_of_failed;
-use crate::source::{FetchError, SourceFailure, TargetFiles};
+use crate::source::{FetchError, TargetFiles};
 
 use super::super::expectations::{Kept, Watch};
-use super::super::plan::Plan;
+use super::super::plan::{Named, Plan, Source, first_sources};
 use super::super::snapshot::{
-    Current, EndpointResult, Reload, Since, TargetResults, VantageStatus,
+    Current, EndpointResult, Reload, ResultMap, SeverityCounts, Since, TargetResults, VantageStatus,
 };
 use super::html::Address;
-use super::{Location, target_of};
+use super::target_of;
 
 /// Parts of a snapshot that a page needs.
 pub(super) struct View {
     pub(super) now: Timestamp,
     pub(super) plan: Arc<Plan>,
-    /// Results that the page shows, in the order of their targets.
-    pub(super) results: Vec<Arc<TargetResults>>,
+    /// Results, in the order of their targets.
+    pub(super) results: ResultMap,
     pub(super) monitor: Monitor,
     /// Files of targets.
     pub(super) target_files: Arc<TargetFiles>,
@@ -59,43 +56,14 @@ pub(super) struct Monitor {
 }
 
 impl View {
-    /// Returns the parts of the current snapshot that a page needs, because there may be very many
-    /// results.
-    pub(super) fn of(
-        current: &Current,
-        state: Option<PathBuf>,
-        base: Arc<str>,
-        place: &Location,
-    ) -> Self {
+    /// Returns the parts of the current snapshot that a page needs.
+    pub(super) fn of(current: &Current, state: Option<PathBuf>, base: Arc<str>) -> Self {
         let snapshot = current.snapshot();
-        let results = snapshot.results.iter();
-        let results = match place {
-            Location::Overview => results.cloned().collect(),
-            Location::Certificate(name) | Location::Badge(name) => {
-                let of_it = results.filter(|results| results.target.certificate == *name);
-                of_it.cloned().collect()
-            }
-            Location::Endpoint(segments) => {
-                let named: Vec<&Target> = match target_of(segments) {
-                    None => Vec::new(),
-                    Some(named) => {
-                        let at = snapshot.plan.at(&named.hostname, named.port);
-                        let is_named = |t: &&Target| {
-                            t.certificate == named.certificate && t.protocol == named.protocol
-                        };
-                        at.filter(is_named).collect()
-                    }
-                };
-                let results = named.into_iter().map(|target| snapshot.results_of(target));
-                results.flatten().cloned().collect()
-            }
-            Location::Docs(_) | Location::Unknown => Vec::new(),
-        };
         let (runtime, uptime) = (&snapshot.runtime, current.started.elapsed());
         Self {
             now: current.now(),
             plan: snapshot.plan.clone(),
-            results,
+            results: snapshot.results.clone(),
             monitor: Monitor {
                 is_ready: snapshot.is_ready,
                 reload: snapshot.reload.clone(),
@@ -115,32 +83,106 @@ impl View {
 
     /// Returns every endpoint that has been probed, in the order of the targets.
     pub(super) fn endpoints(&self) -> Vec<Rc<Endpoint<'_>>> {
-        let mut all = Vec::with_capacity(self.results.len());
-        for probed in &self.results {
-            endpoints(probed, self.now, self.monitor.interval, &mut all);
-        }
-        all
+        self.endpoints_of(self.results.iter()).collect()
     }
 
-    /// Returns the number of targets that have not been probed yet.
-    pub(super) fn waiting(&self) -> usize {
-        let probed = self.results.iter().filter(|l| !l.endpoints.is_empty());
-        let mut probed = probed.map(|l| &*l.target).peekable();
-        let is_waiting = |target: &&Target| {
-            while probed.next_if(|one| one < target).is_some() {}
-            probed.next_if(|one| one == target).is_none()
+    fn endpoints_of<'a>(
+        &'a self,
+        results: impl Iterator<Item = &'a Arc<TargetResults>>,
+    ) -> impl Iterator<Item = Rc<Endpoint<'a>>> {
+        results.flat_map(|probed| {
+            let places = probed.places();
+            places.filter_map(|place| self.endpoint_of(probed, place).map(Rc::new))
+        })
+    }
+
+    /// Returns the endpoints of the targets in the path of an endpoint's page, which are all those of
+    /// the same certificate, protocol, host and port.
+    pub(super) fn endpoints_at(&self, segments: &[String]) -> Vec<Rc<Endpoint<'_>>> {
+        let Some(named) = target_of(segments) else {
+            return Vec::new();
         };
-        self.plan.targets.keys().filter(is_waiting).count()
+        let at = self.plan.at(&named.hostname, named.port);
+        let is_named =
+            |t: &&Target| t.certificate == named.certificate && t.protocol == named.protocol;
+        let results = at.filter(is_named).filter_map(|t| self.results.get(t));
+        self.endpoints_of(results).collect()
+    }
+
+    /// Returns the endpoints of at least this severity, in the order of the targets.
+    pub(super) fn at_least(&self, least: Severity) -> impl Iterator<Item = Rc<Endpoint<'_>>> {
+        let results = self
+            .results
+            .at_least(least, self.now, self.monitor.interval);
+        let endpoints = self.endpoints_of(results);
+        endpoints.filter(move |endpoint| endpoint.severity >= least)
+    }
+
+    /// Returns the endpoints of this severity, which is below unknown, in the order of the targets.
+    pub(super) fn with(&self, severity: Severity) -> impl Iterator<Item = Rc<Endpoint<'_>>> {
+        let endpoints = self.endpoints_of(self.results.with(severity));
+        endpoints.filter(move |endpoint| endpoint.severity == severity)
+    }
+
+    /// Returns the number of endpoints by severity, and that of those with a stale result.
+    pub(super) fn counts(&self) -> (SeverityCounts, usize) {
+        self.results.counts(self.now, self.monitor.interval)
+    }
+
+    /// Returns the number of targets that have not been probed yet. All results are of targets in
+    /// the plan.
+    pub(super) fn waiting(&self) -> usize {
+        let probed = self.results.probed_count();
+        self.plan.targets.len().saturating_sub(probed)
+    }
+
+    /// Returns the certificates without a result.
+    pub(super) fn unprobed(&self, at_most: usize) -> Unprobed<'_> {
+        let mut unprobed = Unprobed {
+            count: self.plan.index.without_targets_count(),
+            first: self.plan.without_targets().take(at_most).collect(),
+        };
+        if self.waiting() > 0 {
+            self.add_unprobed(&mut unprobed, at_most);
+        }
+        unprobed.first.sort_unstable();
+        unprobed.first.truncate(at_most);
+        unprobed
+    }
+
+    /// Adds the certificates with targets of which none has been probed. Targets wait only shortly,
+    /// so that no index of them is kept.
+    fn add_unprobed<'a>(&'a self, unprobed: &mut Unprobed<'a>, at_most: usize) {
+        let mut probed = self.results.probed().peekable();
+        let mut targets = self.plan.targets.keys().peekable();
+        let mut added = 0;
+        while let Some(first) = targets.next() {
+            let name = &*first.certificate;
+            while targets.next_if(|t| *t.certificate == *name).is_some() {}
+            while probed.next_if(|t| *t.certificate < *name).is_some() {}
+            if probed.peek().is_some_and(|t| *t.certificate == *name) {
+                continue;
+            }
+            unprobed.count += 1;
+            if added < at_most {
+                added += 1;
+                unprobed.first.push(name);
+            }
+        }
     }
 
     /// Returns the number of entries whose source has never returned a result, and which have no
     /// target.
     pub(super) fn unknown_entries(&self) -> usize {
-        let is_unsaid = |watch: &&Watch| {
-            let mut failures = watch.failures.iter();
-            failures.any(|failed| targets_of_failed(&watch.entry, failed).is_empty())
-        };
-        self.plan.watches.values().filter(is_unsaid).count()
+        self.plan.index.unknown_entries
+    }
+
+    /// Returns the certificate with a name.
+    pub(super) fn certificate(&self, name: &str) -> Option<Certificate<'_>> {
+        let mut certificate = Certificate::new(self.plan.certificate(name)?);
+        let results = self.results.of_certificate(certificate.name);
+        certificate.endpoints = self.endpoints_of(results).collect();
+        Some(certificate)
     }
 
     /// Returns every certificate of the inventory, in the order of their names, with its endpoints
@@ -149,24 +191,11 @@ impl View {
         &'a self,
         endpoints: &[Rc<Endpoint<'a>>],
     ) -> Vec<Certificate<'a>> {
-        let mut all: Vec<Certificate<'a>> = Vec::new();
-        for watch in self.plan.watches.values() {
-            let kept = watch.kept.iter();
-            all.extend(kept.map(|kept| Certificate::new(&kept.loaded.name, watch, Ok(kept))));
-            let failures = watch.failures.iter();
-            all.extend(failures.map(|f| Certificate::new(&f.name, watch, Err(&f.error))));
-        }
-        // Both sorts are stable, and targets are sorted by certificate first.
-        all.sort_by_key(|certificate| certificate.name);
-        all.dedup_by_key(|certificate| certificate.name);
-        let mut targets = self.plan.targets.keys().peekable();
+        let all = self.plan.certificates().map(Certificate::new);
+        let mut all: Vec<Certificate<'a>> = all.collect();
         let mut endpoints = endpoints.iter().peekable();
         for certificate in &mut all {
             let name = certificate.name;
-            while targets.next_if(|t| *t.certificate < *name).is_some() {}
-            while targets.next_if(|t| *t.certificate == *name).is_some() {
-                certificate.targets += 1;
-            }
             while (endpoints.next_if(|e| *e.target.certificate < *name)).is_some() {}
             let own = std::iter::from_fn(|| endpoints.next_if(|e| *e.target.certificate == *name));
             certificate.endpoints.extend(own.cloned());
@@ -174,61 +203,33 @@ impl View {
         all
     }
 
-    /// Returns the sources, failing ones first.
-    pub(super) fn sources(&self) -> Vec<Source<'_>> {
-        let mut all: BTreeMap<String, Source<'_>> = BTreeMap::new();
-        for watch in self.plan.watches.values() {
-            let Some(name) = watch.source() else {
-                continue;
-            };
-            let source = all.entry(name.clone()).or_insert_with(|| Source {
-                name,
-                was_asked: false,
-                failure: None,
-                last_success: None,
-                certificates: 0,
-            });
-            source.was_asked |= watch.up.is_some();
-            source.certificates += watch.kept.len();
-            source.last_success = match (source.last_success, watch.last_success()) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (one, other) => one.or(other),
-            };
-            source.failure = match (source.failure, &watch.failure) {
-                (Some(a), Some(b)) if b.since < a.since => Some(b),
-                (Some(a), _) => Some(a),
-                (None, b) => b.as_ref(),
-            };
-        }
-        for (path, file) in self.target_files.states() {
-            let name = TargetFiles::source(path);
-            let source = Source {
-                name: name.clone(),
-                was_asked: true,
-                failure: file.failure.as_ref(),
-                last_success: file.last_success,
-                certificates: file.targets(),
-            };
-            all.insert(name, source);
-        }
-        let mut all: Vec<Source<'_>> = all.into_values().collect();
-        all.sort_by_key(|source| Reverse(source.failure.is_some()));
-        all
+    /// Returns the first sources, failing ones first, and the number of all.
+    pub(super) fn sources(&self) -> (Vec<Source>, usize) {
+        let files = self.target_files.states().map(|(path, file)| Source {
+            name: TargetFiles::source(path),
+            was_asked: true,
+            failure: file.failure.clone(),
+            last_success: file.last_success,
+            certificates: file.targets(),
+        });
+        let index = &self.plan.index;
+        let mut sources: Vec<Source> = files.collect();
+        let count = index.source_count + sources.len();
+        sources.extend(index.sources.iter().cloned());
+        (first_sources(sources), count)
     }
 }
 
-/// Source of expected certificates. A source of several entries fails if it fails for one of them.
-pub(super) struct Source<'a> {
-    pub(super) name: String,
-    pub(super) was_asked: bool,
-    pub(super) failure: Option<&'a SourceFailure>,
-    /// Time of its oldest result in use.
-    pub(super) last_success: Option<Timestamp>,
-    /// Number of certificates that it has returned; of targets in a file of targets.
-    pub(super) certificates: usize,
+/// Certificates without a result.
+pub(super) struct Unprobed<'a> {
+    /// Number of all.
+    pub(super) count: usize,
+    /// Names of the first, in their order.
+    pub(super) first: Vec<&'a str>,
 }
 
 /// A certificate of the inventory.
+#[derive(Clone)]
 pub(super) struct Certificate<'a> {
     pub(super) name: &'a str,
     pub(super) watch: &'a Watch,
@@ -241,13 +242,13 @@ pub(super) struct Certificate<'a> {
 }
 
 impl<'a> Certificate<'a> {
-    fn new(name: &'a str, watch: &'a Watch, kept: Result<&'a Kept, &'a FetchError>) -> Self {
+    fn new(named: Named<'a>) -> Self {
         Self {
-            name,
-            watch,
-            kept,
+            name: named.name,
+            watch: named.watch,
+            kept: named.kept,
             endpoints: Vec::new(),
-            targets: 0,
+            targets: named.targets,
         }
     }
 
@@ -351,31 +352,24 @@ pub(super) struct VantageResult<'a> {
     pub(super) next: Option<Timestamp>,
 }
 
-/// Adds the endpoints of a target. Its results are sorted by address and key type.
-fn endpoints<'a>(
-    probed: &'a TargetResults,
-    now: Timestamp,
-    interval: Duration,
-    all: &mut Vec<Rc<Endpoint<'a>>>,
-) {
-    let place = |result: &EndpointResult| {
-        let observation = &result.judged.observation;
-        (observation.ip, observation.key_type)
-    };
-    for same_place in probed.endpoints.chunk_by(|a, b| place(a) == place(b)) {
-        let Some(first) = same_place.first() else {
-            continue;
-        };
-        let (ip, key_type) = place(first);
+impl View {
+    /// Returns an endpoint of a target with these results.
+    fn endpoint_of<'a>(
+        &self,
+        probed: &'a TargetResults,
+        results: &'a [Arc<EndpointResult>],
+    ) -> Option<Endpoint<'a>> {
+        let (now, interval) = (self.now, self.monitor.interval);
+        let first = results.first()?.observation();
         let mut endpoint = Endpoint {
-            target: &first.judged.observation.target,
-            ip,
-            key_type,
-            results: Vec::with_capacity(same_place.len()),
+            target: &first.target,
+            ip: first.ip,
+            key_type: first.key_type,
+            results: Vec::with_capacity(results.len()),
             severity: Severity::Ok,
             stale: None,
         };
-        for result in same_place {
+        for result in results {
             let judged = &*result.judged;
             endpoint.severity = endpoint.severity.max(judged.severity());
             if result.is_stale(now, interval) {
@@ -394,7 +388,7 @@ fn endpoints<'a>(
         }
         let is_remote = |result: &VantageResult<'_>| !result.judged.observation.vantage.is_local();
         endpoint.results.sort_by_key(is_remote);
-        all.push(Rc::new(endpoint));
+        Some(endpoint)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The last results of each target, in a map that is cheap to publish.
+//! The last results of each target.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,14 +11,7 @@ use crate::report::prometheus::Lines;
 
 use super::super::dns_failures::dns_answer;
 use super::recent::Recent;
-
-/// Maximum targets in one chunk of the map; a larger one is split. A change copies one chunk, and
-/// the copy touches every target in it, most of which are not in the processor's cache.
-const MAX_CHUNK: usize = 16;
-/// Maximum chunks in one node of the map; a larger one is split. A change copies one node.
-const MAX_NODE: usize = 64;
-/// Intervals after which a result is stale.
-const STALE_INTERVALS: i64 = 2;
+use super::summary::stale_after;
 
 /// Last result of one endpoint: an address of a target, from one vantage, with one key type.
 #[derive(Clone, Debug)]
@@ -118,8 +111,7 @@ impl EndpointResult {
     /// default.
     pub(in crate::serve) fn is_stale(&self, now: Timestamp, interval: Duration) -> bool {
         let interval = self.judged.notes.interval.unwrap_or(interval);
-        let interval = i64::try_from(interval.as_secs()).unwrap_or(i64::MAX);
-        now.seconds_since(self.at) > interval.saturating_mul(STALE_INTERVALS)
+        now.seconds_since(self.at) > stale_after(interval)
     }
 }
 
@@ -151,6 +143,15 @@ impl TargetResults {
     /// Returns the results, each with its findings.
     pub(in crate::serve) fn judged(&self) -> impl Iterator<Item = &Judged> + Clone {
         self.endpoints.iter().map(|endpoint| &*endpoint.judged)
+    }
+
+    /// Returns the results by endpoint: those of all vantages for one address and key type.
+    pub(in crate::serve) fn places(&self) -> impl Iterator<Item = &[Arc<EndpointResult>]> {
+        let place = |result: &EndpointResult| {
+            let observation = result.observation();
+            (observation.ip, observation.key_type)
+        };
+        self.endpoints.chunk_by(move |a, b| place(a) == place(b))
     }
 
     /// Returns the last result of the endpoint of a judged observation.
@@ -264,107 +265,3 @@ pub(in crate::serve) fn saw_the_same(a: &Judged, b: &Judged) -> bool {
         _ => false,
     }
 }
-
-/// Last results of all targets, in the order of the targets. A copy shares everything with its
-/// original; a change copies one chunk, its node, and the list of nodes.
-#[derive(Clone, Debug, Default)]
-pub(in crate::serve) struct ResultMap {
-    /// Nodes, of which none is empty.
-    nodes: Arc<Vec<Arc<Node>>>,
-}
-
-/// Chunks, of which none is empty.
-type Node = Vec<Arc<Chunk>>;
-type Chunk = Vec<Arc<TargetResults>>;
-
-impl ResultMap {
-    /// Returns the results of a target.
-    pub(in crate::serve) fn get(&self, target: &Target) -> Option<&Arc<TargetResults>> {
-        let node = self
-            .nodes
-            .get(place_in(&self.nodes, first_of_node, target))?;
-        let chunk = node.get(place_in(node, first_of_chunk, target))?;
-        let at = chunk
-            .binary_search_by(|one| (*one.target).cmp(target))
-            .ok()?;
-        chunk.get(at)
-    }
-
-    /// Returns all results, in the order of their targets.
-    pub(in crate::serve) fn iter(&self) -> impl Iterator<Item = &Arc<TargetResults>> + Clone {
-        let chunks = self.nodes.iter().flat_map(|node| node.iter());
-        chunks.flat_map(|chunk| chunk.iter())
-    }
-
-    /// Replaces the results of a target.
-    pub(in crate::serve) fn put(&mut self, results: Arc<TargetResults>) {
-        let nodes = Arc::make_mut(&mut self.nodes);
-        let at_node = place_in(nodes, first_of_node, &results.target);
-        let Some(node) = nodes.get_mut(at_node) else {
-            nodes.push(Arc::new(vec![Arc::new(vec![results])]));
-            return;
-        };
-        let node = Arc::make_mut(node);
-        let at_chunk = place_in(node, first_of_chunk, &results.target);
-        let Some(chunk) = node.get_mut(at_chunk) else {
-            node.push(Arc::new(vec![results]));
-            return;
-        };
-        let chunk = Arc::make_mut(chunk);
-        match chunk.binary_search_by(|one| one.target.cmp(&results.target)) {
-            Ok(at) => {
-                if let Some(place) = chunk.get_mut(at) {
-                    *place = results;
-                }
-            }
-            Err(at) => chunk.insert(at, results),
-        }
-        if chunk.len() > MAX_CHUNK {
-            let rest = chunk.split_off(MAX_CHUNK / 2);
-            node.insert(at_chunk + 1, Arc::new(rest));
-        }
-        if node.len() > MAX_NODE {
-            let rest = node.split_off(MAX_NODE / 2);
-            nodes.insert(at_node + 1, Arc::new(rest));
-        }
-    }
-
-    /// Removes the results that are not wanted.
-    pub(in crate::serve) fn retain(&mut self, is_wanted: impl Fn(&Target) -> bool) {
-        if self.iter().all(|results| is_wanted(&results.target)) {
-            return;
-        }
-        let nodes = Arc::make_mut(&mut self.nodes);
-        for node in nodes.iter_mut() {
-            let mut all = node.iter().flat_map(|chunk| chunk.iter());
-            if all.all(|results| is_wanted(&results.target)) {
-                continue;
-            }
-            let node = Arc::make_mut(node);
-            for chunk in node.iter_mut() {
-                if !chunk.iter().all(|results| is_wanted(&results.target)) {
-                    Arc::make_mut(chunk).retain(|results| is_wanted(&results.target));
-                }
-            }
-            node.retain(|chunk| !chunk.is_empty());
-        }
-        nodes.retain(|node| !node.is_empty());
-    }
-}
-
-fn first_of_node(node: &Arc<Node>) -> Option<&Target> {
-    first_of_chunk(node.first()?)
-}
-
-fn first_of_chunk(chunk: &Arc<Chunk>) -> Option<&Target> {
-    chunk.first().map(|one| &*one.target)
-}
-
-/// Returns the index of the part that contains a target, or would contain it.
-fn place_in<P>(parts: &[P], first: fn(&P) -> Option<&Target>, target: &Target) -> usize {
-    let is_before = |part: &P| first(part).is_some_and(|first| first <= target);
-    parts.partition_point(is_before).saturating_sub(1)
-}
-
-#[cfg(test)]
-mod tests;

@@ -11,7 +11,7 @@ use super::super::vantage::MAX_BACKOFF;
 use super::world::{Peer, REFRESH, World};
 use super::*;
 use crate::serve::expectations::RETRY;
-use crate::serve::snapshot::TargetResults;
+use crate::serve::snapshot::{TargetResults, check_index};
 
 /// Maximum time until a change is in the plan, including the delivery of results.
 const SLACK: Duration = Duration::from_secs(120);
@@ -25,6 +25,9 @@ const REMEMBERED: usize = 4;
 /// Tolerated difference between the numbers of probes of two targets, as a divisor, in addition to
 /// two probes at the ends.
 const UNEVEN: usize = 8;
+
+/// Steps between two checks of the index.
+const INDEX_STEPS: u64 = 128;
 
 type Endpoint = (Target, Option<IpAddr>, KeyType, Vantage);
 
@@ -456,9 +459,30 @@ impl World {
             "the lag is {lag:?}, the longest wait {longest_idle:?}"
         );
         self.check_sizes();
+        if self.truth.steps.is_multiple_of(INDEX_STEPS) {
+            self.check_index();
+        }
         if self.truth.steps.is_multiple_of(256) {
             self.truth.check_all(&self.state, self.seed);
         }
+    }
+
+    /// Checks the index of the status page, now and at times at which results are stale.
+    pub(super) fn check_index(&self) {
+        let parts = self.state.parts();
+        let (results, targets) = (&parts.results, parts.plan.targets.keys());
+        let interval = self.settings.interval;
+        let clock = self.at().clock;
+        let seconds = i64::try_from(interval.as_secs()).unwrap();
+        for later in [0, seconds, 2 * seconds, 3 * seconds] {
+            check_index(results, Timestamp(clock.0 + later), interval);
+        }
+        let is_waiting = |target: &&Target| {
+            let results = results.get(target);
+            results.is_none_or(|results| results.endpoints.is_empty())
+        };
+        let waiting = parts.plan.targets.len() - results.probed_count();
+        assert_eq!(waiting, targets.filter(is_waiting).count(), "{}", self.seed);
     }
 
     /// Checks that the size of the state depends only on the size of the inventory.

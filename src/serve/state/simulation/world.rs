@@ -176,7 +176,7 @@ impl World {
         self.universe.len()
     }
 
-    fn at(&self) -> Now {
+    pub(super) fn at(&self) -> Now {
         let seconds = i64::try_from(self.now.as_secs()).unwrap();
         Now {
             elapsed: self.now,
@@ -230,6 +230,7 @@ impl World {
         let effects = self.state.on(Event::Tick, self.at());
         assert!(effects.is_empty(), "{effects:?}");
         self.truth.check_all(&self.state, self.seed);
+        self.check_index();
     }
 
     fn step(&mut self, event: Event) {
