@@ -12,6 +12,7 @@ mod error;
 mod expectations;
 mod fetch;
 mod history_writer;
+mod judging_settings;
 mod limiter;
 mod lost;
 mod metrics;

@@ -82,11 +82,7 @@ fn page(monitors: &[Peer; 2], path: &str, name: &str, rounds: usize) -> [Row; 2]
             unit: "",
             target: Target::AtMost(1.2),
             values: ratio,
-            detail: format!(
-                "{} ms; {} ms",
-                short(many.median()),
-                short(few.median())
-            ),
+            detail: format!("{} ms; {} ms", short(many.median()), short(few.median())),
         },
     ]
 }

@@ -15,6 +15,8 @@ mod probes;
 #[cfg(test)]
 mod simulation;
 mod sources;
+#[cfg(test)]
+mod validity_changes;
 mod vantage;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -34,6 +36,7 @@ use crate::store::{KnownLeaf, Place, Remembered};
 use super::dns_failures::DnsFailures;
 use super::expectations::{Times, Watch};
 use super::history_writer::Note;
+use super::judging_settings::JudgingSettings;
 use super::lost::Lost;
 use super::plan::Plan;
 use super::runtime::Runtime;
@@ -76,6 +79,8 @@ pub(super) struct Settings {
     pub(super) account: Option<SslmateSettings>,
     /// Remote vantages.
     pub(super) vantages: Vec<Vantage>,
+    /// Settings outside the entries that take part in verdicts.
+    pub(super) judging: JudgingSettings,
 }
 
 impl From<&Runtime> for Settings {
@@ -88,6 +93,7 @@ impl From<&Runtime> for Settings {
             history: inventory.defaults.history,
             account: inventory.sslmate.clone(),
             vantages: runtime.remotes.keys().cloned().collect(),
+            judging: JudgingSettings::new(inventory, &runtime.options),
         }
     }
 }
