@@ -6,6 +6,7 @@ mod job;
 mod judging;
 pub(crate) mod names;
 mod permits;
+mod reread;
 mod round;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -37,6 +38,7 @@ pub use job::{
 pub use permits::{
     MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,
 };
+pub use reread::{Refreshed, Reread};
 use round::{Event, Round};
 
 /// Divisor of the probe timeout. The quotient is the maximum duration of name resolution.

@@ -105,6 +105,7 @@ impl Tester {
             dane: crate::tlsa::DaneCheck::Off,
             places: Arc::default(),
             rules: Rules::default(),
+            reread: None,
             notes: Arc::default(),
             options: self.options.clone(),
         }

@@ -272,6 +272,14 @@ async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
         now,
         is_named,
     } = seen;
+    let is_partial = matches!(args.format, Format::Prometheus) && !scan.complete;
+    if let Some(file) = args.file()
+        && is_partial
+        && destination.is_replaced()
+    {
+        // Without the missing results, their alerts would resolve.
+        return Err(Error::Kept(file.to_owned()));
+    }
     let code = args.fail_on.code(&scan.results, scan.complete && is_named);
     let rendering = Rendering {
         format: args.format,

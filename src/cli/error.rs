@@ -88,6 +88,9 @@ pub(super) enum Error {
     /// The user interrupted before any target was probed.
     #[error("interrupted before any result")]
     Interrupted,
+    /// The user interrupted a run for a file of metrics, which has no place to say so.
+    #[error("interrupted: {} keeps its previous results", .0.display())]
+    Kept(PathBuf),
     /// The async runtime cannot be started.
     #[error("cannot start the async runtime: {0}")]
     Runtime(io::Error),

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ValueHint;
@@ -140,14 +141,18 @@ impl HowArgs {
     pub(super) fn apply(&self, entry: &mut Entry) -> Result<(), FlagsError> {
         one_of_each_family(&self.source_address).map_err(FlagsError::SourceAddress)?;
         entry.key_types = self.key_type.unwrap_or(entry.key_types);
-        self.apply_to(&mut entry.reach);
+        let mut reach = ReachSettings::clone(&entry.reach);
+        self.apply_to(&mut reach);
         if self.ehlo.is_some() && entry.protocol.has_ehlo() {
-            entry.reach.ehlo.clone_from(&self.ehlo);
+            reach.ehlo.clone_from(&self.ehlo);
         }
         if self.xmpp_domain.is_some() && entry.protocol.is_xmpp() {
-            entry.reach.xmpp_domain.clone_from(&self.xmpp_domain);
+            reach.xmpp_domain.clone_from(&self.xmpp_domain);
         }
-        let suits = entry.reach.suits(entry.protocol);
+        let suits = reach.suits(entry.protocol);
+        if reach != *entry.reach {
+            entry.reach = Arc::new(reach);
+        }
         suits.map_err(|e| FlagsError::Reach(e.into()))
     }
 

@@ -137,7 +137,7 @@ fn human(args: &Args, results: &[Judged], trust: &TrustStore, now: Timestamp) ->
         colour: to_stdout && output::colour_on_stdout(),
         now,
     };
-    report::inspect::inspect(results, trust, &style, args.brief)
+    output::for_log(report::inspect::inspect(results, trust, &style, args.brief))
 }
 
 /// Formats the chain that most addresses serve, in the order that they send. Other chains are only

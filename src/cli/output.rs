@@ -183,6 +183,15 @@ impl io::Write for OneLine {
     }
 }
 
+/// Returns text for people as it may be in a log: in a job of GitHub Actions, no line is a command of
+/// a server's text.
+pub(super) fn for_log(text: String) -> String {
+    match std::env::var_os("GITHUB_ACTIONS").is_some_and(|value| value == "true") {
+        true => crate::report::without_commands(&text),
+        false => text,
+    }
+}
+
 /// Reports an error on stderr, one line for each of its lines. Returns [`Code::Unknown`].
 pub(super) fn fail(error: &(impl fmt::Display + ?Sized)) -> Code {
     let mut stderr = io::stderr().lock();
@@ -198,7 +207,7 @@ pub(super) fn note(text: &str) {
     if IS_QUIET.load(Ordering::Relaxed) {
         return;
     }
-    let _ = AroundBars.write_all(format!("{text}\n").as_bytes());
+    let _ = AroundBars.write_all(for_log(format!("{text}\n")).as_bytes());
 }
 
 /// Writes a result to stdout. A reader that closes the pipe early is not an error.
@@ -302,6 +311,11 @@ impl Destination {
     /// for a result that cannot be written.
     pub(super) fn of(file: Option<&Path>) -> Result<Self, OutputError> {
         file.map(OutputFile::new).transpose().map(Self)
+    }
+
+    /// Returns true if the result replaces a file.
+    pub(super) fn is_replaced(&self) -> bool {
+        self.0.as_ref().is_some_and(|file| !file.is_stream)
     }
 
     /// Returns true if the result goes to stdout.

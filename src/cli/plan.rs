@@ -7,7 +7,6 @@ mod selection;
 mod zone;
 
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -64,11 +63,7 @@ fn read_text(file: &Path) -> Result<String, InventoryError> {
         file: file.to_owned(),
         error,
     };
-    let mut bytes = Vec::new();
-    // The metadata of a device or a pipe do not have its length.
-    std::fs::File::open(file)
-        .and_then(|file| file.take(MAX_CONFIG_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
+    let bytes = certvigil_probe::io::read_up_to(file, MAX_CONFIG_BYTES).map_err(unreadable)?;
     if bytes.len() as u64 > MAX_CONFIG_BYTES {
         return Err(InventoryError::TooLarge {
             file: file.to_owned(),
@@ -105,7 +100,7 @@ pub(super) fn scanner(
 
 /// Returns how the inventory's targets are probed and judged.
 pub(super) fn options(inventory: &Inventory) -> Result<ProbeOptions, Error> {
-    let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &entry.reach));
+    let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &*entry.reach));
     Ok(ProbeOptions {
         timeout: inventory.defaults.timeout,
         trust: Arc::new(trust::load(&inventory.trust).map_err(Error::resource)?),

@@ -78,7 +78,7 @@ impl Rendering<'_> {
                 if self.file.is_none() && std::io::stdout().is_terminal() {
                     report::human_on_terminal(results, &style, !self.is_folded)
                 } else {
-                    report::human(results, &style)
+                    output::for_log(report::human(results, &style))
                 }
             }
             Format::Json => report::json_of_run(results, self.is_complete),

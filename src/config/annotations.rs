@@ -10,7 +10,7 @@ use crate::model::parse_date;
 use super::values::{ValueError, non_empty};
 
 /// Labels that the metrics of an endpoint, Prometheus or the alerts have already.
-const RESERVED: [&str; 29] = [
+const RESERVED: [&str; 30] = [
     "alertname",
     "alertstate",
     "cert",
@@ -31,6 +31,7 @@ const RESERVED: [&str; 29] = [
     "le",
     "port",
     "protocol",
+    "quantile",
     "serial",
     "severity",
     "sha256",

@@ -1,6 +1,6 @@
 //! Entries of the inventory: the expected certificate, its servers, and how to reach them.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,6 +9,7 @@ use std::sync::Arc;
 use yaml_config::{Fields, Item, Problems};
 
 use crate::finding::EntryNotes;
+use crate::instance::Pins;
 use crate::model::{
     Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Service, Sni, Threshold,
     parse_port,
@@ -113,7 +114,10 @@ impl Reader<'_> {
             problems,
             RevocationCheck::from_str,
         );
-        entry.reach = self.reach(&mut fields, problems);
+        let reach = self.reach(&mut fields, problems);
+        if reach != *entry.reach {
+            entry.reach = Arc::new(reach);
+        }
         entry.timeout = fields.read("timeout", problems, duration);
         entry.grace = fields.read("grace", problems, duration);
         let pem_password = fields.take("pem_password_file");
@@ -182,7 +186,8 @@ impl Reader<'_> {
         );
         let has_place =
             !entry.hostnames.is_empty() || !entry.mx.is_empty() || !entry.srv.is_empty();
-        if nameless && !has_place && entry.files.is_empty() {
+        let has_errors = !(hostnames.is_empty() && mx.is_empty() && srv.is_empty());
+        if nameless && !has_place && !has_errors && entry.files.is_empty() {
             problems.at(
                 &mapping,
                 "`hostnames` is missing; this source has no host names, so add them",
@@ -259,6 +264,10 @@ impl Reader<'_> {
             );
         }
         let Some((name, item)) = found.into_iter().next() else {
+            // A merge key, which is an error of its own, may contain the source.
+            if fields.has_merge_key() {
+                return None;
+            }
             problems.at(
                 &fields.item(),
                 format!(
@@ -369,8 +378,8 @@ fn unique<T: Clone + Eq + Hash>(mut values: Vec<T>) -> Vec<T> {
 fn pins<T: Ord + FromStr<Err: std::fmt::Display>>(
     item: &Item<'_>,
     problems: &mut Problems,
-) -> Option<BTreeSet<T>> {
+) -> Option<Pins<T>> {
     let items = item.some_or_one(problems, "the list is empty; add at least one SHA-256");
-    let pins: BTreeSet<T> = each(&items, problems, T::from_str).into_iter().collect();
+    let pins: Pins<T> = each(&items, problems, T::from_str).into_iter().collect();
     (!pins.is_empty()).then_some(pins)
 }

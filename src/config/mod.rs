@@ -9,15 +9,16 @@ mod read;
 mod tests;
 mod values;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::finding::{Acceptance, EntryNotes};
 use crate::guard::Allowed;
+use crate::instance::Pins;
 use crate::model::{
     Families, Hostname, KeyTypes, Protocol, RevocationCheck, Service, Threshold, Vantage,
 };
@@ -33,6 +34,9 @@ pub use values::{
     parse_name_server,
 };
 pub use yaml_config::{ConfigError, ConfigErrors};
+
+/// Settings of the entries that have none for reaching their servers.
+static DEFAULT_REACH: LazyLock<Arc<ReachSettings>> = LazyLock::new(Arc::default);
 
 /// The port of DNS (RFC 1035, section 4.2).
 const DEFAULT_DNS_PORT: u16 = 53;
@@ -272,8 +276,8 @@ pub struct Entry {
     pub protocol: Protocol,
     /// Key types to request.
     pub key_types: KeyTypes,
-    /// Settings for reaching the servers.
-    pub reach: ReachSettings,
+    /// Settings for reaching the servers. Entries with the defaults share them.
+    pub reach: Arc<ReachSettings>,
     /// True if the hosts are those of the XMPP domain's SRV records, and the domain itself if it has
     /// none.
     pub finds_xmpp_hosts: bool,
@@ -327,7 +331,7 @@ impl Entry {
             ports: vec![defaults.port],
             protocol: Protocol::default(),
             key_types: defaults.key_types,
-            reach: ReachSettings::default(),
+            reach: DEFAULT_REACH.clone(),
             finds_xmpp_hosts: false,
             dane: defaults.dane,
             warn: defaults.warn,
@@ -386,9 +390,9 @@ pub enum SourceSettings {
     /// Glob pattern of PEM files, with one certificate per file.
     PemGlob(String),
     /// Accepted fingerprints, at least one.
-    Fingerprints(BTreeSet<Fingerprint>),
+    Fingerprints(Pins<Fingerprint>),
     /// Accepted hashes of public keys, at least one.
-    PublicKeys(BTreeSet<PublicKeyHash>),
+    PublicKeys(Pins<PublicKeyHash>),
     /// Any valid and trusted certificate for the hostname.
     TrustOnly,
 }

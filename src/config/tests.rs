@@ -215,6 +215,10 @@ fn unknown_key_error_suggests_the_nearest_known_key() {
             "1: vantage: unknown key; did you mean `vantages`?",
         ),
         (
+            entry("<<: {trust: true}"),
+            "2: certificates[0].<<: merge keys are not supported; write the keys of the anchor out, or set defaults",
+        ),
+        (
             with("default: {}"),
             "1: default: unknown key; did you mean `defaults`?",
         ),
@@ -295,7 +299,13 @@ fn a_client_certificate_has_the_file_of_its_password() {
     let text = entry(&format!(
         "{fields}, client_cert: c.p12, client_key: /run/c.key, client_cert_password_file: p"
     ));
-    let client = read(&text).certificates.remove(0).reach.client.unwrap();
+    let client = read(&text)
+        .certificates
+        .remove(0)
+        .reach
+        .client
+        .clone()
+        .unwrap();
     assert_eq!(client.certificate, Path::new("dir/c.p12"));
     assert_eq!(client.key, Path::new("/run/c.key"));
     assert_eq!(client.password.as_deref(), Some(Path::new("dir/p")));
@@ -912,6 +922,10 @@ fn a_label_has_a_name_that_prometheus_accepts_and_that_is_free() {
         (
             "{hostname: x}",
             "2: certificates[0].labels.hostname: the label `hostname` is reserved for certvigil or Prometheus; choose another name",
+        ),
+        (
+            "{quantile: x}",
+            "2: certificates[0].labels.quantile: the label `quantile` is reserved for certvigil or Prometheus; choose another name",
         ),
         (
             "{__x: x}",

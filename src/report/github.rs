@@ -1,7 +1,7 @@
 //! Output for GitHub Actions: workflow commands, which make an annotation for each fault in the run
 //! and its log, and the job summary.
 //!
-//! The runner reads standard output line by line and interprets lines that begin with `::` as
+//! The runner reads both outputs line by line and interprets lines that begin with `::` as
 //! commands
 //! (<https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands>). Text
 //! from servers appears only inside commands and is escaped, so that it cannot begin a command.
@@ -67,6 +67,26 @@ fn faults(rows: &[Row<'_>]) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Returns text for the log of a job, in which no line is a command. The runner ignores white space
+/// before `::`, and finds the older `##[` within a line
+/// (<https://github.com/actions/runner/blob/main/src/Runner.Common/ActionCommand.cs>).
+pub fn without_commands(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let content = line.trim_start();
+        let (space, _) = line.split_at(line.len() - content.len());
+        out.push_str(space);
+        match content.strip_prefix("::") {
+            Some(rest) => {
+                out.push_str(": :");
+                out.push_str(&rest.replace("##[", "# #["));
+            }
+            None => out.push_str(&content.replace("##[", "# #[")),
+        }
+    }
+    out
 }
 
 /// Formats a command for each fault, in the order of the most severe endpoints, then the summary.
@@ -167,4 +187,36 @@ fn annotate(out: &mut String, severity: Severity, title: &str, lines: &[String])
 /// characters.
 fn escaped(text: &str) -> String {
     printable(text).replace('%', "%25")
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::without_commands;
+
+    #[test]
+    fn text_for_a_log_has_no_command() {
+        for (text, shown) in [
+            ("ok [::1]:443\n", "ok [::1]:443\n"),
+            ("a\n  ::stop-commands::x\nb", "a\n  : :stop-commands::x\nb"),
+            ("\t::add-mask::x", "\t: :add-mask::x"),
+            ("a ##[add-mask]b", "a # #[add-mask]b"),
+            ("::a ##[b]\n", ": :a # #[b]\n"),
+            ("###[x]", "## #[x]"),
+            ("", ""),
+        ] {
+            assert_eq!(without_commands(text), shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_line_of_a_log_is_a_command(text in "[:#\\[ \ta\n]{0,40}") {
+            for line in without_commands(&text).split(['\n', '\r']) {
+                prop_assert!(!line.trim_start().starts_with("::"), "{line:?}");
+                prop_assert!(!line.contains("##["), "{line:?}");
+            }
+        }
+    }
 }

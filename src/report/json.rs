@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::certificate::{Certificate, Facts, Fingerprint, sha1_hex};
 use crate::finding::{Detail, Finding, Text};
-use crate::instance::{Expectation, Expected};
+use crate::instance::{Expectation, Expected, Pins};
 use crate::judge::{Clients, Dane, Flags, Judged, Opinion, Verdict};
 use crate::model::{Timestamp, Timings};
 use crate::observation::{Outcome, Served, Staple};
@@ -344,7 +344,7 @@ fn dane(dane: &Dane) -> DaneRow {
 }
 
 /// Returns the only element. If several are accepted, none is *the* expected one.
-fn the_only<T: Ord + ToString>(set: &std::collections::BTreeSet<T>) -> Option<String> {
+fn the_only<T: Ord + ToString>(set: &Pins<T>) -> Option<String> {
     match set.len() {
         1 => set.first().map(ToString::to_string),
         _ => None,

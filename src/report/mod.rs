@@ -16,7 +16,7 @@ use std::fmt;
 use crate::finding::Severity;
 use crate::judge::Judged;
 
-pub use github::{github, github_summary};
+pub use github::{github, github_summary, without_commands};
 pub use human::{Style, human, human_on_terminal, line};
 pub(crate) use human::{colour_of, paint};
 pub use json::{json, json_of_run, jsonl};

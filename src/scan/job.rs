@@ -22,7 +22,7 @@ use crate::source::{Failed, FetchError, Loaded, Sources, files_of};
 use crate::tlsa::DaneCheck;
 use crate::trust::{self, TrustError};
 
-use super::{caught, names, xmpp};
+use super::{Reread, caught, names, xmpp};
 
 /// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
@@ -106,6 +106,9 @@ pub struct Job {
     pub places: Arc<KnownPlaces>,
     /// Thresholds for reporting expiry.
     pub rules: Rules,
+    /// Reads the source again if another leaf than expected is served; `None` for a job that is
+    /// probed only once.
+    pub reread: Option<Reread>,
     /// Labels and accepted findings of the entry.
     pub notes: Arc<EntryNotes>,
     /// Probe settings and trusted roots.
@@ -410,6 +413,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, options: &ProbeOptions) ->
             revocation: entry.revocation,
             ..Rules::default()
         },
+        reread: None,
         notes: entry.notes.clone(),
         options: options.of(entry),
     }

@@ -157,7 +157,7 @@ mod tests {
                 SourceSettings::TrustOnly,
                 SourceSettings::Pem(vec!["a.pem".into()]),
                 SourceSettings::PemGlob("*.pem".into()),
-                SourceSettings::Fingerprints(std::collections::BTreeSet::new()),
+                SourceSettings::Fingerprints([].into()),
             ];
             let mut taken: HashSet<Target> = HashSet::new();
             for (name, host, source) in &all {

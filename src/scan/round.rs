@@ -17,6 +17,7 @@ use crate::judge::Judged;
 use crate::model::{Hostname, KeyType, Target, Timestamp, Timings, Vantage};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Status};
 use crate::probe::Request;
+use crate::source::Loaded;
 
 use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
 use addresses::Found;
@@ -140,10 +141,27 @@ impl Round {
                     };
                     let vantage = remote.vantage();
                     let _permit = round.scanner.permits.remote_test(vantage).await;
-                    let deadline = Instant::now() + job.options.timeout * REMOTE_PATIENCE;
+                    let patience = job.options.timeout * REMOTE_PATIENCE;
+                    let test = async |loaded: &Loaded| {
+                        let deadline = Instant::now() + patience;
+                        remote.test(loaded, &targets, deadline).await
+                    };
                     let judged = caught(async {
-                        for observation in remote.test(&loaded, &targets, deadline).await {
-                            round.judge(&job, observation, None).await;
+                        let mut observations = test(&loaded).await;
+                        // A vantage compares with the certificate that its request has.
+                        let mut readings = observations.iter();
+                        let current = match readings.find_map(|o| job.reread_for(o)) {
+                            Some(reading) => job.refreshed(reading.await),
+                            None => None,
+                        };
+                        if let Some(job) = &current
+                            && let Ok(loaded) = &job.expectation
+                        {
+                            observations = test(loaded).await;
+                        }
+                        let job = current.as_deref().unwrap_or(&job);
+                        for observation in observations {
+                            round.judge_alone(job, observation, None).await;
                         }
                     });
                     if judged.await.is_none() {

@@ -146,6 +146,28 @@ impl Watch {
         )
     }
 
+    /// Returns the entry with which its files are read again; `None` if its source is no file, or
+    /// has not returned a certificate. Hosts that were found in DNS are among its hosts.
+    pub(super) fn files_to_read(&self) -> Option<Arc<Entry>> {
+        let (SourceSettings::Pem(_) | SourceSettings::PemGlob(_)) = self.entry.source else {
+            return None;
+        };
+        let known = &self.kept.first()?.loaded;
+        let entry = &*self.entry;
+        let is_located = !entry.mx.is_empty()
+            || !entry.srv.is_empty()
+            || !entry.files.is_empty()
+            || entry.finds_xmpp_hosts;
+        Some(match is_located {
+            true => Arc::new(Entry {
+                hostnames: known.hostnames.clone(),
+                found: known.found.clone(),
+                ..entry.clone()
+            }),
+            false => self.entry.clone(),
+        })
+    }
+
     /// Returns the name of the source in metrics; `None` if there is nothing to fetch.
     pub(super) fn source(&self) -> Option<String> {
         source_name(&self.entry)
@@ -351,6 +373,7 @@ impl Watch {
             dane: self.entry.dane,
             places: self.known_places.clone(),
             rules,
+            reread: None,
             notes: self.entry.notes.clone(),
             options: options.of(&self.entry),
         }

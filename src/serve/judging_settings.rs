@@ -125,7 +125,12 @@ impl JudgingSettings {
                 .map(|(files, trust)| (files.clone(), trust.digest()))
                 .collect(),
             clients: clients
-                .map(|reach| (reach.clone(), options.reaches.of(reach).client_digest()))
+                .map(|reach| {
+                    (
+                        ReachSettings::clone(reach),
+                        options.reaches.of(reach).client_digest(),
+                    )
+                })
                 .collect(),
             vantages: vantages.collect(),
         }

@@ -23,6 +23,7 @@ mod probe;
 mod probe_module;
 mod process;
 mod reload;
+mod reread;
 mod routes;
 mod runtime;
 mod sd;

@@ -11,13 +11,14 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
 use crate::scan::{Job, Scanner, caught};
-use crate::source::Failed;
+use crate::source::{Failed, Loaded};
 use crate::store::Store;
 
 use super::error::{ConfigError, ReloadError};
 use super::fetch::fetch;
 use super::history_writer::{HistoryWriter, StateFolder};
 use super::reload::{Asker, Reloads};
+use super::reread::{Waiting, Waits};
 use super::runtime::{Runtime, Setup};
 use super::snapshot::{Current, Reload, Snapshot};
 use super::state::{
@@ -59,6 +60,9 @@ pub(super) fn probe() -> Probe {
     })
 }
 
+/// Key of an entry, and what its files have.
+type ReadFiles = (Arc<str>, Vec<Result<Loaded, Failed>>);
+
 /// The monitor.
 pub(super) struct Monitor {
     setup: Arc<Setup>,
@@ -71,6 +75,9 @@ pub(super) struct Monitor {
     sender: mpsc::UnboundedSender<Event>,
     results: mpsc::UnboundedReceiver<Event>,
     fetches: JoinSet<(SourceRequest, Fetched)>,
+    /// Probes that wait for files, and the readings of these files.
+    waits: Waits,
+    rereads: JoinSet<ReadFiles>,
     commands: mpsc::Receiver<Command>,
     reloads: Reloads,
     /// True if files of targets have changed and must be read again.
@@ -118,6 +125,8 @@ impl Monitor {
             clock: current.now(),
         };
         let (state, effects) = State::new(settings, start, now);
+        let waits = Waits::default();
+        current.set_reread(waits.reread());
         let history = folder.map(HistoryWriter::new);
         if let Some(history) = &history {
             current.set_state_health(history.health());
@@ -133,6 +142,8 @@ impl Monitor {
             sender,
             results,
             fetches: JoinSet::new(),
+            waits,
+            rereads: JoinSet::new(),
             commands,
             reloads: Reloads::default(),
             has_new_targets: false,
@@ -158,6 +169,11 @@ impl Monitor {
                     Ok((request, fetched)) => self.on_source_result(request, fetched),
                     Err(error) => tracing::error!("cannot query a source: {error}"),
                 },
+                Some(waiting) = self.waits.next() => self.on_waiting(waiting),
+                Some(done) = self.rereads.join_next() => match done {
+                    Ok((key, answers)) => self.on(Event::Reread { key, answers }),
+                    Err(error) => tracing::error!("cannot query a source: {error}"),
+                },
                 Some(event) = self.results.recv() => {
                     // Probes that are ready run first, so that their results share one snapshot.
                     tokio::task::yield_now().await;
@@ -176,6 +192,9 @@ impl Monitor {
     async fn shut_down(mut self, grace: Duration) {
         self.on(Event::Shutdown);
         self.fetches.abort_all();
+        self.rereads.abort_all();
+        // No probe waits from now on.
+        self.waits = Waits::default();
         let end = Instant::now() + grace;
         let for_notes = match self.history {
             Some(_) => grace / LAST_NOTES_SHARE,
@@ -233,6 +252,11 @@ impl Monitor {
         });
     }
 
+    fn on_waiting(&mut self, waiting: Waiting) {
+        let (ticket, target) = self.waits.add(waiting);
+        self.on(Event::Unexpected { ticket, target });
+    }
+
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Issued(cn) => self.on(Event::Issued(cn)),
@@ -265,8 +289,25 @@ impl Monitor {
                     targets,
                     known,
                 } => {
-                    let job = self.job(&targets).map(|job| Job { known, ..job });
+                    let reread = self.current.reread();
+                    let job = self.job(&targets).map(|job| Job {
+                        known,
+                        reread,
+                        ..job
+                    });
                     self.start_probe(id, &vantage, job);
+                }
+                Effect::Reread { key, entry } => {
+                    let sources = self.runtime.scanner.sources.clone();
+                    let patience = self.runtime.options.timeout;
+                    self.rereads.spawn(async move {
+                        let answers = caught(sources.load(&entry, patience)).await;
+                        (key, answers.unwrap_or_default())
+                    });
+                }
+                Effect::Resume(ticket) => {
+                    let (plan, now) = (self.state.plan(), self.current.now());
+                    self.waits.resume(ticket, plan, &self.runtime, now);
                 }
                 Effect::Record(note) => {
                     if let Some(history) = &self.history {

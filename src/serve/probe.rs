@@ -81,10 +81,13 @@ pub(super) async fn probe(
         return retry_later(plain_text(StatusCode::SERVICE_UNAVAILABLE, text));
     };
     let start = Instant::now();
-    let jobs = match request.jobs(&snapshot, current.now()).await {
+    let mut jobs = match request.jobs(&snapshot, current.now()).await {
         Ok(jobs) => jobs,
         Err(why) => return refuse(why),
     };
+    for job in &mut jobs {
+        job.reread = current.reread();
+    }
     let lookup = jobs.iter().find_map(|j| j.resolved.as_ref()?.took);
     let over = sleep_until(start + request.timeout);
     let scanner = runtime.on_demand_scanner();
@@ -253,6 +256,7 @@ impl Request {
                 revocation: defaults.revocation,
                 ..Rules::default()
             },
+            reread: None,
             notes: Arc::default(),
             options: runtime.options.clone(),
         }

@@ -143,7 +143,7 @@ impl Runtime {
             Some(before) => resolver.sharing_notices_of(&before.scanner.resolver),
             None => resolver,
         };
-        let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &entry.reach));
+        let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &*entry.reach));
         let options = ProbeOptions {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust).map_err(ConfigError::resource)?),

@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 
 use crate::model::{Target, Timestamp, Vantage};
+use crate::scan::Reread;
 use crate::source::Requests;
 
 use super::counters::Counters;
@@ -124,6 +125,7 @@ pub(super) struct Current {
     snapshot: ArcSwap<Snapshot>,
     /// Health of the state folder; not set without one.
     state_health: OnceLock<Arc<StateHealth>>,
+    reread: OnceLock<Reread>,
     pub(super) counters: Counters,
     pub(super) requests: Requests,
     pub(super) clock: fn() -> Timestamp,
@@ -137,6 +139,7 @@ impl Current {
         Self {
             snapshot: ArcSwap::from_pointee(Snapshot::new(runtime, clock())),
             state_health: OnceLock::new(),
+            reread: OnceLock::new(),
             counters: Counters::default(),
             requests,
             clock,
@@ -164,6 +167,17 @@ impl Current {
     pub(super) fn is_state_up(&self) -> Option<bool> {
         let health = self.state_health.get()?;
         Some(health.is_up(Instant::now()))
+    }
+
+    /// Returns the function that reads the source of a target again; `None` before the monitor
+    /// starts.
+    pub(super) fn reread(&self) -> Option<Reread> {
+        self.reread.get().cloned()
+    }
+
+    /// Sets the function that reads the source of a target again, once in the life of the process.
+    pub(super) fn set_reread(&self, reread: Reread) {
+        let _ = self.reread.set(reread);
     }
 
     /// Sets the health of the state folder, which is set once in the life of the process.

@@ -136,7 +136,9 @@ pub(super) async fn test(
     let jobs = async {
         let mut jobs = Vec::new();
         for target in wanted {
-            jobs.push(job(&snapshot, current.now(), watch, kept, target).await?);
+            let job = job(&snapshot, current.now(), watch, kept, target).await?;
+            let reread = current.reread();
+            jobs.push(Job { reread, ..job });
         }
         Ok(jobs)
     };

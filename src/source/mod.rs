@@ -34,7 +34,7 @@ use account::account;
 use loaded::{failed, own_name, pinned, whole};
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
-use certvigil_probe::io::{BasicAuth, Http, on_own_thread, read_secret};
+use certvigil_probe::io::{BasicAuth, Http, on_own_thread, on_reader, read_secret};
 use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
@@ -280,23 +280,22 @@ impl Sources {
                 vec![whole(name, entry, SourceKind::Download, instances)]
             }
             SourceSettings::Pem(files) => {
-                let stamps = self.files.settled(files).await;
                 let of_file = || files.first().map(|file| pem::name_of(file));
                 let name = entry.name.clone().or_else(of_file).unwrap_or_default();
-                vec![self.load_pem(name, entry, files, stamps)]
+                let files = files.clone();
+                self.load_files(entry, move || Ok(vec![(name, files)]))
+                    .await
             }
-            SourceSettings::PemGlob(pattern) => match pem::expand(pattern) {
-                Ok(files) => {
-                    let stamps = self.files.settled(&files).await;
-                    let names = pem::names_of(&files);
-                    let all = names.into_iter().zip(&files).zip(stamps);
-                    all.map(|((name, file), stamp)| {
-                        self.load_pem(name, entry, std::slice::from_ref(file), vec![stamp])
-                    })
-                    .collect()
-                }
-                Err(error) => vec![Err(failed(pattern, entry, error))],
-            },
+            SourceSettings::PemGlob(pattern) => {
+                let (pattern, of) = (pattern.clone(), entry.clone());
+                let list = move || {
+                    let files = pem::expand(&pattern);
+                    let files = files.map_err(|error| failed(&pattern, &of, error))?;
+                    let names = pem::names_of(&files).into_iter();
+                    Ok(names.zip(files.into_iter().map(|f| vec![f])).collect())
+                };
+                self.load_files(entry, list).await
+            }
             SourceSettings::Fingerprints(pins) => {
                 vec![Ok(pinned(
                     entry,
@@ -317,21 +316,44 @@ impl Sources {
         }
     }
 
-    fn load_pem(
-        &self,
-        name: String,
+    /// Reads the certificates of files.
+    /// `list` returns the name of each certificate with its files.
+    async fn load_files(
+        self: &Arc<Self>,
         entry: &Entry,
-        files: &[PathBuf],
-        stamps: Vec<Option<pem::Stamp>>,
-    ) -> Result<Loaded, Failed> {
+        list: impl FnOnce() -> Result<Vec<(String, Vec<PathBuf>)>, Failed> + Send + 'static,
+    ) -> Vec<Result<Loaded, Failed>> {
+        let files = self.files.clone();
+        let listed = on_reader(move || {
+            let listed = list()?.into_iter();
+            let listed: Vec<_> = listed.map(|(name, all)| (name, files.seen(all))).collect();
+            Ok(listed)
+        });
+        let listed = match listed.await {
+            Ok(listed) => listed,
+            Err(failed) => return vec![Err(failed)],
+        };
+        if listed.iter().any(|(_, seen)| seen.has_changed) {
+            pem::settle().await;
+        }
+        let (sources, entry) = (self.clone(), entry.clone());
+        on_reader(move || {
+            let all = listed.into_iter();
+            let load = |(name, seen)| sources.load_pem(name, &entry, seen);
+            all.map(load).collect()
+        })
+        .await
+    }
+
+    fn load_pem(&self, name: String, entry: &Entry, seen: pem::Seen) -> Result<Loaded, Failed> {
         let password = entry.pem_password.as_deref().map(read_secret).transpose();
         let instances = password
             .map_err(|e| SourceError::Unusable(e.to_string()))
             .and_then(|password| {
-                let both = files.iter().zip(stamps);
-                both.map(|(file, stamp)| {
+                let all = seen.files.into_iter();
+                all.map(|(file, stamp)| {
                     let password = password.as_ref();
-                    self.files.load(file, stamp, password, &self.certificates)
+                    self.files.load(&file, stamp, password, &self.certificates)
                 })
                 .collect::<Result<Vec<_>, _>>()
             });

@@ -79,8 +79,15 @@ impl Stamp {
     }
 }
 
+/// Files of one certificate with their states before they are read.
+pub(super) struct Seen {
+    pub(super) files: Vec<(PathBuf, Option<Stamp>)>,
+    /// True if a file has changed since it was last read. It may not be written completely.
+    pub(super) has_changed: bool,
+}
+
 /// Waits until a changed file is complete.
-async fn settle() {
+pub(super) async fn settle() {
     #[expect(
         clippy::disallowed_methods,
         reason = "no event reports that a file is complete"
@@ -97,23 +104,20 @@ impl Files {
         }
     }
 
-    /// Returns the state of each file. If a file has changed, first waits until it is written
-    /// completely.
-    pub(super) async fn settled(&self, files: &[PathBuf]) -> Vec<Option<Stamp>> {
-        let stamps: Vec<_> = files.iter().map(|file| Stamp::of(file)).collect();
-        let has_changed = {
-            let known = self.known();
-            let mut both = files.iter().zip(&stamps);
-            both.any(|(file, stamp)| {
-                known
-                    .get(file)
-                    .is_some_and(|known| Some(&known.stamp) != stamp.as_ref())
-            })
+    /// Returns the state of each file.
+    pub(super) fn seen(&self, files: Vec<PathBuf>) -> Seen {
+        let with_stamp = |file: PathBuf| {
+            let stamp = Stamp::of(&file);
+            (file, stamp)
         };
-        if has_changed {
-            settle().await;
-        }
-        stamps
+        let files: Vec<_> = files.into_iter().map(with_stamp).collect();
+        let known = self.known();
+        let has_changed = files.iter().any(|(file, stamp)| {
+            let known = known.get(file).map(|known| &known.stamp);
+            known.is_some_and(|known| Some(known) != stamp.as_ref())
+        });
+        drop(known);
+        Seen { files, has_changed }
     }
 
     /// Reads a file if its state is unchanged. Its certificates are shared with other users of the
@@ -322,11 +326,15 @@ mod tests {
             include_str!("../../crates/certvigil-core/src/judge/testdata/intermediate.pem");
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("fullchain.pem");
-        let paths = [file.clone()];
+        let paths = vec![file.clone()];
         std::fs::write(&file, format!("{LEAF}{CHAIN}")).unwrap();
         let files = Files::default();
         let read = async || {
-            let stamp = files.settled(&paths).await.remove(0);
+            let mut seen = files.seen(paths.clone());
+            if seen.has_changed {
+                settle().await;
+            }
+            let (file, stamp) = seen.files.remove(0);
             files.load(&file, stamp, None, &Interner::default())
         };
         let first = read().await;

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::certificate::{Certificate, Fingerprint};
 use crate::config::FoundPlace;
 use crate::error::Cause;
-use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind, State};
+use crate::instance::{Expectation, Expected, Instance, Instances, Pins, SourceKind, State};
 use crate::model::{Protocol, Timestamp};
 use crate::source::Loaded;
 
@@ -435,7 +435,7 @@ fn all<T, U, E>(from: Vec<T>, read: impl FnMut(T) -> Result<U, E>) -> Result<Vec
 }
 
 /// Parses pins. An empty list is an error: no certificate could match such an expectation.
-fn at_least_one<T>(from: Vec<String>) -> Result<BTreeSet<T>, ContentError>
+fn at_least_one<T>(from: Vec<String>) -> Result<Pins<T>, ContentError>
 where
     T: Ord + FromStr<Err: Into<Cause>>,
 {

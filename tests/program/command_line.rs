@@ -354,6 +354,46 @@ fn an_interrupted_run_prints_what_is_known_and_that_it_is_partial() {
 }
 
 #[test]
+fn an_interrupted_run_keeps_a_file_of_metrics() {
+    let bench = Bench::new();
+    let file = bench.pki.file("of the last run\n");
+    let to_file = ["--format", "prometheus", "--output", file.to_str().unwrap()];
+    let run = interrupted(&bench, "TERM", &to_file);
+    assert_eq!(run.code, 3, "{run:?}");
+    let says = format!(
+        "error: interrupted: {} keeps its previous results",
+        file.display()
+    );
+    assert!(run.stderr.contains(&says), "{run:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), "of the last run\n");
+    // Other formats state that the result is partial.
+    let run = interrupted(
+        &bench,
+        "TERM",
+        &["--format", "json", "--output", to_file[3]],
+    );
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(
+        fs::read_to_string(&file)
+            .unwrap()
+            .contains("\"complete\": false")
+    );
+}
+
+#[test]
+fn a_pipe_without_a_writer_is_an_error_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    crate::fixture::process::run(Command::new("mkfifo").arg(&pipe));
+    let run = certvigil(["check", "--config", pipe.to_str().unwrap()]);
+    assert_one_line(
+        &run,
+        &["the pipe or device did not end within 10 s"],
+        &"pipe",
+    );
+}
+
+#[test]
 fn a_run_that_ends_before_its_first_result_is_an_empty_result() {
     let pki = Pki::new();
     let silent = Server::start("127.0.0.1", stay_silent);

@@ -245,6 +245,9 @@ fn unresponsive_address_times_out_at_the_deadline() {
     let check = Check::of(&pki, &leaf, &["127.0.0.1"], port);
     let row = check.args(&["--timeout", "1s"]).row();
     assert_eq!(row.outcome(), "connect_timeout", "{row:?}");
+    // The kernel gives up too, after two minutes.
+    let of_deadline = "no answer to the connection within";
+    assert!(row.text("/error").contains(of_deadline), "{row:?}");
     assert_eq!(row.text("/severity"), "unknown");
 }
 

@@ -625,7 +625,9 @@ fn unknown_values_and_empty_fields_of_the_api_are_accepted() {
         ("state", json!("sleeping")),
         ("chain", json!([])),
         ("chain", json!(null)),
+        ("root", json!("")),
         ("sha256_fingerprint", json!(null)),
+        ("unknown", json!({"key": 1})),
     ] {
         let mut object = object();
         object["current"][key] = value.clone();

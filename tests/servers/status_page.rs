@@ -264,11 +264,8 @@ fn twenty_certificates(pki: &Pki) -> (Vec<Server>, Exporter) {
         let port = match *name {
             "ldap" => free_port(),
             _ => {
-                let served = match *name {
-                    "shop" => pki.leaf_for_days(&[&host], 40),
-                    _ => leaf.clone(),
-                };
-                servers.push(server(pki, &served));
+                let other = (*name == "shop").then(|| pki.leaf_for_days(&[&host], 40));
+                servers.push(server(pki, other.as_ref().unwrap_or(&leaf)));
                 servers.last().unwrap().port()
             }
         };

@@ -1,6 +1,7 @@
 //! Expected certificates: instances of a certificate, and the looser forms of an expectation.
 
-use std::collections::BTreeSet;
+mod pins;
+
 use std::fmt;
 use std::sync::Arc;
 
@@ -8,6 +9,8 @@ use crate::certificate::{
     Certificate, Fingerprint, Interner, Key, LeafError, PublicKeyHash, San, leaf_of,
 };
 use crate::model::KeyType;
+
+pub use pins::Pins;
 
 /// State of an instance, in SSLMate's terms. Instances from other sources are active.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -225,9 +228,9 @@ pub enum Expectation {
     /// Complete certificates with their chains.
     Instances(Box<Instances>),
     /// Any certificate with one of these fingerprints; at least one.
-    Fingerprints(BTreeSet<Fingerprint>),
+    Fingerprints(Pins<Fingerprint>),
     /// Any certificate for one of these public keys; at least one.
-    PublicKeys(BTreeSet<PublicKeyHash>),
+    PublicKeys(Pins<PublicKeyHash>),
     /// Any certificate that is valid now, for the name, and trusted.
     TrustOnly,
 }

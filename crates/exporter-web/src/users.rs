@@ -195,6 +195,9 @@ fn credentials(header: &HeaderValue) -> Option<(String, Zeroizing<Vec<u8>>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -266,6 +269,18 @@ mod tests {
             bcrypt::verify("x", users.decoy.text.expose_secret()).ok(),
             Some(false)
         );
+
+        // Both wait for the same hash function.
+        let all = users.hashing.acquire_many(MAX_CONCURRENT_HASHES as u32);
+        let _all = all.await.unwrap();
+        for user in ["alice", "carol"] {
+            let header = basic(user, "y");
+            let mut admission = pin!(users.admit(Some(&header)));
+            let polled = admission
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            assert_eq!(polled, Poll::Pending, "{user}");
+        }
     }
 
     #[tokio::test]

@@ -14,6 +14,8 @@ const MAX_BYTES: usize = 16 << 20;
 /// Maximum nodes that aliases may expand to. Without a limit, nested anchors could exhaust the
 /// memory.
 const MAX_ALIASED_NODES: usize = 100_000;
+/// Key of YAML 1.1 that merges another mapping. YAML 1.2 does not have it.
+const MERGE_KEY: &str = "<<";
 /// Maximum nesting depth. The tree is traversed recursively, and the stack is limited.
 const MAX_DEPTH: usize = 64;
 /// Number of known keys of a mapping for which space is reserved: most kinds have fewer.
@@ -156,7 +158,7 @@ pub fn with_root<T>(
 pub struct Item<'a> {
     /// Line number, starting at 1.
     pub line: usize,
-    document: &'a Document,
+    document: &'a Document<'a>,
     at: u32,
 }
 
@@ -355,6 +357,11 @@ impl<'a> Fields<'a> {
             .unwrap_or_default()
     }
 
+    /// Returns true if a field that has not been taken is a merge key of YAML 1.1, which is an error.
+    pub fn has_merge_key(&self) -> bool {
+        self.entries.iter().any(|(name, _)| *name == MERGE_KEY)
+    }
+
     /// Returns the fields that have not been taken yet, for mappings whose keys are names.
     pub fn rest(&mut self) -> Vec<(&'a str, Item<'a>)> {
         std::mem::take(&mut self.entries)
@@ -372,6 +379,9 @@ impl<'a> Fields<'a> {
                     "unknown key, and this file must not contain secrets; remove it".into()
                 }
                 Some(known) => format!("unknown key; did you mean `{known}`?"),
+                None if name == MERGE_KEY => {
+                    "merge keys are not supported; write the keys of the anchor out, or set defaults".into()
+                }
                 None => {
                     let mut known = self.known.clone();
                     known.sort_unstable();

@@ -1,25 +1,25 @@
 //! A YAML document as one list of nodes, in the order of the text. It needs a small fraction of the
-//! memory and time of a tree of objects: a file may have tens of thousands of entries.
+//! memory and time of a tree of objects: a file may have tens of thousands of entries. Most values
+//! are parts of the text and are not copied.
+
+mod input;
 
 use std::collections::{HashMap, HashSet};
 
-use saphyr_parser::{BufferedInput, Event, Parser, ScalarStyle, Span, Tag};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::{MAX_ALIASED_NODES, MAX_DEPTH};
+use input::Text;
 
 /// Number of keys up to which the keys of a mapping are compared with each other, instead of in a
 /// set.
 const FEW_KEYS: usize = 16;
 
-/// Kind of a node, with its content.
+/// Kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Single value. `start` and `end` delimit its text in [`Document::text`].
-    Scalar {
-        start: u32,
-        end: u32,
-        is_plain: bool,
-    },
+    /// Single value.
+    Scalar { is_plain: bool },
     /// List.
     Sequence,
     /// Keys with values. Each key is followed by its value.
@@ -34,7 +34,9 @@ struct Node {
     kind: Kind,
     /// Line number, starting at 1.
     line: u32,
-    /// Index after the last node inside this one.
+    /// Of a scalar, the position of its text: see [`Document::scalar`]. Otherwise 0.
+    start: u32,
+    /// Of a scalar, the end of its text. Otherwise the index after the last node inside this one.
     end: u32,
     /// Index of the list or mapping that contains this node. The root is its own parent.
     parent: u32,
@@ -43,20 +45,23 @@ struct Node {
 }
 
 /// Document of a text.
-#[derive(Debug, Default)]
-pub(crate) struct Document {
+#[derive(Debug)]
+pub(crate) struct Document<'t> {
     nodes: Vec<Node>,
-    text: String,
+    text: &'t str,
+    /// Copies of the scalars that are not part of the text as they are, such as those with escape
+    /// sequences, and of those with an anchor or a tag.
+    others: String,
 }
 
 /// Error in a text, with its line.
 pub(crate) type Invalid = (usize, String);
 
-impl Document {
-    /// Parses a text, which must be shorter than 4 GiB. Returns `None` if it is empty.
-    pub(crate) fn parse(text: &str) -> Result<Option<Self>, Invalid> {
-        let mut builder = Builder::default();
-        for event in Parser::new(BufferedInput::new(text.chars())) {
+impl<'t> Document<'t> {
+    /// Parses a text, which must be shorter than 2 GiB. Returns `None` if it is empty.
+    pub(crate) fn parse(text: &'t str) -> Result<Option<Self>, Invalid> {
+        let mut builder = Builder::new(text);
+        for event in Parser::new(Text::new(text)) {
             let (event, span) =
                 event.map_err(|e| (e.marker().line(), format!("invalid YAML: {}", e.info())))?;
             builder.add(event, span)?;
@@ -79,21 +84,25 @@ impl Document {
         self.node(at).map_or(0, |node| node.line as usize).max(1)
     }
 
-    /// Returns the text of a single value.
+    /// Returns the text of a single value. Positions after the text are in [`Self::others`].
     pub(crate) fn scalar(&self, at: u32) -> Option<&str> {
-        match self.kind(at) {
-            Kind::Scalar { start, end, .. } => self.text.get(start as usize..end as usize),
-            _ => None,
+        let node = self.node(at)?;
+        if !matches!(node.kind, Kind::Scalar { .. }) {
+            return None;
+        }
+        let (start, end) = (node.start as usize, node.end as usize);
+        match start.checked_sub(self.text.len()) {
+            None => self.text.get(start..end),
+            Some(start) => self.others.get(start..end - self.text.len()),
         }
     }
 
     /// Iterates over the nodes directly inside a list or mapping.
     pub(crate) fn children(&self, at: u32) -> impl Iterator<Item = u32> {
-        let end = self.node(at).map_or(0, |node| node.end);
+        let end = self.end(at);
         let is_inside = move |next: &u32| *next < end;
         std::iter::successors(Some(at + 1).filter(is_inside), move |&child| {
-            let next = self.node(child)?.end;
-            Some(next).filter(is_inside)
+            Some(self.end(child)).filter(is_inside)
         })
     }
 
@@ -153,6 +162,14 @@ impl Document {
         Ok(())
     }
 
+    /// Returns the index after the last node inside a node.
+    fn end(&self, at: u32) -> u32 {
+        match self.node(at) {
+            Some(node) if !matches!(node.kind, Kind::Scalar { .. }) => node.end,
+            _ => at + 1,
+        }
+    }
+
     fn node(&self, at: u32) -> Option<&Node> {
         self.nodes.get(at as usize)
     }
@@ -194,9 +211,10 @@ impl Contents {
 }
 
 /// Collector of a parser's events.
-#[derive(Default)]
-struct Builder {
-    document: Document,
+struct Builder<'t> {
+    document: Document<'t>,
+    /// Position in the text, in characters and in bytes, before which no scalar follows.
+    reached: (usize, usize),
     open: Vec<Open>,
     /// Index of each node with an anchor that has ended.
     anchors: HashMap<usize, u32>,
@@ -204,7 +222,21 @@ struct Builder {
     aliased: usize,
 }
 
-impl Builder {
+impl<'t> Builder<'t> {
+    fn new(text: &'t str) -> Self {
+        Self {
+            document: Document {
+                nodes: Vec::new(),
+                text,
+                others: String::new(),
+            },
+            reached: (0, 0),
+            open: Vec::new(),
+            anchors: HashMap::new(),
+            aliased: 0,
+        }
+    }
+
     fn add(&mut self, event: Event<'_>, span: Span) -> Result<(), Invalid> {
         match event {
             Event::SequenceStart(anchor, tag) => {
@@ -238,18 +270,13 @@ impl Builder {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, _) => {
-                let start = index(self.document.text.len());
-                self.document.text.push_str(&text);
-                let end = index(self.document.text.len());
                 let is_plain = style == ScalarStyle::Plain;
-                let at = self.push(
-                    Kind::Scalar {
-                        start,
-                        end,
-                        is_plain,
-                    },
-                    span,
-                )?;
+                let at = self.push(Kind::Scalar { is_plain }, span)?;
+                let start = self.locate(&text, is_plain, span);
+                if let Some(node) = self.document.nodes.get_mut(at as usize) {
+                    node.start = index(start);
+                    node.end = index(start + text.len());
+                }
                 self.name(anchor, at);
                 Ok(())
             }
@@ -260,6 +287,28 @@ impl Builder {
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
         }
+    }
+
+    /// Returns the position of a scalar, which is copied if it is not part of the text as it is.
+    fn locate(&mut self, scalar: &str, is_plain: bool, span: Span) -> usize {
+        let text = self.document.text;
+        let (characters, bytes) = self.reached;
+        let rest = text.get(bytes..).unwrap_or_default();
+        // The span is in characters.
+        let skipped = span.start.index().saturating_sub(characters);
+        let ahead = rest.get(..skipped).filter(|ahead| ahead.is_ascii());
+        let ahead = ahead.map_or_else(|| bytes_of(rest, skipped), str::len);
+        self.reached = (characters + skipped, bytes + ahead);
+        // The content is after the quotation mark.
+        let start = bytes + ahead + usize::from(!is_plain);
+        let source = text.get(start..start + scalar.len());
+        if source == Some(scalar) {
+            return start;
+        }
+        let others = &mut self.document.others;
+        let start = text.len() + others.len();
+        others.push_str(scalar);
+        start
     }
 
     fn start(&mut self, kind: Kind, tag: Option<&Tag>, span: Span) -> Result<u32, Invalid> {
@@ -287,6 +336,7 @@ impl Builder {
         self.document.nodes.push(Node {
             kind,
             line: index(line),
+            start: 0,
             end: at + 1,
             parent,
             position,
@@ -306,7 +356,7 @@ impl Builder {
         let Some(&source) = self.anchors.get(&anchor) else {
             return self.push(Kind::Other, span).map(|_| ());
         };
-        let end = self.document.node(source).map_or(source, |node| node.end);
+        let end = self.document.end(source);
         self.aliased += (end - source) as usize;
         if self.aliased > MAX_ALIASED_NODES {
             let what =
@@ -315,14 +365,22 @@ impl Builder {
         }
         let at = self.push(self.document.kind(source), span)?;
         let moved = |index: u32| index - source + at;
-        if let Some(node) = self.document.nodes.get_mut(at as usize) {
-            node.end = moved(end);
+        // The ends of scalars are positions in the text.
+        let end_of = |node: Node| match node.kind {
+            Kind::Scalar { .. } => node.end,
+            _ => moved(node.end),
+        };
+        if let Some(&original) = self.document.node(source)
+            && let Some(node) = self.document.nodes.get_mut(at as usize)
+        {
+            node.start = original.start;
+            node.end = end_of(original);
         }
         for inner in source + 1..end {
             if let Some(&node) = self.document.node(inner) {
                 let is_in_mapping = self.document.kind(node.parent) == Kind::Mapping;
                 self.document.nodes.push(Node {
-                    end: moved(node.end),
+                    end: end_of(node),
                     parent: moved(node.parent),
                     position: match is_in_mapping {
                         true => moved(node.position),
@@ -336,7 +394,14 @@ impl Builder {
     }
 }
 
-/// Returns an index as it is stored. The text is shorter than 4 GiB, and so is its number of nodes.
+/// Returns the number of bytes of the first characters of a text.
+fn bytes_of(text: &str, characters: usize) -> usize {
+    let mut indices = text.char_indices().map(|(at, _)| at);
+    indices.nth(characters).unwrap_or(text.len())
+}
+
+/// Returns an index as it is stored. The text is shorter than 2 GiB, and so are its copies and its
+/// number of nodes.
 fn index(value: usize) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
 }

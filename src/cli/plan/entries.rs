@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::certificate::{Fingerprint, PublicKeyHash};
 use crate::cli::targets::TargetError;
@@ -112,7 +113,7 @@ pub(in crate::cli) fn entries(
         entry.hostnames = vec![place.hostname.clone()];
         entry.ports = vec![port];
         entry.protocol = protocol;
-        entry.reach.scope_id = scope;
+        set_scope(&mut entry, scope);
         entries.push(entry);
     }
     for Mail { domain, port } in mail {
@@ -156,6 +157,13 @@ pub(in crate::cli) fn entries(
         }
     }
     Ok(entries)
+}
+
+/// Sets the network interface of an entry's link-local addresses.
+fn set_scope(entry: &mut Entry, scope: u32) {
+    if entry.reach.scope_id != scope {
+        Arc::make_mut(&mut entry.reach).scope_id = scope;
+    }
 }
 
 /// Adds trust-only entries for the targets that are in no entry yet, with the defaults of the
@@ -328,7 +336,7 @@ fn narrowed_to_places(
             if let Some(port) = place.port {
                 one.ports = vec![port];
             }
-            one.reach.scope_id = scope_of(place)?;
+            set_scope(&mut one, scope_of(place)?);
             // Each entry costs a source request, so entries that differ only in hostnames are
             // merged.
             let alike = |e: &&mut Entry| {

@@ -2,6 +2,7 @@
 //! file.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
 
@@ -178,10 +179,10 @@ impl Xmpp {
             ports: vec![self.protocol.default_port()],
             protocol: self.protocol,
             finds_xmpp_hosts: true,
-            reach: ReachSettings {
+            reach: Arc::new(ReachSettings {
                 xmpp_domain: Some(self.domain.clone()),
-                ..entry.reach
-            },
+                ..ReachSettings::clone(&entry.reach)
+            }),
             ..entry
         }
     }

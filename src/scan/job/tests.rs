@@ -28,7 +28,7 @@ fn entries() -> [Entry; 3] {
         finds_xmpp_hosts: true,
         ..entry()
     };
-    xmpp.reach.xmpp_domain = Some(domain);
+    Arc::make_mut(&mut xmpp.reach).xmpp_domain = Some(domain);
     [mail, with_service, xmpp]
 }
 

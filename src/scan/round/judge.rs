@@ -24,8 +24,23 @@ impl Round {
         }
     }
 
-    /// Judges an observation. `tlsa` is known for local probes only.
+    /// Judges an observation by the current expectation. `tlsa` is known for local probes only.
     pub(super) async fn judge(
+        &self,
+        job: &Job,
+        observation: Observation,
+        tlsa: Option<&TlsaLookup>,
+    ) {
+        let current = match job.reread_for(&observation) {
+            Some(reading) => job.refreshed(reading.await),
+            None => None,
+        };
+        let job = current.as_deref().unwrap_or(job);
+        self.judge_alone(job, observation, tlsa).await;
+    }
+
+    /// Judges an observation by the expectation of the job.
+    pub(super) async fn judge_alone(
         &self,
         job: &Job,
         observation: Observation,

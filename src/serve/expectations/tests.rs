@@ -254,6 +254,8 @@ fn single_certificate_of_an_account_is_updated_alone() {
     assert_eq!(watch.up, Some(false));
     let alone: Vec<&String> = watch.failing_alone().iter().collect();
     assert_eq!(alone, ["b.example"]);
+    let request = watch.request(&"account".into(), "b.example");
+    assert_eq!(request.only.as_deref(), Some("b.example"));
     // The account as a whole keeps its own interval.
     assert_eq!(watch.refresh_after(TIMES.refresh), Some(TIMES.refresh));
 

@@ -478,7 +478,11 @@ impl Monitored<'_> {
                     })
                     .await;
                 }
-                Effect::Record(_) | Effect::Log(_) | Effect::Publish => {}
+                Effect::Record(_)
+                | Effect::Log(_)
+                | Effect::Publish
+                | Effect::Reread { .. }
+                | Effect::Resume(_) => {}
             }
         }
     }

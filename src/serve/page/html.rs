@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
+use crate::certificate::is_unseen;
+
 /// Maximum characters of one external text that are shown. Servers choose the subjects of their
 /// certificates, and may choose long ones.
 pub(super) const MAX_TEXT_CHARS: usize = 600;
@@ -224,25 +226,6 @@ impl Html {
             c => self.text.push(c),
         }
     }
-}
-
-/// Returns true for characters that are invisible or reorder the text around them: control
-/// characters, zero-width and bidirectional formatting (UAX #9, section 2), line separators, and
-/// the tags of plane 14.
-fn is_unseen(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{ad}'
-                | '\u{61c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 #[cfg(test)]

@@ -1099,3 +1099,50 @@ fn information_of_many_addresses_is_counted_up_to_a_limit() {
     assert_eq!(heading(2), "1");
     assert_eq!(heading(selection::MAX_NOTED + 1), "at least 1");
 }
+
+/// Prints the cost of the first page and of the problems, from the index and from all endpoints:
+/// `cargo test --lib page_cost -- --ignored --nocapture`.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods, clippy::print_stdout)] // a measurement reads the clock
+fn page_cost() {
+    const FAILING: usize = 500;
+    const PAGES: u32 = 20;
+    let leaf = leaf_named("www.example.com");
+    let expected = expecting(&leaf, &[]);
+    let any = result(
+        &target("any", 1),
+        1,
+        Vantage::LOCAL,
+        serving(&leaf),
+        &expected,
+    );
+    for endpoints in [10_000, 100_000] {
+        let mut state = State::new();
+        for number in 0..endpoints {
+            let name = format!("c{number}");
+            let target = target(&name, number);
+            let severity = match number % (endpoints / FAILING) {
+                0 => Severity::Critical,
+                _ => Severity::Ok,
+            };
+            let results = vec![of_severity(&any, &target, 1, severity)];
+            state.add(&name, &expected, vec![(target, results)]);
+        }
+        let view = state.view();
+        for query in ["", "severity=problems"] {
+            let filter = Filter::read(&Query::parse(Some(query)));
+            let start = std::time::Instant::now();
+            for _ in 0..PAGES {
+                assert!(overview::page(&view, &filter).contains("500 of"));
+            }
+            let indexed = start.elapsed() / PAGES;
+            let start = std::time::Instant::now();
+            let (counts, stale) = view.counts();
+            let all = selection::Selection::of_all(&view, &filter);
+            overview::write(&view, &filter, (&counts, stale), &all);
+            let whole = start.elapsed();
+            println!("{endpoints} endpoints, `/?{query}`: {indexed:?}; from all {whole:?}");
+        }
+    }
+}

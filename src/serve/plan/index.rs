@@ -223,16 +223,21 @@ fn is_unknown(watch: &Watch) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use certvigil_probe::io::SourceError;
     use proptest::prelude::*;
 
     use super::*;
     use crate::config::{Entry, SourceSettings};
     use crate::instance::{Expectation, Expected, SourceKind};
-    use crate::source::{Failed, Loaded, SourceError};
+    use crate::source::{Failed, Loaded};
 
     /// Entry: its source, the names of its certificates, those of its failures, and the age of its
     /// failure.
     type Drawn = (u8, Vec<u8>, Vec<u8>, Option<u8>);
+
+    fn away(text: String) -> Arc<FetchError> {
+        Arc::new(FetchError::File(SourceError::Unusable(text)))
+    }
 
     fn watch((source, kept, failures, failure): &Drawn) -> Watch {
         let mut watch = Watch::new(Entry::new(match source % 40 {
@@ -260,10 +265,7 @@ mod tests {
             name: format!("c{name}"),
             hostnames: Vec::new(),
             found: Vec::new(),
-            error: Arc::new(FetchError::Certificate {
-                name: format!("c{name}"),
-                error: SourceError::Timeout,
-            }),
+            error: away(name.to_string()),
             may_pass: true,
             is_gone: false,
         }));
@@ -287,7 +289,7 @@ mod tests {
             let targets = targets.iter().map(|(name, host)| {
                 let host = format!("h{host}.example").parse().unwrap();
                 let target = Target::new(format!("c{name}"), host, 443, crate::model::Protocol::Https);
-                let expectation = Err(Arc::new(FetchError::File(SourceError::Timeout)));
+                let expectation = Err(away("not asked yet".to_owned()));
                 (target, Planned { key: "one".into(), expectation })
             });
             let targets: BTreeMap<Target, Planned> = targets.collect();
@@ -305,7 +307,7 @@ mod tests {
                 });
                 let fetched = |kept: Result<&Kept, &FetchError>| match kept {
                     Ok(kept) => Ok(kept.fetched),
-                    Err(error) => Err(error.to_owned()),
+                    Err(error) => Err(error.clone()),
                 };
                 let by_name = index.get(name, &watches).map(|named| (named.name, fetched(named.kept)));
                 prop_assert_eq!(by_name, first.map(|kept| (&**name, fetched(kept))));

@@ -70,6 +70,7 @@ impl State {
             .retain(|request, _| watches.contains_key(&request.key));
         self.sources
             .retain(|request| watches.contains_key(&request.key));
+        self.forget_rereads();
         self.record_entries(now);
         if self.settings.interval != settings.interval {
             for schedule in self.schedules.values_mut() {

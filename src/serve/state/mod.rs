@@ -6,12 +6,14 @@
 //! - **vantage**: the slots and the backoff of one vantage;
 //! - **combine**: findings that compare several endpoints;
 //! - **known_leaves**: findings that compare a leaf with earlier ones;
+//! - **rereads**: files that are read again for a probe of another leaf;
 //! - **apply**: the configuration, and the plan that follows from it.
 
 mod apply;
 mod combine;
 mod known_leaves;
 mod probes;
+mod rereads;
 #[cfg(test)]
 mod simulation;
 mod sources;
@@ -44,6 +46,8 @@ use super::snapshot::{Cycle, ResultMap, VantageStatus};
 
 use known_leaves::KnownLeaves;
 use probes::Run;
+use rereads::Rereads;
+pub(super) use rereads::Ticket;
 pub(super) use sources::SourceRequest;
 use vantage::VantageSchedule;
 
@@ -141,6 +145,14 @@ pub(super) enum Event {
     },
     /// A probe ended. It is not complete after an internal error.
     ProbeDone { id: ProbeId, is_complete: bool },
+    /// A probe found another leaf than expected at a target, and waits until its source was read
+    /// again.
+    Unexpected { ticket: Ticket, target: Target },
+    /// The files of an entry were read again.
+    Reread {
+        key: Arc<str>,
+        answers: Vec<Result<Loaded, Failed>>,
+    },
     /// The configuration was read.
     Reload(Settings),
     /// A certificate of this common name was issued.
@@ -168,6 +180,10 @@ pub(super) enum Effect {
         targets: Vec<Arc<Target>>,
         known: Vec<IpAddr>,
     },
+    /// Read the files of an entry again, without DNS lookups.
+    Reread { key: Arc<str>, entry: Arc<Entry> },
+    /// Judge a probe that waits by the current plan.
+    Resume(Ticket),
     /// Write a note to the state folder.
     Record(Note),
     /// Write a line to the log.
@@ -237,6 +253,7 @@ pub(super) struct State {
     awaiting: BTreeMap<SourceRequest, BTreeSet<String>>,
     /// Certificates that were fetched individually while a full fetch of their entry was running.
     newer: BTreeMap<Arc<str>, BTreeSet<String>>,
+    rereads: Rereads,
     /// Targets that this cycle has not probed yet.
     remaining: HashSet<Arc<Target>>,
     cycle_began: Duration,
@@ -288,6 +305,7 @@ impl State {
             outdated: None,
             awaiting: BTreeMap::new(),
             newer: BTreeMap::new(),
+            rereads: Rereads::default(),
             remaining: HashSet::new(),
             cycle_began: now.elapsed,
             cycle_duration: None,
@@ -318,13 +336,19 @@ impl State {
             }
             Event::ProbeResult { id, judged, at } => self.on_probe_result(id, judged, at),
             Event::ProbeDone { id, is_complete } => self.on_probe_done(id, is_complete, now),
+            Event::Unexpected { ticket, target } => self.on_unexpected(ticket, &target, now),
+            Event::Reread { key, answers } => self.on_reread(&key, answers, now),
             Event::Reload(settings) => self.apply(settings, now),
             Event::Issued(cn) => self.on_issued(&cn, now),
             Event::Tick => {}
-            Event::Shutdown => self.is_stopping = true,
+            Event::Shutdown => {
+                self.is_stopping = true;
+                self.end_rereads();
+            }
         }
         if !self.is_stopping {
             self.start_fetches(now);
+            self.start_rereads(now);
             self.replan_if_due(now);
             self.start_probes(now);
             self.prune_if_due(now);
@@ -341,6 +365,7 @@ impl State {
         let fetch = self.next_fetch();
         let prune = self.has_store.then_some(self.prune_due);
         let others = fetch.into_iter().chain(self.outdated).chain(prune);
+        let others = others.chain(self.next_reread());
         probes.chain(others).min()
     }
 
@@ -437,6 +462,7 @@ pub(super) struct Sizes {
     pub(super) lost: usize,
     pub(super) leaves: usize,
     pub(super) notes: usize,
+    pub(super) rereads: usize,
 }
 
 #[cfg(test)]
@@ -457,6 +483,7 @@ impl State {
             lost: self.lost.len(),
             leaves: self.known_leaves.len(),
             notes: awaited + newer + self.remaining.len() + self.warnings.len(),
+            rereads: self.rereads.len(),
         }
     }
 }

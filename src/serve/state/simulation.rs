@@ -3,6 +3,7 @@
 //! replays its world.
 
 mod checks;
+mod renewals;
 mod world;
 
 use std::time::Duration;

@@ -68,6 +68,7 @@ impl State {
     /// Applies the result of a request.
     pub(super) fn on_source_result(&mut self, request: &SourceRequest, fetched: Fetched, now: Now) {
         let key = &request.key;
+        self.end_fetch_beside_reread(key);
         let Some(watch) = self.watches.get_mut(key) else {
             self.sources.finish_at(request, None, now.elapsed);
             if request.only.is_none() {

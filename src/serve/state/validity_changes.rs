@@ -198,7 +198,11 @@ impl World {
                     self.started += 1;
                     self.most_running = self.most_running.max(self.running.len());
                 }
-                Effect::Record(_) | Effect::Log(_) | Effect::Publish => {}
+                Effect::Record(_)
+                | Effect::Log(_)
+                | Effect::Publish
+                | Effect::Reread { .. }
+                | Effect::Resume(_) => {}
             }
         }
     }

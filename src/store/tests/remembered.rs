@@ -164,7 +164,7 @@ fn unreadable_remembered_entry_is_skipped() {
 fn empty_fingerprint_list_is_not_an_expectation() {
     let folder = folder();
     let store = open(&folder);
-    let pins = BTreeSet::from([certificate(0).sha256()]);
+    let pins = [certificate(0).sha256()].into();
     let said = remembered("x", Expectation::Fingerprints(pins));
     store.remember("x", &[said]).unwrap();
     raw(&folder)

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
+use crate::fixture::exporter::Answer;
 use crate::fixture::process::{run, signal};
 use crate::fixture::tls::complete_handshake;
 use crate::support::command;

@@ -22,6 +22,7 @@ mod page;
 mod peer;
 mod probe;
 mod reload;
+mod reread;
 mod secrets;
 mod state;
 mod test_api;

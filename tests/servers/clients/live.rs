@@ -7,7 +7,7 @@ use std::time::Instant;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::clients::clients::{self, ACCEPTED, Job};
+use crate::clients::implementations::{self, ACCEPTED, Job};
 use crate::clients::keys::Keys;
 use crate::clients::record::{Record, Recorded, pem};
 use crate::clients::serve::Servers;
@@ -87,37 +87,37 @@ fn ask_all(
 ) -> Vec<Answers> {
     let each = |one: fn(&Job) -> String| jobs.iter().map(one).collect::<Vec<_>>();
     let rustls = || {
-        let one = |j: &Job| clients::rustls::ask(&j.host, &j.served, &j.roots, now);
+        let one = |j: &Job| implementations::rustls::ask(&j.host, &j.served, &j.roots, now);
         jobs.iter().map(one).collect()
     };
     std::thread::scope(|scope| {
         let mut asked = vec![
             scope.spawn(move || {
-                timed("openssl", clients::openssl::version(), || {
-                    each(clients::openssl::ask)
+                timed("openssl", implementations::openssl::version(), || {
+                    each(implementations::openssl::ask)
                 })
             }),
             scope.spawn(move || {
-                timed("gnutls", clients::gnutls::version(), || {
-                    each(clients::gnutls::ask)
+                timed("gnutls", implementations::gnutls::version(), || {
+                    each(implementations::gnutls::ask)
                 })
             }),
             scope.spawn(move || {
-                timed("go", clients::go::version(folder), || {
-                    clients::go::ask(jobs, folder)
+                timed("go", implementations::go::version(folder), || {
+                    implementations::go::ask(jobs, folder)
                 })
             }),
-            scope.spawn(move || timed("rustls", clients::rustls::version(), rustls)),
+            scope.spawn(move || timed("rustls", implementations::rustls::version(), rustls)),
         ];
         if which == Which::All {
             asked.push(scope.spawn(|| {
-                timed("java", clients::java::version(), || {
-                    clients::java::ask(jobs)
+                timed("java", implementations::java::version(), || {
+                    implementations::java::ask(jobs)
                 })
             }));
             asked.push(scope.spawn(|| {
-                timed("chromium", clients::chromium::version(), || {
-                    clients::chromium::ask(jobs)
+                timed("chromium", implementations::chromium::version(), || {
+                    implementations::chromium::ask(jobs)
                 })
             }));
         }

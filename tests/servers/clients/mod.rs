@@ -3,10 +3,10 @@
 //! `make clients` records the answers; `cargo test` replays the record; `make test` runs the fast
 //! clients on a sample and compares.
 
-mod clients;
 mod corpus;
 mod der;
 mod divergence;
+mod implementations;
 mod judged;
 mod keys;
 mod live;

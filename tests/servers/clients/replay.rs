@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use certvigil::finding::{Client, Code, Detail, Finding, Refused, Severity};
 use certvigil::judge::{Clients, Flags, Judged, Opinion, Verdict};
 
-use crate::clients::clients;
 use crate::clients::divergence::{self, Divergence};
+use crate::clients::implementations;
 use crate::clients::judged::judged;
 use crate::clients::record::{Record, Recorded};
 
@@ -33,7 +33,7 @@ fn webpki_answers_as_recorded() {
     let record = Record::read();
     for case in &record.cases {
         let (served, roots) = (record.pick(&case.served), record.pick(&case.roots));
-        let answer = clients::rustls::ask(&case.host, &served, &roots, case.at());
+        let answer = implementations::rustls::ask(&case.host, &served, &roots, case.at());
         assert_eq!(answer, case.clients["rustls"], "{}", case.id);
     }
 }

@@ -112,30 +112,29 @@ fn without_label(text: &str) -> Result<&str, FingerprintError> {
 /// Parses 64 hexadecimal digits in either case, after an optional label. Colons and white space between them are ignored.
 fn parse_sha256(text: &str) -> Result<[u8; 32], FingerprintError> {
     let digits_of = without_label(text)?;
-    let mut digits = Vec::with_capacity(64);
-    for c in digits_of
-        .chars()
-        .filter(|c| *c != ':' && !c.is_whitespace())
-    {
-        match c.to_digit(16).and_then(|d| u8::try_from(d).ok()) {
-            Some(digit) => digits.push(digit),
-            None => {
-                return Err(FingerprintError::Character {
-                    text: text.to_owned(),
-                    character: c,
-                });
+    let mut out = [0; 32];
+    let mut digits = 0;
+    for c in digits_of.chars() {
+        let Some(digit) = c.to_digit(16).and_then(|d| u8::try_from(d).ok()) else {
+            if c == ':' || c.is_whitespace() {
+                continue;
             }
+            return Err(FingerprintError::Character {
+                text: text.to_owned(),
+                character: c,
+            });
+        };
+        // Digits beyond the length are only counted.
+        if let Some(byte) = out.get_mut(digits / 2) {
+            *byte = *byte << 4 | digit;
         }
+        digits += 1;
     }
-    if digits.len() != 64 {
+    if digits != 64 {
         return Err(FingerprintError::Length {
             text: text.to_owned(),
-            digits: digits.len(),
+            digits,
         });
-    }
-    let mut out = [0; 32];
-    for (byte, pair) in out.iter_mut().zip(digits.chunks_exact(2)) {
-        *byte = pair.iter().fold(0, |sum, digit| sum << 4 | digit);
     }
     Ok(out)
 }

@@ -416,7 +416,8 @@ pub(crate) fn key_of(spki: &[u8]) -> Key {
 }
 
 /// Returns untrusted text for terminals and logs. Control characters could move the cursor, change
-/// colours or forge a line, and bidirectional controls reorder the text after them (UAX #9, section 2).
+/// colours or forge a line, bidirectional controls reorder the text after them (UAX #9, section 2), and
+/// invisible characters make two names look the same.
 pub fn printable(text: &str) -> String {
     text.chars().map(printable_char).collect()
 }
@@ -428,11 +429,24 @@ pub fn is_one_line(text: &str) -> bool {
 
 /// Returns the character, or the replacement by [`printable`].
 pub fn printable_char(c: char) -> char {
-    match c {
-        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            '\u{fffd}'
-        }
-        c if c.is_control() => '\u{fffd}',
-        c => c,
-    }
+    if is_unseen(c) { '\u{fffd}' } else { c }
+}
+
+/// Returns true for characters that are invisible or reorder the text around them: control
+/// characters, zero-width and bidirectional formatting (UAX #9, section 2), line separators, and
+/// the tags of plane 14.
+pub fn is_unseen(c: char) -> bool {
+    c.is_control()
+        || matches!(
+            c,
+            '\u{ad}'
+                | '\u{61c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use crate::certificate::{Certificate, Fingerprint};
 use crate::finding::{Code, Detail, Finding, MAX_LISTED_ADDRESSES, Seen};
-use crate::instance::Expectation;
+use crate::instance::{Expectation, Pins};
 use crate::model::Hostname;
 use crate::observation::{ErrorKind, Outcome, Status};
 
@@ -139,7 +139,7 @@ fn unreachable(results: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
 }
 
 /// Returns the expected fingerprints, if fingerprints are expected.
-fn pins(judged: &Judged) -> Option<&BTreeSet<Fingerprint>> {
+fn pins(judged: &Judged) -> Option<&Pins<Fingerprint>> {
     match &judged.expected.as_ref()?.what {
         Expectation::Fingerprints(pins) => Some(pins),
         Expectation::Instances(_) | Expectation::PublicKeys(_) | Expectation::TrustOnly => None,

@@ -137,6 +137,15 @@ pub fn is_stream(file: &Path) -> bool {
     std::fs::metadata(file).is_ok_and(|m| !m.is_file() && !m.is_dir())
 }
 
+/// Reads a file of at most `limit` bytes, or one byte more than the limit of a longer one. A pipe or device must end
+/// within 10 s.
+///
+/// # Errors
+/// Returns the error of the operating system, or `TimedOut`.
+pub fn read_up_to(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_at_most(file, limit, MAX_STREAM_WAIT)
+}
+
 /// Reads one byte more than the limit at most. A pipe or device must end within `wait`.
 fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> {
     let path = file.to_owned();

@@ -12,8 +12,8 @@ pub use error::{ApiError, SourceError};
 pub use file::{
     ReadError, ReadTextError, SecretError, is_stream, read_bounded, read_certificate_file,
     read_certificate_file_within, read_password, read_secret, read_secret_within, read_short_text,
-    warn_if_readable_by_others,
+    read_up_to, warn_if_readable_by_others,
 };
-pub use http::{Answer, Clock, Http, Requests, on_own_thread, read};
+pub use http::{Answer, Clock, Http, Requests, on_own_thread, on_reader, read};
 pub use roots::{api_roots, system_roots};
 pub use secrets::Secrets;

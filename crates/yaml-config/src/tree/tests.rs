@@ -1,13 +1,56 @@
 use proptest::prelude::*;
 use saphyr::{LoadableYamlNode as _, MarkedYaml, YamlData, YamlLoader};
-use saphyr_parser::{BufferedInput, Parser};
+use saphyr_parser::{BufferedInput, Event, Parser, ScanError, Span};
 
+use super::input::Text;
 use super::{Document, Kind};
 
 /// Pieces of YAML, whose combinations are often valid.
-const PIECES: [&str; 24] = [
-    "a", "b", "c", "1.0", "~", "'q'", "\"r\"", ": ", ":\n", "- ", "\n", "\n  ", "\n    ", "[", "]",
-    "{", "}", ", ", "&x ", "*x", "!t ", "!!str ", "? ", "---\n",
+const PIECES: [&str; 44] = [
+    "a",
+    "b",
+    "c",
+    "1.0",
+    "~",
+    "'q'",
+    "\"r\"",
+    ": ",
+    ":\n",
+    "- ",
+    "\n",
+    "\n  ",
+    "\n    ",
+    "[",
+    "]",
+    "{",
+    "}",
+    ", ",
+    "&x ",
+    "*x",
+    "!t ",
+    "!!str ",
+    "? ",
+    "---\n",
+    ":",
+    "-",
+    "#",
+    " # c",
+    "\r\n",
+    "\r",
+    "\t",
+    "|\n  ",
+    "é",
+    "漢",
+    "\u{1f600}",
+    "\u{feff}",
+    "\0",
+    "\u{85}",
+    "...",
+    "---",
+    "\\x41",
+    "'it''s'",
+    "%YAML 1.2\n",
+    "[::1]:443",
 ];
 
 /// Value as the library's loader has it.
@@ -20,7 +63,7 @@ fn expected(text: &str) -> Option<MarkedYaml<'_>> {
     (is_valid && documents.len() == 1).then(|| documents.remove(0))
 }
 
-fn assert_same(document: &Document, at: u32, expected: &MarkedYaml<'_>) {
+fn assert_same(document: &Document<'_>, at: u32, expected: &MarkedYaml<'_>) {
     let line = expected.span.start.line().max(1);
     assert_eq!(document.line(at), line, "of {expected:?}");
     match &expected.data {
@@ -72,6 +115,30 @@ proptest! {
     }
 }
 
+/// Events of a text up to the first error, with their positions.
+fn events<'a>(parser: impl Iterator<Item = Result<(Event<'a>, Span), ScanError>>) -> Vec<String> {
+    const MAX_EVENTS: usize = 1000;
+    let events = parser.take(MAX_EVENTS).map(|event| format!("{event:?}"));
+    let is_end = |event: &String| event.starts_with("Err");
+    let mut ended = false;
+    let until_error = events.take_while(|event| !std::mem::replace(&mut ended, is_end(event)));
+    until_error.collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60_000))]
+
+    #[test]
+    fn text_has_the_events_of_a_buffer(
+        pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 1..16),
+    ) {
+        let text = pieces.concat();
+        let own = events(Parser::new(Text::new(&text)));
+        let buffered = events(Parser::new(BufferedInput::new(text.chars())));
+        prop_assert_eq!(own, buffered, "{:?}", text);
+    }
+}
+
 fn path_of(text: &str, scalar: &str) -> String {
     let document = Document::parse(text).unwrap().unwrap();
     let at = (0..document.len()).rfind(|&at| document.scalar(at) == Some(scalar));
@@ -111,4 +178,24 @@ fn alias_inside_its_anchor_is_no_value() {
     let document = Document::parse("a: &a [*a]\n").unwrap().unwrap();
     let at = document.len() - 1;
     assert_eq!(document.kind(at), Kind::Other);
+}
+
+#[test]
+fn values_are_not_copied_unless_their_text_differs() {
+    let own = |text: &str| Document::parse(text).unwrap().unwrap().others;
+    assert_eq!(own("# é\r\n'ä': \"b\"\r\nc: [d, 'e f']\r\n"), "");
+    assert_eq!(own("a: 'it''s'\nb: c\nd: \"\\x41\"\n"), "it'sA");
+    assert_eq!(own("a: b\n  c\nd: e\nf: |\n  g\nh: i\n"), "b cg\n");
+}
+
+#[test]
+fn copied_and_repeated_values_have_their_text() {
+    let text = "é: &x \"1\\n2\"\nb: [*x, 3, &y {c: *x}, *y]\n";
+    let document = Document::parse(text).unwrap().unwrap();
+    let all = (0..document.len()).filter_map(|at| document.scalar(at));
+    let all: Vec<&str> = all.collect();
+    assert_eq!(
+        all,
+        ["é", "1\n2", "b", "1\n2", "3", "c", "1\n2", "c", "1\n2"]
+    );
 }

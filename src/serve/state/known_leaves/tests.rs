@@ -173,6 +173,7 @@ impl Simulated {
                     self.writes += 1;
                     self.stored.insert(place, leaves);
                 }
+                Effect::Reread { .. } | Effect::Resume(_) => {}
                 Effect::Record(_) | Effect::Log(_) | Effect::Publish => {}
             }
         }

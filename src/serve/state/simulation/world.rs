@@ -257,6 +257,9 @@ impl World {
                     known,
                 } => self.probe(id, vantage, targets, &known),
                 Effect::Log(line) => self.truth.on_log(&line, self.seed),
+                Effect::Reread { .. } | Effect::Resume(_) => {
+                    unreachable!("no probe of this world waits")
+                }
                 Effect::Record(_) | Effect::Publish => {}
             }
         }
@@ -556,7 +559,7 @@ fn last_byte(ip: &IpAddr) -> u8 {
     }
 }
 
-fn judged(
+pub(super) fn judged(
     target: &Target,
     vantage: Vantage,
     ip: Option<u8>,

@@ -127,6 +127,10 @@ fn special_characters_of_a_value_are_escaped() {
         ("", "CN="),
         ("a=b", "CN=a=b"),
         ("Lučić", "CN=Lučić"),
+        (
+            "a\u{200b}b\u{feff}\u{e0041}",
+            "CN=a\u{fffd}b\u{fffd}\u{fffd}",
+        ),
         ("a\u{1b}[2J\0b\u{202e}", "CN=a\u{fffd}[2J\u{fffd}b\u{fffd}"),
     ] {
         let (name, ..) = read(&common_name(UTF8_STRING, value.as_bytes()));

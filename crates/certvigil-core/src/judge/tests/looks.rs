@@ -1,5 +1,7 @@
 //! Probes without a certificate, remote probes, and several probes together.
 
+use std::collections::BTreeSet;
+
 use super::*;
 use crate::finding::{Code, Detail, Finding, LeafValidity};
 use crate::judge::{agree, together};
@@ -291,7 +293,7 @@ fn addresses_disagree_only_if_neither_serves_an_accepted_certificate() {
     let stranger = pki.mid.leaf(HOST, days(1, 200)).certificate;
     let mut both = Instances::only(instance(&pki.leaf(), &[pki.mid.cert()]));
     both.also_accepted = vec![instance(&second, &[pki.mid.cert()])];
-    let pins = BTreeSet::from([pki.leaf().sha256(), second.sha256()]);
+    let pins = [pki.leaf().sha256(), second.sha256()].into();
     let pins = Expected {
         source: SourceKind::Fingerprint,
         what: Expectation::Fingerprints(pins),

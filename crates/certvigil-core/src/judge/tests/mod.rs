@@ -15,7 +15,6 @@ mod rollout;
 mod served_path;
 mod validity;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::authority::{Authority, Issued, Key, Validity};
@@ -118,14 +117,14 @@ fn expect(instances: Instances) -> Expected {
 fn pin(certificate: &Certificate) -> Expected {
     Expected {
         source: SourceKind::Fingerprint,
-        what: Expectation::Fingerprints(BTreeSet::from([certificate.sha256()])),
+        what: Expectation::Fingerprints([certificate.sha256()].into()),
     }
 }
 
 fn pin_key(certificate: &Certificate) -> Expected {
     Expected {
         source: SourceKind::PublicKey,
-        what: Expectation::PublicKeys(BTreeSet::from([certificate.public_key_hash().unwrap()])),
+        what: Expectation::PublicKeys([certificate.public_key_hash().unwrap()].into()),
     }
 }
 

@@ -54,6 +54,17 @@ fn run_dialogue(protocol: Protocol, parts: &[&[u8]], closes: bool) -> (String, S
     })
 }
 
+/// A protocol without a dialogue would begin TLS with a server that does not expect it.
+#[test]
+fn every_protocol_with_starttls_has_a_dialogue() {
+    let with_starttls: Vec<_> = Protocol::ALL.iter().filter(|p| p.uses_starttls()).collect();
+    assert!(with_starttls.len() > 10);
+    for protocol in with_starttls {
+        let (outcome, _) = run_dialogue(*protocol, &[], true);
+        assert_ne!(outcome, "go ahead", "{protocol}");
+    }
+}
+
 /// Returns a greeting as MariaDB sends it, with these capabilities.
 fn mysql_greeting(capabilities: u16) -> Vec<u8> {
     let mut payload = vec![10];

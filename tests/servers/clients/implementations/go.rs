@@ -9,8 +9,8 @@ use crate::clients::run::run;
 fn program(folder: &Path) -> PathBuf {
     let binary = folder.join("go-client");
     if !binary.exists() {
-        let source =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/clients/clients/main.go");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/servers/clients/implementations/main.go");
         run(Command::new("go")
             .args(["build", "-o"])
             .arg(&binary)

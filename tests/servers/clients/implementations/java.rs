@@ -15,7 +15,8 @@ fn program() -> Command {
         "-Duser.timezone=UTC",
     ]);
     command.arg(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/clients/clients/Verify.java"),
+        Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/servers/clients/implementations/Verify.java"),
     );
     command
 }
