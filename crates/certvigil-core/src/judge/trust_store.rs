@@ -198,7 +198,7 @@ impl TrustStore {
     pub fn digest(&self) -> Fingerprint {
         let mut roots: Vec<Fingerprint> = self.anchors.iter().map(|a| a.digest()).collect();
         roots.sort_unstable();
-        let bytes: Vec<&[u8]> = roots.iter().map(|root| &root.as_bytes()[..]).collect();
+        let bytes: Vec<&[u8]> = roots.iter().map(|root| root.as_bytes()).collect();
         Fingerprint::of(&bytes.concat())
     }
 
