@@ -84,7 +84,7 @@ pub(super) struct Settings {
     /// Remote vantages.
     pub(super) vantages: Vec<Vantage>,
     /// Settings outside the entries that take part in verdicts.
-    pub(super) judging: JudgingSettings,
+    pub(super) judging: Arc<JudgingSettings>,
 }
 
 impl From<&Runtime> for Settings {
@@ -97,7 +97,7 @@ impl From<&Runtime> for Settings {
             history: inventory.defaults.history,
             account: inventory.sslmate.clone(),
             vantages: runtime.remotes.keys().cloned().collect(),
-            judging: JudgingSettings::new(inventory, &runtime.options),
+            judging: Arc::new(JudgingSettings::new(inventory, &runtime.options)),
         }
     }
 }

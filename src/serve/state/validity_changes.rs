@@ -116,7 +116,7 @@ fn settings(count: usize) -> Settings {
         history: 30 * 24 * HOUR,
         account: None,
         vantages: Vec::new(),
-        judging: JudgingSettings::default(),
+        judging: Arc::default(),
     }
 }
 

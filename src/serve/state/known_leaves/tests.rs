@@ -16,7 +16,6 @@ use crate::instance::{Expected, SourceKind};
 use crate::judge::Flags;
 use crate::model::{KeyType, Target, Timings, Vantage};
 use crate::observation::{ErrorKind, KeyProof, Observation, ProbeError, Served, TlsVersion};
-use crate::serve::judging_settings::JudgingSettings;
 use crate::source::Loaded;
 use crate::testbed::authority::{Authority, Key, Validity};
 
@@ -104,7 +103,7 @@ fn settings() -> Settings {
         history: 30 * 24 * INTERVAL,
         account: None,
         vantages: Vec::new(),
-        judging: JudgingSettings::default(),
+        judging: Arc::default(),
     }
 }
 
