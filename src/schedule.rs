@@ -168,6 +168,17 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
         }
     }
 
+    /// Makes a waiting key due at `due`, if that is earlier. Other keys are unchanged.
+    pub fn advance(&mut self, key: &K, due: Duration) {
+        if let Some(Slot::Waiting { due: later }) = self.slots.get(key)
+            && due < *later
+        {
+            let later = *later;
+            self.queue.remove(&(later, key.clone()));
+            self.wait(key.clone(), due);
+        }
+    }
+
     fn finish_with(
         &mut self,
         key: &K,

@@ -322,15 +322,13 @@ impl Watch {
         }
     }
 
-    /// Returns the probe of targets of this entry.
-    pub(super) fn job(
+    /// Returns the rules of judging for targets of this entry.
+    pub(super) fn rules(
         &self,
-        targets: Vec<Target>,
         expectation: &Result<Kept, Arc<FetchError>>,
         times: &Times,
-        options: &ProbeOptions,
         now: Timestamp,
-    ) -> Job {
+    ) -> Rules {
         let mut rules = Rules {
             warn: self.entry.warn,
             crit: self.entry.crit,
@@ -346,6 +344,19 @@ impl Watch {
                 (self.up == Some(false) && silent).then_some(kept.fetched)
             });
         }
+        rules
+    }
+
+    /// Returns the probe of targets of this entry.
+    pub(super) fn job(
+        &self,
+        targets: Vec<Target>,
+        expectation: &Result<Kept, Arc<FetchError>>,
+        times: &Times,
+        options: &ProbeOptions,
+        now: Timestamp,
+    ) -> Job {
+        let rules = self.rules(expectation, times, now);
         Job {
             expectation: expectation
                 .as_ref()

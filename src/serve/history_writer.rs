@@ -1,6 +1,7 @@
 //! Writer of the state folder. It has its own thread, so that no probe waits for the disk.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::Timestamp;
-use crate::store::{KnownLeaf, Place, Remembered, Store};
+use crate::store::{KnownLeaf, Place, Remembered, Store, StoreError};
 
 use super::snapshot::EndpointResult;
 
@@ -22,6 +23,46 @@ const MAX_WAITING: usize = 1 << 14;
 /// Maximum duration of one write. After it, the disk is taken to hang. A write waits up to 10 s for
 /// another process.
 const MAX_WRITE: Duration = Duration::from_secs(30);
+
+/// Minimum time between two attempts to open a state folder that could not be opened at the start.
+const REOPEN_DISTANCE: Duration = Duration::from_secs(15);
+
+/// State folder of a monitor.
+#[derive(Debug)]
+pub(super) struct StateFolder {
+    folder: PathBuf,
+    /// Database for the start: writable, or at least readable.
+    store: Option<Store>,
+    is_writable: bool,
+}
+
+impl StateFolder {
+    /// Opens a state folder. If the disk is full, or the database cannot be written for another
+    /// reason that may pass, the folder is used for reading, and is opened again later.
+    ///
+    /// # Errors
+    /// Returns the errors of [`Store::open`] that do not pass.
+    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let (store, is_writable) = match Store::open(folder) {
+            Ok(store) => (Some(store), true),
+            Err(error) if error.is_temporary() => {
+                tracing::error!("the state cannot be kept: {error}");
+                (Store::open_to_read(folder).ok(), false)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(Self {
+            folder: folder.to_owned(),
+            store,
+            is_writable,
+        })
+    }
+
+    /// Returns the database, if it can be read.
+    pub(super) fn store(&self) -> Option<&Store> {
+        self.store.as_ref()
+    }
+}
 
 /// Health of the state folder, shared between the writing thread and `/metrics`.
 #[derive(Debug, Default)]
@@ -74,16 +115,33 @@ pub(super) struct HistoryWriter {
 }
 
 impl HistoryWriter {
-    /// Starts the thread, which writes into a store.
-    pub(super) fn new(store: Store) -> Self {
+    /// Starts the thread, which writes into a state folder.
+    pub(super) fn new(folder: StateFolder) -> Self {
         let (notes, waiting) = sync_channel(MAX_WAITING);
         let (end, ended) = oneshot::channel();
         let left = Arc::new(AtomicUsize::new(0));
         let still_left = left.clone();
         let health = Arc::new(StateHealth::default());
         let of_thread = health.clone();
+        health
+            .has_failed
+            .store(!folder.is_writable, Ordering::Relaxed);
         std::thread::spawn(move || {
-            write_all(&store, &waiting, &still_left, &of_thread);
+            let store = match folder {
+                StateFolder {
+                    store: Some(store),
+                    is_writable: true,
+                    ..
+                } => Some(store),
+                // The database is not held open for reading while it is opened again.
+                StateFolder { folder, store, .. } => {
+                    drop(store);
+                    open_later(&folder, &waiting, &still_left, &of_thread)
+                }
+            };
+            if let Some(store) = store {
+                write_all(&store, &waiting, &still_left, &of_thread);
+            }
             // `finish` no longer waits if its deadline has passed.
             let _ = end.send(());
         });
@@ -131,6 +189,33 @@ impl HistoryWriter {
             ),
         }
     }
+}
+
+/// Opens a state folder again from time to time, and drops the notes until then. Returns `None` if
+/// the monitor stops before.
+fn open_later(
+    folder: &Path,
+    notes: &Receiver<Note>,
+    left: &AtomicUsize,
+    health: &StateHealth,
+) -> Option<Store> {
+    let mut next = Instant::now() + REOPEN_DISTANCE;
+    while notes.recv().is_ok() {
+        left.fetch_sub(1, Ordering::Relaxed);
+        if Instant::now() < next {
+            continue;
+        }
+        match Store::open(folder) {
+            Ok(store) => {
+                health.has_failed.store(false, Ordering::Relaxed);
+                tracing::info!("the state is kept again");
+                return Some(store);
+            }
+            Err(error) => tracing::debug!("the state cannot be kept: {error}"),
+        }
+        next = Instant::now() + REOPEN_DISTANCE;
+    }
+    None
 }
 
 fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: &StateHealth) {

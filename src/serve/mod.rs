@@ -12,6 +12,7 @@ mod error;
 mod expectations;
 mod fetch;
 mod history_writer;
+mod judging_settings;
 mod limiter;
 mod lost;
 mod metrics;
@@ -45,7 +46,6 @@ use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::source::Requests;
-use crate::store::Store;
 use crate::web::{self, Query, Request, Response, SHUTDOWN_GRACE};
 
 use answer::{plain_text, set};
@@ -57,6 +57,7 @@ use runtime::Runtime;
 use snapshot::Current;
 
 pub use error::{ConfigError, ModuleError, ReloadError, ServerError};
+use history_writer::StateFolder;
 pub use routes::{RouteError, Routes};
 pub use runtime::Setup;
 
@@ -67,7 +68,7 @@ const WEBHOOK: &str = "/webhook/sslmate";
 pub struct Server {
     setup: Arc<Setup>,
     current: Arc<Current>,
-    store: Option<Store>,
+    folder: Option<StateFolder>,
 }
 
 impl Server {
@@ -76,14 +77,14 @@ impl Server {
     /// # Errors
     /// Returns an error if the configuration is invalid, or if the state folder cannot be used.
     pub fn new(setup: Setup) -> Result<Self, ServerError> {
-        let store = setup.state.as_deref().map(Store::open).transpose()?;
+        let folder = setup.state.as_deref().map(StateFolder::open).transpose()?;
         let requests = Requests::default();
         let runtime = Runtime::new(&setup, None, &requests)?;
         let current = Current::new(runtime, requests, setup.clock);
         Ok(Self {
             setup: Arc::new(setup),
             current: Arc::new(current),
-            store,
+            folder,
         })
     }
 
@@ -111,7 +112,7 @@ impl Server {
         let (monitor, commands) = Monitor::new(
             self.setup,
             self.current.clone(),
-            self.store,
+            self.folder,
             monitor::probe(),
         );
         let mut monitor = tokio::spawn(monitor.run(until(), SHUTDOWN_GRACE));

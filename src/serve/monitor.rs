@@ -16,7 +16,7 @@ use crate::store::Store;
 
 use super::error::{ConfigError, ReloadError};
 use super::fetch::fetch;
-use super::history_writer::HistoryWriter;
+use super::history_writer::{HistoryWriter, StateFolder};
 use super::reload::{Asker, Reloads};
 use super::reread::{Waiting, Waits};
 use super::runtime::{Runtime, Setup};
@@ -95,19 +95,20 @@ impl Monitor {
     pub(super) fn new(
         setup: Arc<Setup>,
         current: Arc<Current>,
-        store: Option<Store>,
+        folder: Option<StateFolder>,
         probe: Probe,
     ) -> (Self, mpsc::Sender<Command>) {
         let (command_sender, commands) = mpsc::channel(MAX_COMMANDS);
         // The channel is bounded by the number of addresses of the running probes.
         let (sender, results) = mpsc::unbounded_channel();
         let snapshot = current.snapshot();
-        let remembered = store.as_ref().map(Store::recall).transpose();
+        let store = folder.as_ref().and_then(StateFolder::store);
+        let remembered = store.map(Store::recall).transpose();
         let remembered = remembered.unwrap_or_else(|error| {
             tracing::error!("cannot read the remembered certificates: {error}");
             None
         });
-        let known_leaves = store.as_ref().map(Store::known_leaves).transpose();
+        let known_leaves = store.map(Store::known_leaves).transpose();
         let known_leaves = known_leaves.unwrap_or_else(|error| {
             tracing::error!("cannot read the known certificates of hosts: {error}");
             None
@@ -116,7 +117,7 @@ impl Monitor {
             concurrency: snapshot.runtime.scanner.permits.slots(),
             remembered: remembered.unwrap_or_default(),
             known_leaves: known_leaves.unwrap_or_default(),
-            has_store: store.is_some(),
+            has_store: folder.is_some(),
         };
         let settings = Settings::from(&*snapshot.runtime);
         let now = Now {
@@ -126,7 +127,7 @@ impl Monitor {
         let (state, effects) = State::new(settings, start, now);
         let waits = Waits::default();
         current.set_reread(waits.reread());
-        let history = store.map(HistoryWriter::new);
+        let history = folder.map(HistoryWriter::new);
         if let Some(history) = &history {
             current.set_state_health(history.health());
         }

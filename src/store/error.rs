@@ -70,6 +70,34 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Returns true for a fault of the disk, of permissions or of another process, which may pass
+    /// while the monitor runs. A mistake in the configuration does not pass.
+    pub fn is_temporary(&self) -> bool {
+        match self {
+            Self::LockFile { error, .. } => matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull
+                    | io::ErrorKind::QuotaExceeded
+                    | io::ErrorKind::ReadOnlyFilesystem
+            ),
+            Self::Sqlite { error, .. } => matches!(
+                error.sqlite_error_code(),
+                Some(
+                    ErrorCode::DiskFull
+                        | ErrorCode::ReadOnly
+                        | ErrorCode::DatabaseBusy
+                        | ErrorCode::DatabaseLocked
+                        | ErrorCode::SystemIoFailure
+                )
+            ),
+            Self::Folder { .. }
+            | Self::Locked(_)
+            | Self::Missing(_)
+            | Self::Unreadable { .. }
+            | Self::Unfit { .. } => false,
+        }
+    }
+
     /// Returns the error for a database that could not be opened.
     pub(super) fn of_opening(file: PathBuf, unfit: Unfit) -> Self {
         match unfit {

@@ -8,6 +8,7 @@ use crate::model::{Target, Vantage};
 use crate::source::FetchError;
 
 use super::super::expectations::{Kept, Watch, key};
+use super::super::judging_settings::JudgingSettings;
 use super::super::plan::{Planning, plan_all};
 use super::super::snapshot::TargetResults;
 use super::vantage::{MAX_REMOTE_PROBES, Subject, VantageSchedule};
@@ -24,7 +25,10 @@ impl State {
             let whole = SourceRequest::whole(&key);
             let stays = before.remove(key.as_str());
             let mut due = now.elapsed;
-            if stays.as_ref().is_some_and(|old| *old.entry != *entry) {
+            let basis = settings.judging.of(entry);
+            let is_judged_otherwise =
+                |old: &Watch| *old.entry != *entry || self.settings.judging.of(&old.entry) != basis;
+            if stays.as_ref().is_some_and(is_judged_otherwise) {
                 changed.insert(key.clone());
             }
             let old = match stays {
@@ -74,6 +78,7 @@ impl State {
             }
         }
         self.apply_vantages(&settings.vantages);
+        self.hurry_replaced_vantages(&settings.judging, now);
         self.settings = Settings {
             // The entries are in `watches`.
             entries: Vec::new(),
@@ -119,6 +124,18 @@ impl State {
                 let mut results = TargetResults::clone(&results);
                 results.retain(|e| !is_removed(&e.observation().vantage));
                 self.results.put(Arc::new(results));
+            }
+        }
+    }
+
+    /// Makes the probes from vantages due whose name now stands for another API.
+    fn hurry_replaced_vantages(&mut self, judging: &JudgingSettings, now: Now) {
+        for (vantage, schedule) in &mut self.schedules {
+            if judging.is_vantage_replaced(&self.settings.judging, vantage) {
+                let subjects: Vec<Subject> = schedule.queue.keys().cloned().collect();
+                for subject in &subjects {
+                    schedule.queue.hurry(subject, now.elapsed);
+                }
             }
         }
     }

@@ -17,6 +17,8 @@ mod rereads;
 #[cfg(test)]
 mod simulation;
 mod sources;
+#[cfg(test)]
+mod validity_changes;
 mod vantage;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -36,6 +38,7 @@ use crate::store::{KnownLeaf, Place, Remembered};
 use super::dns_failures::DnsFailures;
 use super::expectations::{Times, Watch};
 use super::history_writer::Note;
+use super::judging_settings::JudgingSettings;
 use super::lost::Lost;
 use super::plan::Plan;
 use super::runtime::Runtime;
@@ -80,6 +83,8 @@ pub(super) struct Settings {
     pub(super) account: Option<SslmateSettings>,
     /// Remote vantages.
     pub(super) vantages: Vec<Vantage>,
+    /// Settings outside the entries that take part in verdicts.
+    pub(super) judging: Arc<JudgingSettings>,
 }
 
 impl From<&Runtime> for Settings {
@@ -92,6 +97,7 @@ impl From<&Runtime> for Settings {
             history: inventory.defaults.history,
             account: inventory.sslmate.clone(),
             vantages: runtime.remotes.keys().cloned().collect(),
+            judging: Arc::new(JudgingSettings::new(inventory, &runtime.options)),
         }
     }
 }

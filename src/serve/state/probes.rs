@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::judge::Judged;
+use crate::judge::{Judged, next_change};
 use crate::model::{Target, Timestamp, Vantage};
 
 use super::super::dns_failures::Change as DnsChange;
@@ -16,12 +16,18 @@ use super::combine::{combine, depends_on_other_key_type, preliminary};
 use super::vantage::{Change, Seen, Subject, VantageSchedule};
 use super::{Effect, LogLine, Now, ProbeId, State};
 
+/// Minimum time between the end of a probe and the next probe because a certificate begins or ends
+/// to be valid. It limits the probes of a server whose certificates all live for seconds.
+pub(super) const MIN_CHANGE_DISTANCE: Duration = Duration::from_secs(5);
+
 /// Running probe.
 #[derive(Debug)]
 pub(super) struct Run {
     vantage: Vantage,
     subject: Subject,
     started: Duration,
+    /// Time of the clock at its start. Its results were judged then or later.
+    judged_from: Timestamp,
     /// Targets, each with its results before the probe.
     targets: Vec<(Arc<Target>, Option<Arc<TargetResults>>)>,
     /// Results whose meaning depends on the other key type at the same address.
@@ -76,6 +82,7 @@ impl State {
             vantage: vantage.clone(),
             subject,
             started: now.elapsed,
+            judged_from: now.clock,
             targets: of_run,
             held: Vec::new(),
             seen: Seen::default(),
@@ -195,6 +202,7 @@ impl State {
         };
         let first = run.targets.first().map(|(target, _)| &**target);
         let interval = first.map_or(self.settings.interval, |target| self.interval_of(target));
+        let change = self.next_change(id, &run);
         let Some(schedule) = self.schedules.get_mut(&run.vantage) else {
             return;
         };
@@ -205,6 +213,12 @@ impl State {
         };
         let queue = &mut schedule.queue;
         let is_wanted = queue.finish_spaced(&run.subject, interval, earliest, now.elapsed);
+        if let Some(change) = change {
+            let ahead = u64::try_from(change.seconds_since(now.clock)).unwrap_or(0);
+            let ahead = Duration::from_secs(ahead).max(MIN_CHANGE_DISTANCE);
+            let due = now.elapsed.saturating_add(ahead).max(earliest);
+            queue.advance(&run.subject, due);
+        }
         let change = schedule.end_probe(run.seen, run.started, now);
         let next = schedule.queue.due(&run.subject);
         schedule.unprobed.remove(&run.subject);
@@ -228,6 +242,22 @@ impl State {
         }
         self.publish();
         self.end_cycle(now);
+    }
+
+    /// Returns the first time at which the verdict on a result of a probe changes by itself.
+    fn next_change(&self, id: ProbeId, run: &Run) -> Option<Timestamp> {
+        let of_targets = run.targets.iter().filter_map(|(target, _)| {
+            let planned = self.plan.targets.get(&**target)?;
+            let watch = self.watches.get(&planned.key)?;
+            let (times, since) = (&self.settings.times, run.judged_from);
+            let rules = watch.rules(&planned.expectation, times, since);
+            let results = self.results.get(target)?;
+            let of_run = results.endpoints.iter().filter(|e| e.run == id);
+            of_run
+                .filter_map(|e| next_change(&e.judged, &rules, since))
+                .min()
+        });
+        of_targets.min()
     }
 
     /// Returns the interval of a target's probes.

@@ -105,3 +105,29 @@ async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
     drop(stop);
     running.await.unwrap().unwrap();
 }
+
+/// A leaf that expires between two regular probes is critical seconds later, in every output.
+#[test]
+fn certificate_that_expires_between_two_probes_is_critical_within_seconds() {
+    let pki = Pki::new();
+    let leaf = pki.leaf_for_seconds(&[HOST], 8);
+    let server = server(&pki, &leaf);
+    let place = format!(
+        "hostnames: {HOST}, addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let text = inventory(
+        &pki,
+        &format!("{LONG_INTERVAL}, warn: 1s, crit: 1s"),
+        "",
+        &[format!("name: web, trust: true, {place}")],
+    );
+    let exporter = Exporter::start(&text, &[], |_| {});
+    exporter.wait_until_ready();
+    let of_local = [r#"vantage="local""#];
+    exporter.wait_for_metrics("the expiry is reported", |metrics| {
+        let expired = [r#"code="expired""#, r#"severity="critical""#];
+        metrics.sample("certvigil_endpoint_finding", &expired) == Some(1.0)
+            && metrics.sample("certvigil_endpoint_trusted", &of_local) == Some(0.0)
+    });
+}

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
+use crate::fixture::exporter::Answer;
 use crate::fixture::process::{run, signal};
 use crate::fixture::tls::complete_handshake;
 use crate::support::command;
@@ -379,4 +380,36 @@ fn serve_continues_if_its_log_is_not_read() {
     signal(&child, "TERM");
     let status = wait_until("the end", || child.try_wait().unwrap());
     assert_eq!(status.code(), Some(0));
+}
+
+/// The file size is limited, as on a full disk, from the start.
+#[test]
+#[cfg(target_os = "linux")]
+fn full_disk_at_the_start_is_logged_and_the_state_is_kept_once_there_is_space() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entries = [entry(&pki, "web", &leaf, server.port())];
+    let config = inventory(&pki, SHORT_INTERVAL, "", &entries);
+    // Enough for the log, but not for a database.
+    let limits = "trap '' XFSZ && ulimit -Sf 16";
+    let mut exporter = Exporter::start_limited(&config, limits, &["--state-dir", "state"]);
+    exporter.wait_until_ready();
+    assert!(exporter.log().contains("the state cannot be kept: "));
+    let state_up = |metrics: &Answer| metrics.sample("certvigil_state_up", &[]);
+    let metrics = exporter.get("/metrics");
+    assert_eq!(state_up(&metrics), Some(0.0));
+    let correct = [r#"vantage="local""#];
+    assert_eq!(
+        metrics.sample("certvigil_endpoint_correct", &correct),
+        Some(1.0)
+    );
+    let pid = exporter.pid().to_string();
+    run(Command::new("prlimit").args(["--pid", &pid, "--fsize=unlimited:"]));
+    exporter.wait_for_metrics("the state is kept", |metrics| {
+        state_up(metrics) == Some(1.0)
+    });
+    assert!(exporter.log().contains("the state is kept again"));
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
 }

@@ -535,3 +535,37 @@ fn request_for_a_rebound_host_name_is_refused() {
     assert!(answer.starts_with("HTTP/1.1 421 "), "{answer}");
     assert!(answer.contains(r#""reason":"wrong_host""#), "{answer}");
 }
+
+#[test]
+fn changed_roots_are_applied_to_all_results_at_once() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let config = inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    let trusted = |expected: f64| {
+        exporter.wait_for_metrics("the new roots are used", |metrics| {
+            let of_local = [r#"vantage="local""#];
+            metrics.sample("certvigil_endpoint_trusted", &of_local) == Some(expected)
+        });
+    };
+    trusted(1.0);
+    // Another file.
+    let other = Pki::new();
+    exporter.write_config(&config.replace(
+        &pki.path("root.pem").display().to_string(),
+        &other.path("root.pem").display().to_string(),
+    ));
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    trusted(0.0);
+    // The same file with new content.
+    std::fs::copy(pki.path("root.pem"), other.path("root.pem")).unwrap();
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    trusted(1.0);
+}

@@ -50,8 +50,8 @@ pub(crate) use oid::dotted;
 use read::read;
 pub use request::{MAX_REQUEST_BYTES, RequestError, SigningRequest};
 pub use revocation::{
-    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_request, ocsp_url,
-    read_ocsp,
+    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_outdated_from,
+    ocsp_request, ocsp_url, read_ocsp,
 };
 use signature::Signers;
 pub use signature::{Link, certifies, unverifiable, verification_cost};

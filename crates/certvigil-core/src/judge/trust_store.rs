@@ -100,6 +100,19 @@ impl Anchor {
         }
     }
 
+    /// Returns a hash of everything that judging uses.
+    fn digest(&self) -> Fingerprint {
+        match &self.source {
+            Source::Certificate { der, .. } => Fingerprint::of(der),
+            Source::NameAndKey { anchor, .. } => {
+                let constraints = anchor.name_constraints.as_deref().map(sequence);
+                let constraints = constraints.unwrap_or_default();
+                // Each part is DER, which states its own length.
+                Fingerprint::of(&[&self.name[..], &self.spki, &constraints].concat())
+            }
+        }
+    }
+
     /// Returns the anchor in the form for reports.
     fn root(&self) -> Root {
         Root {
@@ -183,6 +196,15 @@ impl TrustStore {
             hash,
             source,
         }));
+    }
+
+    /// Returns a hash of the roots. It is equal for two stores that judge every chain alike, in
+    /// whichever order their roots were added.
+    pub fn digest(&self) -> Fingerprint {
+        let mut roots: Vec<Fingerprint> = self.anchors.iter().map(|a| a.digest()).collect();
+        roots.sort_unstable();
+        let bytes: Vec<&[u8]> = roots.iter().map(|root| root.as_bytes()).collect();
+        Fingerprint::of(&bytes.concat())
     }
 
     /// Returns true if the store has no root.

@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::net::UdpSocket;
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::certificate::Fingerprint;
 use crate::model::{Hostname, Protocol, ProxyProtocol, Sni};
 
 use super::client_cert::{self, ClientCertError, ClientFiles};
@@ -132,6 +133,13 @@ impl Reach {
             ehlo: settings.ehlo.clone(),
             scope_id: settings.scope_id,
         })
+    }
+
+    /// Returns a hash of the client's certificates, if there are any.
+    pub fn client_digest(&self) -> Option<Fingerprint> {
+        let presented = self.client.as_ref()?.resolve(&[], &[])?;
+        let chain: Vec<&[u8]> = presented.cert.iter().map(AsRef::as_ref).collect();
+        Some(Fingerprint::of(&chain.concat()))
     }
 
     /// Connects, and sends the header of the PROXY protocol if it is set.

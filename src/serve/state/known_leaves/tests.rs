@@ -103,6 +103,7 @@ fn settings() -> Settings {
         history: 30 * 24 * INTERVAL,
         account: None,
         vantages: Vec::new(),
+        judging: Arc::default(),
     }
 }
 

@@ -102,6 +102,7 @@ fn settings(count: usize) -> Settings {
         history: HOUR,
         account: None,
         vantages: Vec::new(),
+        judging: Arc::default(),
     }
 }
 

@@ -128,6 +128,7 @@ impl World {
             history: HOUR,
             account: None,
             vantages,
+            judging: Arc::default(),
         };
         let start = Start {
             concurrency: 2 + rng.below(3),

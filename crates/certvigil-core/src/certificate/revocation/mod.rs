@@ -18,7 +18,7 @@ use crate::model::Timestamp;
 use super::{Certificate, Link, PublicKeyHash, der, key_signed};
 
 pub use crl::Crl;
-pub use ocsp::{MAX_OCSP_BYTES, ocsp_request, ocsp_url, read_ocsp};
+pub use ocsp::{MAX_OCSP_BYTES, ocsp_outdated_from, ocsp_request, ocsp_url, read_ocsp};
 
 /// Maximum clock skew of the signer, in seconds.
 const CLOCK_SKEW: i64 = 5 * 60;

@@ -69,6 +69,23 @@ pub fn read_ocsp(
     Ok(Answer { status, until })
 }
 
+/// Returns the first time at which a response of a certificate in it is outdated. The signature is
+/// not verified.
+pub fn ocsp_outdated_from(response: &[u8]) -> Option<Timestamp> {
+    let mut responses = Basic::read(response).ok()?.responses;
+    let singles = std::iter::from_fn(|| {
+        let mut fields = der::expect(&mut responses, der::SEQUENCE)?.content;
+        der::expect(&mut fields, der::SEQUENCE)?; // the certificate
+        read_single(fields)
+    });
+    let ends = singles.map(|single| {
+        let without_end = Timestamp(single.this_update.0.saturating_add(LIFE_WITHOUT_END));
+        single.next_update.unwrap_or(without_end)
+    });
+    ends.min()
+        .map(|end| Timestamp(end.0.saturating_add(CLOCK_SKEW + 1)))
+}
+
 /// Returns the URL of a GET request for the status of a certificate (RFC 6960, appendix A.1; RFC
 /// 5019, section 5).
 pub fn ocsp_url(responder: &str, leaf: &Certificate, issuer: &Issuer) -> Option<String> {
