@@ -72,7 +72,8 @@ fn nonconformant_leaf_is_compared_and_must_prove_its_key() {
                 ..right.clone()
             },
             true,
-            &[],
+            // Java reads messages of at most 32 KiB.
+            &["refused_by_clients"],
             "",
         ),
         (

@@ -22,7 +22,7 @@ fn junit_has_a_suite_per_certificate_and_a_case_per_probe() {
         <testcase classname="example.com" name="www.example.com 192.0.2.2:443" time="0.011950">
           <failure type="wrong_certificate" message="another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19">critical: wrong_certificate: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
     fix: install instance 331 (expires on 2046-11-19), then reload the server
-    warning: refused_by_clients: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+    warning: refused_by_clients: OpenSSL refuses the certificate: the certificate has a weak RSA key; rustls refuses the certificate: rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits; GnuTLS, Go, Java and Chromium accept it
     fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     warning: weak_key: the certificate has a weak key: RSA 1024
     fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it</failure>
@@ -97,7 +97,7 @@ fn junit_reports_warnings_as_failures_only_if_requested() {
 fn github_output_lists_the_most_severe_endpoints_first() {
     assert_snapshot!(github(&everything()), @"
     ::error title=wrong_certificate www.example.com 192.0.2.2%3A443::another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19%0Afix: install instance 331 (expires on 2046-11-19), then reload the server
-    ::warning title=refused_by_clients www.example.com 192.0.2.2%3A443::OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
+    ::warning title=refused_by_clients www.example.com 192.0.2.2%3A443::OpenSSL refuses the certificate: the certificate has a weak RSA key; rustls refuses the certificate: rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits; GnuTLS, Go, Java and Chromium accept it%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     ::warning title=weak_key www.example.com 192.0.2.2%3A443::the certificate has a weak key: RSA 1024%0Afix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
     ::error title=unreachable www.example.com [2001%3Adb8%3A%3A2]%3A443::this address does not answer, while 192.0.2.1 does: connection refused%0Afix: start the server at this address, or take the address out of the DNS records of www.example.com
     ::warning title=vantages_disagree www.example.com [2001%3Adb8%3A%3A2]%3A443::seen from `sslmate`, the right certificate is served; seen from `local`, it cannot be reached%0Afix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
@@ -122,7 +122,7 @@ fn github_has_one_annotation_for_equal_faults() {
     ]);
     assert_snapshot!(github(&results), @"
     ::error title=wrong_certificate at 3 endpoints::another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19%0Aat www.example.com 192.0.2.1:443, www.example.com 192.0.2.2:443, mail.example.com [2001:db8::7]:443%0Afix: install instance 331 (expires on 2046-11-19), then reload the server
-    ::warning title=refused_by_clients at 2 endpoints::OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it%0Aat www.example.com 192.0.2.1:443, www.example.com 192.0.2.2:443%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
+    ::warning title=refused_by_clients at 2 endpoints::OpenSSL refuses the certificate: the certificate has a weak RSA key; rustls refuses the certificate: rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits; GnuTLS, Go, Java and Chromium accept it%0Aat www.example.com 192.0.2.1:443, www.example.com 192.0.2.2:443%0Afix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
     ::warning title=weak_key at 3 endpoints::the certificate has a weak key: RSA 1024%0Aat www.example.com 192.0.2.1:443, www.example.com 192.0.2.2:443, mail.example.com [2001:db8::7]:443%0Afix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
     ::error title=hostname_mismatch mail.example.com [2001%3Adb8%3A%3A7]%3A443::the certificate is not valid for mail.example.com, only for www.example.com%0Afix: serve a certificate that names mail.example.com, or take the name from the inventory
     4 endpoints: 3 critical, 0 unknown, 0 warning, 1 ok
@@ -151,7 +151,7 @@ fn github_job_summary_is_a_table_of_faults() {
     | CRITICAL | plain.example.com 192.0.2.5:443 | `handshake_failed`: the answer is not TLS | check that this port speaks TLS from the first byte |
     | CRITICAL | a-very-long-name-of-a-host.in-a-very-long-domain.example.com &#91;2001:db8:85a3:1234:5678:8a2e:370:7334&#93;:443 | `hostname_mismatch`: the certificate is not valid for a-very-long-name-of-a-host.in-a-very-long-domain.example.com, only for www.example.com | serve a certificate that names a-very-long-name-of-a-host.in-a-very-long-domain.example.com, or take the name from the inventory |
     | UNKNOWN | nowhere.example.com :443 | `dns_nxdomain`: the name does not exist |  |
-    | WARNING | www.example.com 192.0.2.2:443 | `refused_by_clients`: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it | have the certificate reissued for a key of RSA 2048, EC P-256 or stronger |
+    | WARNING | www.example.com 192.0.2.2:443 | `refused_by_clients`: OpenSSL refuses the certificate: the certificate has a weak RSA key; rustls refuses the certificate: rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits; GnuTLS, Go, Java and Chromium accept it | have the certificate reissued for a key of RSA 2048, EC P-256 or stronger |
     | WARNING | www.example.com 192.0.2.2:443 | `weak_key`: the certificate has a weak key: RSA 1024 | make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it |
     | WARNING | www.example.com &#91;2001:db8::2&#93;:443 | `vantages_disagree`: seen from &#96;sslmate&#96;, the right certificate is served; seen from &#96;local&#96;, it cannot be reached | check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them |
     | WARNING | www.example.com &#91;2001:db8::2&#93;:443 (seen from sslmate) | `vantages_disagree`: seen from &#96;local&#96;, it cannot be reached; seen from &#96;sslmate&#96;, the right certificate is served | check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them |
@@ -173,7 +173,7 @@ fn nagios_first_line_names_the_most_severe_findings() {
     CRITICAL www.example.com 192.0.2.2:443: wrong_certificate, refused_by_clients, weak_key
       critical: another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
       fix: install instance 331 (expires on 2046-11-19), then reload the server
-      warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+      warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; rustls refuses the certificate: rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits; GnuTLS, Go, Java and Chromium accept it
       fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
       warning: the certificate has a weak key: RSA 1024
       fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it

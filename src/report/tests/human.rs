@@ -28,7 +28,9 @@ fn table_fits_80_columns() {
               fix: install instance 331 (expires on 2046-11-19), then reload the
                 server
               warning: OpenSSL refuses the certificate: the certificate has a weak
-                RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+                RSA key; rustls refuses the certificate: rustls verifies only with
+                RSA keys of 2048 to 8192 bits and exponents of at most 33 bits;
+                GnuTLS, Go, Java and Chromium accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
                 stronger
               warning: the certificate has a weak key: RSA 1024
@@ -80,8 +82,9 @@ fn table_fits_120_columns() {
     CRITICAL  www.example.com      192.0.2.2:443      wrong_certificate, refused_by_clients, weak_key
               another certificate is served: `www.example.com` by `Example Root`, from 2026-11-24 to 2046-11-19
               fix: install instance 331 (expires on 2046-11-19), then reload the server
-              warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; GnuTLS, Go, Java, Chromium and
-                rustls accept it
+              warning: OpenSSL refuses the certificate: the certificate has a weak RSA key; rustls refuses the certificate:
+                rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits; GnuTLS, Go, Java
+                and Chromium accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or stronger
               warning: the certificate has a weak key: RSA 1024
               fix: make a new key (RSA 2048, EC P-256 or stronger) and have the certificate reissued for it
@@ -230,7 +233,9 @@ fn terminal_shows_faults_last_without_ok_rows_and_zeros() {
               fix: install instance 331 (expires on 2046-11-19), then reload the
                 server
               warning: OpenSSL refuses the certificate: the certificate has a weak
-                RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+                RSA key; rustls refuses the certificate: rustls verifies only with
+                RSA keys of 2048 to 8192 bits and exponents of at most 33 bits;
+                GnuTLS, Go, Java and Chromium accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
                 stronger
               warning: the certificate has a weak key: RSA 1024
@@ -281,7 +286,9 @@ fn equal_faults_are_one_block_on_a_terminal() {
               fix: install instance 331 (expires on 2046-11-19), then reload the
                 server
               warning: OpenSSL refuses the certificate: the certificate has a weak
-                RSA key; GnuTLS, Go, Java, Chromium and rustls accept it
+                RSA key; rustls refuses the certificate: rustls verifies only with
+                RSA keys of 2048 to 8192 bits and exponents of at most 33 bits;
+                GnuTLS, Go, Java and Chromium accept it
               fix: have the certificate reissued for a key of RSA 2048, EC P-256 or
                 stronger
               warning: the certificate has a weak key: RSA 1024

@@ -377,10 +377,17 @@ async fn result_of<T>(work: tokio::task::JoinHandle<T>) -> T {
 /// system that does not respond occupies one until it does.
 const MAX_READERS: usize = 4;
 
+/// Stack of such a thread, in bytes. Parsing does not recurse deeply.
+const READER_STACK: usize = 512 << 10;
+
 /// Threads that read files.
 static READERS: LazyLock<Option<Runtime>> = LazyLock::new(|| {
     let mut threads = tokio::runtime::Builder::new_current_thread();
-    threads.max_blocking_threads(MAX_READERS).build().ok()
+    threads
+        .max_blocking_threads(MAX_READERS)
+        .thread_stack_size(READER_STACK)
+        .build()
+        .ok()
 });
 
 /// Reads files on a thread of its own, because a file system may not respond. At most four are read at
