@@ -17,7 +17,12 @@ use crate::schema;
 /// The line below the heading of a code: its severities and its meaning.
 fn first_line(code: Code) -> String {
     let severities: Vec<&str> = code.severities().iter().map(|s| s.name()).collect();
-    format!("**{}.** {}", severities.join(" or "), code.meaning())
+    let (last, others) = severities.split_last().unwrap();
+    let severities = match others {
+        [] => (*last).to_owned(),
+        others => format!("{} or {last}", others.join(", ")),
+    };
+    format!("**{severities}.** {}", code.meaning())
 }
 
 #[test]

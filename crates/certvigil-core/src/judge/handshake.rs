@@ -2,7 +2,7 @@
 
 use crate::finding::{CipherWeakness, Client, Detail, Finding, Refused, Severity};
 use crate::model::Target;
-use crate::observation::{KeyProof, ProbeError, Served, Status, TlsVersion};
+use crate::observation::{KeyProof, Parameters, ProbeError, Served, Status, TlsVersion};
 
 /// Minimum Diffie-Hellman prime, in bits, that OpenSSL accepts at security level 2: Debian's
 /// default, and OpenSSL's own since 3.2.
@@ -143,7 +143,16 @@ pub(super) fn severity_of(refusing: usize) -> Severity {
 
 /// Returns the clients that cannot negotiate a handshake with the server.
 pub(super) fn refused_by(served: &Served) -> Vec<Client> {
-    if served.file().is_some() {
+    let Parameters {
+        refused_common_offer,
+        refused_java_offer,
+        ..
+    } = served.parameters;
+    let is_of_all = is_of_rustls(served)
+        && !served.tls_version.is_deprecated()
+        && !refused_common_offer
+        && !refused_java_offer;
+    if served.file().is_some() || is_of_all {
         return Vec::new();
     }
     let all = Client::ALL.into_iter();

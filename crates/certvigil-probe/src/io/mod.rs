@@ -6,6 +6,7 @@ mod file;
 mod http;
 mod roots;
 mod secrets;
+mod threads;
 
 pub use auth::BasicAuth;
 pub use error::{ApiError, SourceError};
@@ -14,6 +15,7 @@ pub use file::{
     read_certificate_file_within, read_password, read_secret, read_secret_within, read_short_text,
     read_up_to, warn_if_readable_by_others,
 };
-pub use http::{Answer, Clock, Http, Requests, on_own_thread, on_reader, read};
+pub use http::{Answer, Clock, Http, Requests, read};
 pub use roots::{api_roots, system_roots};
 pub use secrets::Secrets;
+pub use threads::{on_own_thread, on_reader};
