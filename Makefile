@@ -21,6 +21,9 @@ BUILT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
 export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
+# Most tests wait for servers, so twice as many as processors take half of the time.
+export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(nproc))
+
 # No Debian package has a current kubectl.
 SKIPPED := $(if $(shell command -v kubectl),,--skip kustomize_overlay)
 

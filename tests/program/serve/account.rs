@@ -107,7 +107,7 @@ fn large_account_is_fetched_from_a_slow_api_concurrently() {
     let dns = empty_dns();
     let config = config_of(
         &pki,
-        "interval: 1h, timeout: 1s",
+        "interval: 1h, timeout: 3s",
         &api,
         &dns,
         "sslmate: \"*\"",
