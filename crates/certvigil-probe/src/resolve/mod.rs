@@ -304,7 +304,9 @@ impl Resolver {
                     None => Vec::new(),
                 }
             };
+            // The addresses are asked for first: some name servers answer one question at a time.
             let (v4, v6, mut hinted) = tokio::join!(
+                biased;
                 lookup(RecordType::A, families.has(Family::V4)),
                 lookup(RecordType::AAAA, is_v6_wanted),
                 hints,
