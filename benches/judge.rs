@@ -3,7 +3,11 @@
 //! results are cached. Then the time of judging the most expensive chains, which the signature
 //! budget limits.
 
-#![allow(clippy::print_stdout, clippy::unwrap_used)] // a benchmark prints, and may panic
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a benchmark prints, and may panic"
+)]
 
 use std::hint::black_box;
 use std::net::IpAddr;

@@ -300,7 +300,7 @@ impl Known {
     }
 }
 
-#[allow(clippy::panic)] // without its testdata there is nothing to try
+#[expect(clippy::panic, reason = "nothing can be tried without the testdata")]
 fn known() -> &'static Known {
     static KNOWN: OnceLock<Known> = OnceLock::new();
     KNOWN.get_or_init(|| Known::read().unwrap_or_else(|error| panic!("the testdata: {error}")))

@@ -8,15 +8,16 @@
 //! of these variables writes its table into `docs/performance.md`; others print it. The argument
 //! `scale` runs the measurement of `make bench-scale` instead: see [`scale`].
 
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
-    clippy::unwrap_used
-)] // a benchmark reads the clock, prints, and may panic
+    clippy::unwrap_used,
+    reason = "a benchmark reads the clock, prints, and may panic"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -203,7 +203,7 @@ impl Comparison {
     }
 
     /// Compares one result if it is new.
-    #[allow(clippy::too_many_arguments)] // a row with its origin
+    #[expect(clippy::too_many_arguments, reason = "a row with its origin")]
     fn row(
         &mut self,
         testbed: &Testbed,
@@ -322,7 +322,7 @@ impl Comparison {
         }
     }
 
-    #[allow(clippy::too_many_arguments)] // a row with its origin
+    #[expect(clippy::too_many_arguments, reason = "a row with its origin")]
     fn local(
         &mut self,
         testbed: &Testbed,

@@ -38,14 +38,15 @@
 //! not settled by then, so growth is judged from ten minutes on. `ulimit -n` must exceed the number
 //! of endpoints by some thousands.
 
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::panic,
     clippy::print_stderr,
     clippy::print_stdout,
-    clippy::unwrap_used
-)] // a benchmark reads the clock, prints, and may panic
+    clippy::unwrap_used,
+    reason = "a benchmark reads the clock, prints, and may panic"
+)]
 
 mod clock;
 #[path = "../common/mod.rs"]

@@ -21,7 +21,10 @@ use crate::testbed::authority::{self, Key, Validity};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn now() -> Timestamp {
-    #[allow(clippy::disallowed_methods)] // this test reads the system clock
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this test reads the system clock"
+    )]
     let now = std::time::SystemTime::now();
     let seconds = now.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     Timestamp(seconds.cast_signed())

@@ -2,12 +2,13 @@
 //! alone: none of these tests is ignored.
 
 // Tests fail by panics and read clocks.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::unwrap_used
+    clippy::unwrap_used,
+    reason = "tests read the clock and fail by a panic"
 )]
 
 #[path = "../common/mod.rs"]

@@ -2,12 +2,12 @@
 //! other and with the program.
 
 // Tests fail by panics and read clocks.
-#![allow(
-    clippy::disallowed_methods,
+#![expect(
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    clippy::unwrap_used
+    clippy::unwrap_used,
+    reason = "tests fail by a panic"
 )]
 
 #[path = "../common/mod.rs"]

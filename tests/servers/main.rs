@@ -3,13 +3,14 @@
 //! tests.
 
 // Tests fail by panics and read clocks.
-#![allow(
+#![expect(
     clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::print_stdout,
-    clippy::unwrap_used
+    clippy::unwrap_used,
+    reason = "tests read the clock, print and fail by a panic"
 )]
 
 #[path = "../common/mod.rs"]

@@ -87,7 +87,10 @@ pub(crate) fn wait_for_port(port: u16) {
 fn postfix_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     if !bench.is_root {
-        #[allow(clippy::print_stderr)] // a skipped test should print that it was skipped
+        #[expect(
+            clippy::print_stderr,
+            reason = "a skipped test should print that it was skipped"
+        )]
         {
             eprintln!("not run: Postfix is started by root only");
         }
@@ -154,7 +157,10 @@ const EXIM_ID: &str = "64242";
 fn exim_logs_no_error_after_a_probe() {
     let bench = Bench::new();
     if !bench.is_root {
-        #[allow(clippy::print_stderr)] // a skipped test should print that it was skipped
+        #[expect(
+            clippy::print_stderr,
+            reason = "a skipped test should print that it was skipped"
+        )]
         {
             eprintln!("not run: Exim is started by root only");
         }

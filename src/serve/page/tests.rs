@@ -1105,7 +1105,7 @@ fn information_of_many_addresses_is_counted_up_to_a_limit() {
 /// `cargo test --lib page_cost -- --ignored --nocapture`.
 #[test]
 #[ignore = "a measurement"]
-#[allow(clippy::disallowed_methods, clippy::print_stdout)] // a measurement reads the clock
+#[expect(clippy::print_stdout, reason = "a measurement prints")]
 fn page_cost() {
     const FAILING: usize = 500;
     const PAGES: u32 = 20;

@@ -313,7 +313,7 @@ impl Truth {
         source.excuses = source.excuses.saturating_sub(1);
     }
 
-    #[allow(clippy::too_many_arguments)]
+    #[expect(clippy::too_many_arguments, reason = "all that is known of a probe")]
     pub(super) fn on_probe(
         &mut self,
         id: ProbeId,

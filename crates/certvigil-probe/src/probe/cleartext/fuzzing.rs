@@ -1,8 +1,11 @@
 //! Fuzz target of the parser of the first flight.
 
-#![allow(
-    clippy::indexing_slicing,
-    reason = "an error of the harness must panic, as in a test"
+#![cfg_attr(
+    fuzzing,
+    expect(
+        clippy::indexing_slicing,
+        reason = "an error of the harness must panic, as in a test"
+    )
 )]
 
 use rustls::crypto::aws_lc_rs::default_provider;
