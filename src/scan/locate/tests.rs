@@ -3,7 +3,8 @@
 use std::net::UdpSocket;
 
 use super::*;
-use crate::model::{Protocol, Service};
+use crate::config::{Inventory, SourceSettings};
+use crate::model::{Families, Protocol};
 use crate::observation::ErrorKind;
 use crate::source::{Environment, Requests};
 
