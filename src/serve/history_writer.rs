@@ -132,6 +132,8 @@ impl HistoryWriter {
         let mut writer = Writer::new(folder, health.clone(), still_left);
         std::thread::spawn(move || {
             writer.run(&waiting);
+            // Closes the database, before the process may end.
+            drop(writer);
             // `finish` no longer waits if its deadline has passed.
             let _ = end.send(());
         });

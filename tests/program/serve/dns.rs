@@ -298,7 +298,11 @@ fn mail_hosts_beyond_the_maximum_are_reported_as_unknown() {
         };
         Some(match asked.kind {
             MX => DnsResponse {
-                records: (0..HOSTS).map(exchange).collect(),
+                truncated: !asked.over_tcp,
+                records: match asked.over_tcp {
+                    true => (0..HOSTS).map(exchange).collect(),
+                    false => Vec::new(),
+                },
                 ..DnsResponse::default()
             },
             _ => addresses(asked, &[FIRST]),
@@ -312,7 +316,7 @@ fn mail_hosts_beyond_the_maximum_are_reported_as_unknown() {
     exporter.wait_until_ready();
     let metrics = exporter.get("/metrics");
     let correct = metrics.samples("certvigil_endpoint_correct", &[]);
-    assert_eq!(correct.len(), PROBED);
+    assert_eq!(correct.len(), PROBED, "{}", metrics.text());
     let unknown = ["hostname=\"one.example\"", "error_kind=\"internal\""];
     let unknown = metrics.sample("certvigil_endpoint_error", &unknown);
     assert_eq!(unknown, Some(1.0), "{}", metrics.text());

@@ -443,11 +443,12 @@ fn read_only_database_is_logged_and_results_are_kept_once_it_can_be_written() {
     let config = inventory(&pki, LONG_INTERVAL, "", &entries);
     let mut exporter = Exporter::start_in(exporter.kill(), &config, &state);
     exporter.wait_until_ready();
+    let metrics = exporter.wait_for_metrics("the state cannot be kept", |metrics| {
+        metrics.sample("certvigil_state_up", &[]) == Some(0.0)
+    });
     let log = exporter.log();
     assert!(log.contains("the state cannot be kept: "), "{log}");
     assert!(log.contains("certvigil.db"), "{log}");
-    let metrics = exporter.get("/metrics");
-    assert_eq!(metrics.sample("certvigil_state_up", &[]), Some(0.0));
     let web = [r#"certificate="web""#];
     let correct = metrics.sample("certvigil_endpoint_correct", &web);
     assert_eq!(correct, Some(1.0));
