@@ -287,6 +287,14 @@ pub(super) fn wrong_signature() -> ProbeError {
     )
 }
 
+/// Returns the error of a key exchange that the server's key did not decrypt.
+pub(super) fn wrong_key() -> ProbeError {
+    ProbeError::new(
+        ErrorKind::TlsSignature,
+        "the server did not prove that it has the certificate's key: it does not decrypt what is encrypted for the key",
+    )
+}
+
 pub(super) fn too_large() -> ProbeError {
     ProbeError::new(
         ErrorKind::TooLarge,
