@@ -122,7 +122,7 @@ fn invalid_message(message: &InvalidMessage) -> &'static str {
         M::InvalidCcs => "its ChangeCipherSpec message is malformed",
         M::InvalidContentType => "the server sent a record of an unknown content type",
         M::InvalidCertificateStatusType => "its certificate status is not an OCSP response",
-        M::InvalidCertRequest => "its CertificateRequest is malformed",
+        M::InvalidCertRequest => "its Certificate or CertificateRequest is malformed",
         M::InvalidDhParams => "its Diffie-Hellman parameters are malformed",
         M::InvalidEmptyPayload => "the server sent an empty record",
         M::InvalidKeyUpdate => "its KeyUpdate is malformed",
