@@ -84,10 +84,10 @@ fn complete_with(reader: &Reader, end: Result<bool, Fault>, flight: &[u8], size:
     let Ok(Some((mut completion, _))) = Completion::start(sent, reader, &leaf) else {
         return;
     };
-    let last = flight
-        .windows(4)
-        .rposition(|bytes| bytes == SERVER_HELLO_DONE);
-    let rest = last.map_or(flight, |at| &flight[at + SERVER_HELLO_DONE.len()..]);
+    let mut windows = flight.windows(SERVER_HELLO_DONE.len());
+    let before = windows.rposition(|bytes| bytes == SERVER_HELLO_DONE);
+    let rest = before.and_then(|at| flight.get(at + SERVER_HELLO_DONE.len()..));
+    let rest = rest.unwrap_or(flight);
     for piece in rest.chunks(size) {
         let result = completion.take(piece);
         completion.assert_bounded();

@@ -80,7 +80,7 @@ enum Keys {
     Cbc {
         algorithm: &'static cipher::Algorithm,
         key: Vec<u8>,
-        mac: hmac::Key,
+        mac: Box<hmac::Key>,
     },
     Gcm(LessSafeKey, Vec<u8>),
     ChaCha20(LessSafeKey, Vec<u8>),
@@ -106,7 +106,7 @@ impl Protection {
         let keys = match cipher {
             Cipher::Cbc { algorithm, mac, .. } => Keys::Cbc {
                 algorithm,
-                mac: hmac::Key::new(mac, &mac_key),
+                mac: Box::new(hmac::Key::new(mac, &mac_key)),
                 key,
             },
             Cipher::Gcm(algorithm) => Keys::Gcm(aead(algorithm)?, iv),
