@@ -126,6 +126,8 @@ pub enum FileKey {
 pub struct Parameters {
     /// Support of secure renegotiation (RFC 5746). `None` with TLS 1.3, which has no renegotiation.
     pub secure_renegotiation: Option<bool>,
+    /// True if the server sent the warning `unrecognized_name` (RFC 6066, section 3).
+    pub unrecognized_name: bool,
     /// Size in bits of the prime of a finite-field Diffie-Hellman exchange.
     pub dh_bits: Option<u64>,
     /// Group of the key exchange, by its IANA name, if Chromium does not offer it.
@@ -190,7 +192,7 @@ pub enum Publication {
 /// The proof of possession of the leaf's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyProof {
-    /// The handshake's signature, verified by strict rules.
+    /// The handshake, verified by strict rules: its signature, or a key exchange with the key.
     Handshake,
     /// The handshake's signature, verified with the bare public key of a certificate that a strict
     /// parser refuses, or with a hash that it refuses.
