@@ -94,9 +94,9 @@ pub(super) fn key(entry: &Entry) -> EntryKey {
 }
 
 impl Watch {
-    pub(super) fn new(entry: Entry) -> Self {
+    pub(super) fn new(entry: impl Into<Arc<Entry>>) -> Self {
         Self {
-            entry: Arc::new(entry),
+            entry: entry.into(),
             kept: Vec::new(),
             failures: Vec::new(),
             failing: BTreeSet::new(),
@@ -240,6 +240,8 @@ impl Watch {
                 }
             }
         }
+        // Most entries have one certificate.
+        self.kept.shrink_to_fit();
         self.failure = news.errors.first().map(|error| SourceFailure {
             since: self.failure.as_ref().map_or(now, |t| t.since),
             error: error.clone(),
@@ -350,7 +352,7 @@ impl Watch {
     /// Returns the probe of targets of this entry.
     pub(super) fn job(
         &self,
-        targets: Vec<Target>,
+        targets: Vec<Arc<Target>>,
         expectation: &Result<Kept, Arc<FetchError>>,
         times: &Times,
         options: &ProbeOptions,
