@@ -124,6 +124,27 @@ impl Watch {
         })
     }
 
+    /// Returns true if another fetch of the source would return the same: the configuration itself
+    /// has the expectation and the hosts.
+    pub(super) fn is_constant(&self) -> bool {
+        let Entry {
+            source,
+            mx,
+            srv,
+            files,
+            finds_xmpp_hosts,
+            ..
+        } = &*self.entry;
+        let is_own = matches!(
+            source,
+            SourceSettings::Fingerprints(_)
+                | SourceSettings::PublicKeys(_)
+                | SourceSettings::TrustOnly
+        );
+        let is_looked_up = !(mx.is_empty() && srv.is_empty()) || *finds_xmpp_hosts;
+        is_own && !is_looked_up && files.is_empty() && self.up == Some(true)
+    }
+
     /// Returns the certificates of an account that are fetched again individually: those that the
     /// last fetch did not return, if they are at most [`MAX_ALONE`].
     pub(super) fn failing_alone(&self) -> &BTreeSet<String> {

@@ -300,11 +300,11 @@ impl<'a> Hosts<'a> {
             return;
         }
         let last = self.all.last().map(|(last, _)| *last);
-        if last.is_none_or(|last| last.certificate() != labels.certificate()) {
-            self.end_certificate();
-        }
         if last.is_none_or(|last| last.of_host() != labels.of_host()) {
-            self.end_host();
+            match last.is_some_and(|last| last.certificate() == labels.certificate()) {
+                true => self.end_host(),
+                false => self.end_certificate(),
+            }
             let host = Host {
                 endpoint,
                 own: endpoint,

@@ -53,9 +53,7 @@ impl State {
             let is_remote = watch.is_asked_over_network();
             let keeps_its_schedule =
                 is_remote && (watch.up == Some(true) || self.sources.is_running(&whole));
-            // An unchanged entry with a fingerprint, for example, has nothing to fetch again.
-            let is_constant = watch.refresh_after(settings.times.refresh).is_none();
-            if !(is_constant && is_same && watch.up == Some(true)) {
+            if !(is_same && watch.is_constant()) {
                 self.sources.add(whole.clone(), due);
                 if is_account_changed || !is_same || !keeps_its_schedule {
                     self.sources.hurry(&whole, now.elapsed);
@@ -269,5 +267,95 @@ fn differ(before: &Result<Kept, Arc<FetchError>>, now: &Result<Kept, Arc<FetchEr
         (Ok(before), Ok(now)) => before.loaded.expected != now.loaded.expected,
         (Err(_), Err(_)) => false,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Effect, Event, Fetched, Start};
+    use super::*;
+    use crate::config::SourceSettings;
+    use crate::instance::Expected;
+    use crate::model::Timestamp;
+    use crate::source::Loaded;
+
+    const NOW: Now = Now {
+        elapsed: Duration::ZERO,
+        clock: Timestamp(1_800_000_000),
+    };
+
+    fn settings(entry: Entry) -> Settings {
+        Settings {
+            entries: vec![Arc::new(entry)],
+            interval: Duration::from_secs(300),
+            times: super::super::Times {
+                grace: Duration::ZERO,
+                refresh: Duration::from_secs(900),
+            },
+            history: Duration::ZERO,
+            account: None,
+            vantages: Vec::new(),
+            judging: Arc::default(),
+        }
+    }
+
+    fn fetches(effects: &[Effect]) -> Vec<SourceRequest> {
+        let fetches = effects.iter().filter_map(|effect| match effect {
+            Effect::Fetch { request, .. } => Some(request.clone()),
+            _ => None,
+        });
+        fetches.collect()
+    }
+
+    /// Returns the numbers of fetches at the start, after a reload with the same entry, and after one
+    /// with another host.
+    fn fetches_of(mut entry: Entry) -> [usize; 3] {
+        entry.name = Some("a".into());
+        let (mut state, mut effects) = State::new(settings(entry.clone()), Start::default(), NOW);
+        let hosts = ["b.example", "c.example", "c.example"];
+        hosts.map(|host| {
+            let requests = fetches(&effects);
+            for request in &requests {
+                let loaded = Loaded {
+                    name: "a".into(),
+                    common_name: None,
+                    expected: Arc::new(Expected::trust_only()),
+                    hostnames: entry.hostnames.clone(),
+                    found: Vec::new(),
+                    awaited: None,
+                };
+                let fetched = Fetched {
+                    answers: vec![Ok(loaded)],
+                    known_places: None,
+                };
+                let event = Event::SourceResult {
+                    request: request.clone(),
+                    fetched,
+                    clock_warning: None,
+                };
+                state.on(event, NOW);
+            }
+            entry.hostnames = vec![host.parse().unwrap()];
+            effects = state.on(Event::Reload(settings(entry.clone())), NOW);
+            requests.len()
+        })
+    }
+
+    #[test]
+    fn reload_fetches_only_what_may_have_changed() {
+        let mut entry = Entry::new(SourceSettings::TrustOnly);
+        entry.hostnames = vec!["b.example".parse().unwrap()];
+        assert_eq!(fetches_of(entry.clone()), [1, 0, 1]);
+        let files = SourceSettings::Pem(vec!["/a.pem".into()]);
+        let of_files = Entry {
+            source: files,
+            ..entry.clone()
+        };
+        assert_eq!(fetches_of(of_files), [1, 1, 1]);
+        // Its hosts are those of SRV records.
+        entry.finds_xmpp_hosts = true;
+        assert_eq!(fetches_of(entry), [1, 1, 1]);
     }
 }

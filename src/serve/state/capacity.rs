@@ -17,6 +17,7 @@ use crate::observation::{
 use crate::report::prometheus::{Exposition, Gathered, Pieces, gathered_endpoints, hosts};
 use crate::testbed::authority::{Authority, Key, Validity};
 
+use super::super::snapshot::{EndpointResult, TargetResults};
 use super::*;
 
 const START: Timestamp = Timestamp(1_800_000_000);
@@ -198,6 +199,19 @@ impl Endpoints {
 #[expect(clippy::print_stdout, reason = "a measurement prints")]
 fn cost_of_endpoints() {
     let count = std::env::var("ENDPOINTS").map_or(ENDPOINTS, |count| count.parse().unwrap());
+    for (name, size) in [
+        ("Entry", size_of::<Entry>()),
+        ("Watch", size_of::<Watch>()),
+        ("Loaded", size_of::<Loaded>()),
+        ("Target", size_of::<Target>()),
+        ("TargetResults", size_of::<TargetResults>()),
+        ("EndpointResult", size_of::<EndpointResult>()),
+        ("Judged", size_of::<Judged>()),
+        ("Observation", size_of::<Observation>()),
+        ("Served", size_of::<Served>()),
+    ] {
+        println!("{name}: {size} bytes");
+    }
     let one = result_of_one();
     let expected = one.expected.clone().unwrap();
     let (begin, start) = (resident(), Instant::now());
