@@ -1,7 +1,7 @@
 //! Memory and time of the state of very many endpoints, without the probes themselves. A measurement:
 //!
 //! ```sh
-//! ENDPOINTS=1000000 cargo test --release --lib cost_of_endpoints -- --ignored --nocapture
+//! ENDPOINTS=1000000 cargo test --release --lib capacity_cost -- --ignored --nocapture
 //! ```
 
 use std::net::Ipv4Addr;
@@ -197,7 +197,7 @@ impl Endpoints {
 #[test]
 #[ignore = "a measurement"]
 #[expect(clippy::print_stdout, reason = "a measurement prints")]
-fn cost_of_endpoints() {
+fn capacity_cost() {
     let count = std::env::var("ENDPOINTS").map_or(ENDPOINTS, |count| count.parse().unwrap());
     for (name, size) in [
         ("Entry", size_of::<Entry>()),
