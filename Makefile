@@ -25,7 +25,7 @@ export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(nproc))
 
 # Measurements cannot fail. No Debian package has a current kubectl.
-SKIPPED := --skip page_cost --skip publish_cost $(if $(shell command -v kubectl),,--skip kustomize_overlay)
+SKIPPED := --skip capacity_cost --skip page_cost --skip publish_cost $(if $(shell command -v kubectl),,--skip kustomize_overlay)
 
 .PHONY: run test packages clients lint words deny advisories features bench bench-packages bench-scale soak fuzz deb release cargo-cyclonedx cargo-deb linters static sbom
 
