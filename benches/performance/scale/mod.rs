@@ -158,12 +158,16 @@ fn alone(testbed: &Testbed, port: u16, count: usize, interval: Duration) -> Vec<
     let busy = (cpu(&monitor.child) - before) / start.elapsed().as_secs_f64();
     let (scrape, now) = (Scrape::of(monitor.address), Instant::now());
     let rate = (scrape.probes - first.probes) / now.duration_since(since).as_secs_f64();
-    let written = cost(&monitor, busy, || drop(Scrape::of(monitor.address)));
+    let written = cost(&monitor, busy, || {
+        Scrape::of(monitor.address);
+    });
     let took = (0..REQUESTS).map(|_| Scrape::of(monitor.address).took);
     let took = took.collect::<crate::measure::Values>().median();
     assert_eq!(scrape.correct, count as f64);
     let memory = resident(&monitor.child);
-    let page = cost(&monitor, busy, || drop(fetch(monitor.address, "/")));
+    let page = cost(&monitor, busy, || {
+        fetch(monitor.address, "/");
+    });
 
     vec![
         Figure::new(

@@ -63,8 +63,11 @@ fn previous(watch: &Watch) -> Vec<Certificate> {
     instances.previous.iter().map(|i| i.leaf.clone()).collect()
 }
 
+/// Target, and its expectation.
+type Expecting = (Arc<Target>, Result<Kept, Arc<FetchError>>);
+
 /// Returns the targets to probe, each with its expectation.
-fn expectations(watch: &Watch) -> Vec<(Arc<Target>, Result<Kept, Arc<FetchError>>)> {
+fn expectations(watch: &Watch) -> Vec<Expecting> {
     let key: Arc<str> = "one".into();
     let watches = BTreeMap::from([(key.clone(), Arc::new(watch.clone()))]);
     let plan = plan_all(&watches, &[key], &Plan::default()).plan;

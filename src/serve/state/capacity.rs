@@ -85,7 +85,7 @@ fn result_of_one() -> Judged {
         timings: Timings::default(),
         outcome: Outcome::Served(Box::new(Served {
             leaf,
-            rest: vec![middle.certificate.clone()],
+            rest: vec![middle.certificate],
             tls_version: TlsVersion::Tls13,
             cipher_suite: "TLS_AES_128_GCM_SHA256".into(),
             alpn: None,
