@@ -130,7 +130,8 @@ bench-packages:
 	sh tests/packages.sh benches/packages.txt
 
 # A hundred thousand endpoints, with one monitor and with three replicas behind a real Prometheus: about ten minutes. Writes
-# docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a short run.
+# docs/scale.md; `SCALE_ENDPOINTS=2000 SCALE_SECONDS=30 make bench-scale` is a short run, and
+# `SCALE_ENDPOINTS=1000000 make bench-scale` measures one monitor only.
 bench-scale: bench-packages
 	$(DESCRIPTORS) && $(CARGO) bench --profile dist --locked --bench performance -- scale
 
