@@ -127,7 +127,7 @@ fn silent_quic_port_is_unknown_though_the_tcp_port_responds() {
     let server = Server::tls_at(tcp, config(&pki, &leaf));
     let rows = check(&pki, &leaf, &["127.0.0.1"], server.port())
         .arg(format!("{HOST}:{}", server.port()))
-        .args(&["--timeout", "2s"])
+        .args(&["--timeout", "5s"])
         .rows();
     rows[0].assert_right(&[]);
     assert_eq!(rows[1].outcome(), "connect_timeout");
@@ -251,7 +251,7 @@ fn quic_server_silent_after_one_datagram_is_a_handshake_timeout() {
         answer.truncate(count);
         Some(answer)
     });
-    let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", "2s"]);
+    let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", "5s"]);
     let row = row.row();
     assert_eq!(row.outcome(), "tls_timeout", "{row:?}");
     assert_eq!(row.codes(), ["handshake_failed"]);

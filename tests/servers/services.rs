@@ -13,7 +13,7 @@ fn records_of_a_real_name_server_are_followed() {
     let dns = format!("127.0.0.1:{}", knot.port);
     let check = |target: &str| {
         Check::new(&pki)
-            .args(&["--dns", &dns, "--timeout", "2s"])
+            .args(&["--dns", &dns, "--timeout", "20s"])
             .arg(target)
     };
     let row = check("srv:_imaps._tcp.example").row();
