@@ -1,13 +1,18 @@
 //! Real old servers: openssl, gnutls and nginx with old protocol versions.
 
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
 use std::path::Path;
 use std::process::Command;
+
+use certvigil::certificate::Certificate;
 
 use crate::common::cleartext::{assert_read, look};
 use crate::fixture::check::Check;
 use crate::fixture::pki::HOST;
 use crate::fixture::pki::{Leaf, Pki};
 use crate::fixture::process::{Process, wait_until};
+use crate::fixture::tls::Server;
 use crate::openssl;
 
 fn s_server(pki: &Pki, leaf: &Leaf, options: &[&str]) -> Process {
@@ -113,7 +118,7 @@ fn legacy_openssl_versions_suites_and_keys_are_read() {
             "1.2",
             "AES128-GCM-SHA256",
             "TLS_RSA_WITH_AES_128_GCM_SHA256",
-            "none",
+            "handshake",
         ),
         (
             &rsa,
@@ -121,7 +126,32 @@ fn legacy_openssl_versions_suites_and_keys_are_read() {
             "1.2",
             "AES128-SHA",
             "TLS_RSA_WITH_AES_128_CBC_SHA",
-            "none",
+            "handshake",
+        ),
+        (
+            &rsa,
+            &["refused_by_clients"],
+            "1.2",
+            "AES256-SHA256",
+            "TLS_RSA_WITH_AES_256_CBC_SHA256",
+            "handshake",
+        ),
+        (
+            &rsa,
+            &["refused_by_clients"],
+            "1.2",
+            "AES256-GCM-SHA384",
+            "TLS_RSA_WITH_AES_256_GCM_SHA384",
+            "handshake",
+        ),
+        (
+            // The library does not encrypt for so short a key.
+            &short,
+            &["refused_by_clients", "refused_by_clients", "weak_key"],
+            "1.2",
+            "AES128-SHA",
+            "TLS_RSA_WITH_AES_128_CBC_SHA",
+            "bare_key",
         ),
         (
             &rsa,
@@ -372,7 +402,15 @@ fn legacy_gnutls_versions_and_suites_are_read() {
             &["refused_by_clients"],
             "1.2",
             "TLS_RSA_WITH_AES_128_GCM_SHA256",
-            "none",
+            "handshake",
+        ),
+        (
+            &rsa,
+            "-VERS-ALL:+VERS-TLS1.2:-KX-ALL:+RSA:-CIPHER-ALL:+AES-256-CBC:%NO_SESSION_HASH",
+            &["refused_by_clients"],
+            "1.2",
+            "TLS_RSA_WITH_AES_256_CBC_SHA",
+            "handshake",
         ),
         (
             &rsa,
@@ -429,6 +467,97 @@ fn legacy_gnutls_versions_and_suites_are_read() {
         });
         let row = look(&pki, leaf, server.port);
         assert_read(&row, codes, version, suite, proof, priority);
+    }
+}
+
+/// Returns the records of a server up to its ServerHelloDone or an alert, with `chain` in place of
+/// its certificates.
+fn first_flight(server: &mut TcpStream, chain: &[&Certificate]) -> Vec<u8> {
+    const ALERT: u8 = 21;
+    const HANDSHAKE: u8 = 22;
+    const CERTIFICATE: u8 = 11;
+    const DONE: [u8; 4] = [14, 0, 0, 0];
+    let u24 = |n: usize| u32::try_from(n).unwrap().to_be_bytes()[1..].to_vec();
+    let mut messages = Vec::new();
+    while !messages.ends_with(&DONE) {
+        let mut header = [0; 5];
+        server.read_exact(&mut header).unwrap();
+        let mut content = vec![0; usize::from(u16::from_be_bytes([header[3], header[4]]))];
+        server.read_exact(&mut content).unwrap();
+        match header[0] {
+            ALERT => return [&header[..], &content].concat(),
+            HANDSHAKE => messages.extend(content),
+            other => panic!("a record of type {other}"),
+        }
+    }
+    let mut replaced = Vec::new();
+    let mut rest = &messages[..];
+    while let [kind, high, middle, low, body @ ..] = rest {
+        let length = u32::from_be_bytes([0, *high, *middle, *low]) as usize;
+        let (body, after) = body.split_at(length);
+        let list = chain.iter().map(|c| [u24(c.der().len()), c.der().to_vec()]);
+        let list = list.flatten().flatten().collect::<Vec<_>>();
+        let body = match *kind {
+            CERTIFICATE => [u24(list.len()), list].concat(),
+            _ => body.to_vec(),
+        };
+        replaced.extend([vec![*kind], u24(body.len()), body].concat());
+        rest = after;
+    }
+    let length = u16::try_from(replaced.len()).unwrap().to_be_bytes();
+    [&[HANDSHAKE, 3, 3][..], &length, &replaced].concat()
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn copied_certificate_is_refused_without_a_signature() {
+    let pki = Pki::new();
+    let (copied, own) = (pki.openssl("rsa:2048", ""), pki.openssl("rsa:2048", ""));
+    for cipher in ["AES128-SHA", "AES256-SHA256", "AES128-GCM-SHA256"] {
+        let server = s_server(&pki, &own, &["-tls1_2 -cipher", cipher]);
+        let port = server.port;
+        let chain = [
+            copied.certificate.clone(),
+            pki.intermediate.certificate.clone(),
+        ];
+        let proxy = Server::start("127.0.0.1", move |client| {
+            let mut server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let mut hello = [0; 4096];
+            let length = client.read(&mut hello).unwrap_or_default();
+            server.write_all(&hello[..length]).unwrap();
+            let flight = first_flight(&mut server, &chain.each_ref());
+            client.write_all(&flight).unwrap();
+            std::thread::scope(|scope| {
+                let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                scope.spawn(move || {
+                    let _ = std::io::copy(&mut from, &mut to);
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+                let _ = std::io::copy(&mut server, client);
+                let _ = client.shutdown(Shutdown::Both);
+            });
+        });
+        let row = look(&pki, &copied, proxy.port());
+        assert_eq!(row.outcome(), "tls_signature", "{cipher}: {row:?}");
+        assert_eq!(row.codes(), ["handshake_failed"], "{cipher}");
+    }
+}
+
+#[test]
+#[ignore = "needs openssl"]
+fn missing_client_certificate_is_no_failure_of_a_legacy_handshake() {
+    let pki = Pki::new();
+    let leaf = pki.openssl("rsa:2048", "");
+    for (cipher, proof) in [
+        // The server refuses before it proves its key.
+        ("AES128-SHA", "none"),
+        ("ECDHE-RSA-AES128-SHA", "handshake"),
+        ("DHE-RSA-AES128-SHA", "handshake"),
+    ] {
+        let server = s_server(&pki, &leaf, &["-tls1_2 -Verify 1 -cipher", cipher]);
+        let row = look(&pki, &leaf, server.port);
+        row.assert_right(&["refused_by_clients"]);
+        assert_eq!(row.text("/served/key_proof"), proof, "{cipher}: {row:?}");
     }
 }
 

@@ -16,7 +16,7 @@ const MAX_UNWRITTEN: usize = 1 << 17;
 const MAX_RESULTS: usize = 1 << 10;
 
 /// An endpoint.
-type Endpoint = (Target, Option<IpAddr>, KeyType, Vantage);
+type Endpoint = (Arc<Target>, Option<IpAddr>, KeyType, Vantage);
 
 /// Last notes about all subjects.
 #[derive(Debug, Default)]

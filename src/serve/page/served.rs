@@ -110,8 +110,8 @@ pub(super) fn handshake(html: &mut Html, result: &VantageResult<'_>) {
             list.text(
                 "Proof of the key",
                 match served.key_proof {
-                    KeyProof::Handshake => "handshake signature",
-                    KeyProof::BareKey => "handshake signature, verified with the bare key",
+                    KeyProof::Handshake => "handshake",
+                    KeyProof::BareKey => "handshake, verified with the bare key",
                     KeyProof::None => "none: cleartext handshake",
                     KeyProof::File(_) => "none: a file",
                 },

@@ -87,31 +87,32 @@ impl PublicKey {
     /// Verifies a PKCS #1 v1.5 signature over `info`: a DigestInfo, or the two bare hashes of TLS
     /// 1.1 and earlier (RFC 4346, section 4.7).
     pub fn verify_info(&self, info: &[u8], signature: &[u8]) -> bool {
-        self.open(signature)
+        self.apply(signature)
             .is_some_and(|encoded| is_pkcs1(&encoded, info))
     }
 
     /// Verifies a PSS signature.
     pub fn verify_pss(&self, pss: Pss, message: &[u8], signature: &[u8]) -> bool {
-        self.open(signature)
+        self.apply(signature)
             .is_some_and(|encoded| pss.is_met_by(&encoded, self.bits(), message))
     }
 
-    /// Returns the encoded message in a signature, as long as the modulus (RFC 8017, section
-    /// 5.2.2).
-    fn open(&self, signature: &[u8]) -> Option<Vec<u8>> {
+    /// Applies the key to a block that is as long as the modulus: returns the encoded message in a
+    /// signature, or encrypts a padded message (RFC 8017, sections 5.1.1 and 5.2.2). `None` if the
+    /// key is not usable, or the number is not less than the modulus.
+    pub fn apply(&self, block: &[u8]) -> Option<Vec<u8>> {
         let length = self.bits().div_ceil(8);
-        if !self.is_usable() || signature.len() != length {
+        if !self.is_usable() || block.len() != length {
             return None;
         }
-        let signature = BigUint::from_bytes_be(signature);
-        if signature >= self.n {
+        let number = BigUint::from_bytes_be(block);
+        if number >= self.n {
             return None;
         }
-        let opened = self.raise(&signature).to_bytes_be();
-        let mut encoded = vec![0; length.saturating_sub(opened.len())];
-        encoded.extend(opened);
-        Some(encoded)
+        let raised = self.raise(&number).to_bytes_be();
+        let mut applied = vec![0; length.saturating_sub(raised.len())];
+        applied.extend(raised);
+        Some(applied)
     }
 
     /// Raises the base to the power of the exponent, bit by bit: exponents are short, and

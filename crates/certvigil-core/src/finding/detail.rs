@@ -765,6 +765,8 @@ pub enum Refused {
     },
     /// The server does not support secure renegotiation (RFC 5746).
     NoSecureRenegotiation,
+    /// The server sent the warning `unrecognized_name`, which ends the handshake of Java.
+    UnrecognizedName,
     /// The prime of the finite-field Diffie-Hellman exchange is too small.
     SmallDhPrime {
         /// The clients that refuse it.

@@ -373,6 +373,7 @@ fn handshake_details() -> Vec<Detail> {
             accepted_by: vec![Client::Openssl],
         }),
         refused(Refused::NoSecureRenegotiation),
+        refused(Refused::UnrecognizedName),
         refused(Refused::SmallDhPrime {
             refused_by: vec![Client::Openssl],
             bits: 1024,
@@ -820,6 +821,10 @@ fn handshake_details_render_as_json_and_text() {
       {"kind":"no_secure_renegotiation"}
       OpenSSL 3 and the clients that use it, such as curl, Python and Node.js, refuse the server: it does not support secure renegotiation (RFC 5746), and their error is `unsafe legacy renegotiation disabled`
       fix: update the server's TLS library or firmware, or enable TLS 1.3, which has no renegotiation
+    refused_by_clients
+      {"kind":"unrecognized_name"}
+      Java refuses the server: it warns with the alert `unrecognized_name` that it does not know the name in the handshake, and then continues with a default
+      fix: configure a virtual host for the name on the server: nginx `server_name`, Apache `ServerName` or `ServerAlias`
     refused_by_clients
       {"kind":"small_dh_prime","refused_by":["openssl"],"bits":1024,"required_bits":2048}
       OpenSSL at its current security level refuses the server: its Diffie-Hellman prime has 1024 bits, less than 2048

@@ -23,6 +23,7 @@ fn of_handshake(served: &Served) -> impl Iterator<Item = Finding> {
         old_version(served),
         legacy_cipher(served),
         no_secure_renegotiation(served),
+        unrecognized_name(served),
         small_dh_prime(served),
         no_common_offer(served),
     ]
@@ -52,7 +53,7 @@ fn is_key_proved(served: &Served) -> bool {
 /// only after the server refuses all others, so the server supports no better one.
 fn legacy_cipher(served: &Served) -> Option<Finding> {
     Some(Finding::new(Detail::LegacyCipher {
-        cipher_suite: served.cipher_suite.clone(),
+        cipher_suite: served.cipher_suite.to_string(),
         weakness: weakness(&served.cipher_suite)?,
         tls_version: served.tls_version,
         is_key_proved: is_key_proved(served),
@@ -87,6 +88,12 @@ fn no_secure_renegotiation(served: &Served) -> Option<Finding> {
         .then(|| refused(Refused::NoSecureRenegotiation))
 }
 
+/// Returns the finding for a warning that ends the handshake of Java. Other clients ignore it.
+fn unrecognized_name(served: &Served) -> Option<Finding> {
+    (served.parameters.unrecognized_name && !served.tls_version.is_deprecated())
+        .then(|| refused(Refused::UnrecognizedName))
+}
+
 fn refused(refused: Refused) -> Finding {
     Finding::new(Detail::RefusedByClients(refused))
 }
@@ -94,18 +101,26 @@ fn refused(refused: Refused) -> Finding {
 /// Returns the finding for a small prime (RFC 8270). The limits are those of the clients' defaults.
 fn small_dh_prime(served: &Served) -> Option<Finding> {
     let bits = served.parameters.dh_bits?;
-    let refused_by = if bits < JAVA_MIN_DH_BITS {
-        vec![Client::Openssl, Client::Gnutls, Client::Java]
-    } else if bits < OPENSSL_MIN_DH_BITS {
-        vec![Client::Openssl]
-    } else {
+    let refused_by = refusing_prime(bits);
+    if refused_by.is_empty() {
         return None;
-    };
+    }
     Some(refused(Refused::SmallDhPrime {
         refused_by,
         bits,
         required_bits: OPENSSL_MIN_DH_BITS,
     }))
+}
+
+/// Returns the clients that refuse a Diffie-Hellman prime of this size.
+fn refusing_prime(bits: u64) -> Vec<Client> {
+    if bits < JAVA_MIN_DH_BITS {
+        vec![Client::Openssl, Client::Gnutls, Client::Java]
+    } else if bits < OPENSSL_MIN_DH_BITS {
+        vec![Client::Openssl]
+    } else {
+        Vec::new()
+    }
 }
 
 /// Returns the finding for a server that shares no offer with some clients, unless the version or
@@ -122,7 +137,7 @@ fn no_common_offer(served: &Served) -> Option<Finding> {
     let parameters = served.parameters;
     let detail = Detail::RefusedByClients(Refused::NoCommonOffer {
         refused_by,
-        cipher_suite: served.cipher_suite.clone(),
+        cipher_suite: served.cipher_suite.to_string(),
         group: parameters.rare_group,
         is_signed_with_sha1: parameters.sha1_signature,
     });
@@ -141,8 +156,33 @@ pub(super) fn severity_of(refusing: usize) -> Severity {
     }
 }
 
+/// Returns the clients that refuse the handshake, each group with its reason as a clause.
+pub(super) fn refusals(served: &Served) -> Vec<(Vec<Client>, String)> {
+    let parameters = served.parameters;
+    let mut refusals = Vec::new();
+    let mut add = |clients: Vec<Client>, reason: String| {
+        if !clients.is_empty() {
+            refusals.push((clients, reason));
+        }
+    };
+    add(refused_by(served), refusal_reason(served));
+    if parameters.secure_renegotiation == Some(false) {
+        let reason = "the server does not support secure renegotiation (RFC 5746)";
+        add(vec![Client::Openssl], reason.to_owned());
+    }
+    if parameters.unrecognized_name {
+        let reason = "the server sends the warning `unrecognized_name`";
+        add(vec![Client::Java], reason.to_owned());
+    }
+    if let Some(bits) = parameters.dh_bits {
+        let reason = format!("the server's Diffie-Hellman prime has only {bits} bits");
+        add(refusing_prime(bits), reason);
+    }
+    refusals
+}
+
 /// Returns the clients that cannot negotiate a handshake with the server.
-pub(super) fn refused_by(served: &Served) -> Vec<Client> {
+fn refused_by(served: &Served) -> Vec<Client> {
     let Parameters {
         refused_common_offer,
         refused_java_offer,
@@ -160,7 +200,7 @@ pub(super) fn refused_by(served: &Served) -> Vec<Client> {
 }
 
 /// Returns the reason of the clients that cannot negotiate a handshake, as a clause.
-pub(super) fn refusal_reason(served: &Served) -> String {
+fn refusal_reason(served: &Served) -> String {
     if served.tls_version.is_deprecated() {
         let version = served.tls_version;
         return format!("the server speaks nothing newer than {version}");
@@ -197,8 +237,11 @@ fn negotiates(client: Client, served: &Served) -> bool {
         Client::Chromium => !parameters.refused_common_offer,
         // No key exchange without a signature.
         Client::Java => !parameters.refused_java_offer,
-        // What Java offers, and RSA key exchange with AES as Chromium.
-        Client::Openssl => !(parameters.refused_common_offer && parameters.refused_java_offer),
+        // What Java offers, and RSA key exchange with AES as Chromium, or with SHA-256.
+        Client::Openssl => {
+            !(parameters.refused_common_offer && parameters.refused_java_offer)
+                || RSA_SHA256_SUITES.contains(&&*served.cipher_suite)
+        }
         Client::Gnutls => {
             !(parameters.refused_common_offer && parameters.refused_java_offer)
                 || parameters.sha1_signature
@@ -207,6 +250,12 @@ fn negotiates(client: Client, served: &Served) -> bool {
         Client::Rustls => is_of_rustls(served),
     }
 }
+
+/// Cipher suites with RSA key exchange that only OpenSSL offers by default.
+const RSA_SHA256_SUITES: [&str; 2] = [
+    "TLS_RSA_WITH_AES_128_CBC_SHA256",
+    "TLS_RSA_WITH_AES_256_CBC_SHA256",
+];
 
 /// Cipher suites of TLS 1.2 that rustls supports.
 const RUSTLS_SUITES: [&str; 6] = [
@@ -225,7 +274,7 @@ fn is_of_rustls(served: &Served) -> bool {
     match served.tls_version {
         TlsVersion::Tls13 => !parameters.refused_common_offer,
         _ => {
-            let suite = served.cipher_suite.as_str();
+            let suite = &*served.cipher_suite;
             // The names of other suites than those of TLS 1.2 lack this part.
             (RUSTLS_SUITES.contains(&suite) || !suite.contains("_WITH_"))
                 && !parameters.sha1_signature

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
 use crate::finding::{
-    Code, Detail, FaultKind, Finding, MAX_LISTED_NAMES, NoPath, Nonconformant, Role, Severity,
-    Untrusted,
+    Client, Code, Detail, FaultKind, Finding, MAX_LISTED_NAMES, NoPath, Nonconformant, Role,
+    Severity, Untrusted,
 };
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
@@ -154,7 +154,9 @@ pub(super) fn judge_served(
             all.and(opinions(Some(name)))
         }),
     };
-    let without_handshake = handshake::refused_by(served);
+    let handshake_refusals = handshake::refusals(served);
+    let without_handshake = handshake_refusals.iter().flat_map(|(clients, _)| clients);
+    let without_handshake: Vec<Client> = without_handshake.copied().collect();
     // For an expected leaf, a weak signature, a weak key or a deviation is a warning; clients refuse
     // it nevertheless.
     let is_weak = explained.best().is_some_and(|path| {
@@ -168,8 +170,8 @@ pub(super) fn judge_served(
     if !reported_as_dummy && (has_path || is_weak && !is_explained) {
         findings.extend(refusals::finding(&clients, &without_handshake, has_path));
     }
-    if !without_handshake.is_empty() {
-        clients.refuse(&without_handshake, &handshake::refusal_reason(served));
+    for (refusing, reason) in &handshake_refusals {
+        clients.refuse(refusing, reason);
     }
     JudgedServed {
         flags,

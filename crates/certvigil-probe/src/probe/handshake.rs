@@ -183,7 +183,9 @@ impl Connection {
             self.first_bytes.extend(bytes.iter().take(missing));
         }
         while !bytes.is_empty() {
-            if self.tls.read_tls(&mut bytes).map_err(HandshakeEnd::Io)? == 0 {
+            // Reading from memory fails only if rustls' buffer for messages is full.
+            let read = self.tls.read_tls(&mut bytes);
+            if read.map_err(|_| HandshakeEnd::TooLarge)? == 0 {
                 // After a close_notify, nothing is read.
                 break;
             }
@@ -235,11 +237,12 @@ impl Connection {
 
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, ProbeError> {
         let suite = self.tls.negotiated_cipher_suite();
-        let (version, secure_renegotiation) = match self.tls.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None),
+        let (version, secure_renegotiation, unrecognized_name) = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None, false),
             _ => (
                 TlsVersion::Tls12,
                 cleartext::secure_renegotiation(&self.first_bytes),
+                cleartext::unrecognized_name(&self.first_bytes),
             ),
         };
         let group = self.tls.negotiated_key_exchange_group();
@@ -248,6 +251,7 @@ impl Connection {
         Ok(Served {
             parameters: Parameters {
                 secure_renegotiation,
+                unrecognized_name,
                 rare_group: group.and_then(|group| rare_group(group.name())),
                 ..Parameters::default()
             },

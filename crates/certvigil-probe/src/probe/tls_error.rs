@@ -122,7 +122,7 @@ fn invalid_message(message: &InvalidMessage) -> &'static str {
         M::InvalidCcs => "its ChangeCipherSpec message is malformed",
         M::InvalidContentType => "the server sent a record of an unknown content type",
         M::InvalidCertificateStatusType => "its certificate status is not an OCSP response",
-        M::InvalidCertRequest => "its CertificateRequest is malformed",
+        M::InvalidCertRequest => "its Certificate or CertificateRequest is malformed",
         M::InvalidDhParams => "its Diffie-Hellman parameters are malformed",
         M::InvalidEmptyPayload => "the server sent an empty record",
         M::InvalidKeyUpdate => "its KeyUpdate is malformed",
@@ -284,6 +284,14 @@ pub(super) fn wrong_signature() -> ProbeError {
     ProbeError::new(
         ErrorKind::TlsSignature,
         "the server did not prove that it has the certificate's key: its signature is wrong",
+    )
+}
+
+/// Returns the error of a key exchange that the server's key did not decrypt.
+pub(super) fn wrong_key() -> ProbeError {
+    ProbeError::new(
+        ErrorKind::TlsSignature,
+        "the server did not prove that it has the certificate's key: it does not decrypt what is encrypted for the key",
     )
 }
 

@@ -38,6 +38,11 @@ pub(super) fn refused(refused: &Refused) -> Text {
              support secure renegotiation (RFC 5746), and their error is `unsafe legacy renegotiation disabled`",
             "update the server's TLS library or firmware, or enable TLS 1.3, which has no renegotiation",
         ),
+        Refused::UnrecognizedName => Text::new(
+            "Java refuses the server: it warns with the alert `unrecognized_name` that it does not know the name in the \
+             handshake, and then continues with a default",
+            "configure a virtual host for the name on the server: nginx `server_name`, Apache `ServerName` or `ServerAlias`",
+        ),
         Refused::SmallDhPrime {
             refused_by,
             bits,

@@ -252,6 +252,13 @@ fn clients_without_a_common_handshake_refuse_the_server() {
         ),
         (
             "1.2",
+            "TLS_RSA_WITH_AES_256_CBC_SHA256",
+            refusing(true, true),
+            "gnutls go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            "1.2",
             "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA",
             refusing(true, true),
             "openssl gnutls go java chromium rustls",
@@ -308,6 +315,84 @@ fn clients_without_a_common_handshake_refuse_the_server() {
         let findings = judged.findings.iter().map(|f| f.severity);
         let severity_found = findings.filter(|s| *s > Severity::Info).max();
         assert_eq!(severity_found.unwrap_or(Severity::Ok), severity, "{suite}");
+    }
+}
+
+#[test]
+fn clients_refuse_parameters_of_a_handshake_that_they_can_negotiate() {
+    let case = pki().right;
+    let suite = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+    let none = Parameters::default();
+    for (parameters, refusing, words) in [
+        (none, "", ""),
+        (
+            Parameters {
+                secure_renegotiation: Some(false),
+                ..none
+            },
+            "openssl",
+            "RFC 5746",
+        ),
+        (
+            Parameters {
+                unrecognized_name: true,
+                ..none
+            },
+            "java",
+            "`unrecognized_name`",
+        ),
+        (
+            Parameters {
+                dh_bits: Some(1024),
+                ..none
+            },
+            "openssl",
+            "1024 bits",
+        ),
+        (
+            Parameters {
+                dh_bits: Some(768),
+                ..none
+            },
+            "openssl gnutls java",
+            "768 bits",
+        ),
+    ] {
+        let judged = case.judged_with(TlsVersion::Tls12, suite, KeyProof::Handshake, parameters);
+        let clients = judged.clients.as_ref().unwrap();
+        let names: Vec<_> = clients.refusals().map(|(c, _)| c.name()).collect();
+        assert_eq!(names.join(" "), refusing, "{parameters:?}");
+        let findings = judged.findings.iter();
+        let found = findings.filter(|f| f.code().name() == "refused_by_clients");
+        let found: Vec<_> = found.map(|f| (f.severity, f.message())).collect();
+        assert_eq!(found.len(), usize::from(!refusing.is_empty()), "{found:?}");
+        for (severity, message) in &found {
+            assert_eq!(*severity, Severity::Warning);
+            assert!(message.contains(words), "{message}");
+        }
+    }
+}
+
+#[test]
+fn key_usage_is_judged_for_the_key_exchange() {
+    use rcgen::KeyUsagePurpose::{DigitalSignature, KeyEncipherment};
+    const STATIC: &str = "TLS_RSA_WITH_AES_128_GCM_SHA256";
+    const EPHEMERAL: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+    for (usage, suite, refusing) in [
+        (KeyEncipherment, STATIC, "rustls"),
+        (KeyEncipherment, EPHEMERAL, "gnutls java chromium"),
+        (DigitalSignature, STATIC, "gnutls java chromium rustls"),
+        (DigitalSignature, EPHEMERAL, ""),
+    ] {
+        let chain = paths::Chain::new(paths::same, paths::same, |params| {
+            params.key_usages = vec![usage];
+        });
+        let parameters = Parameters::default();
+        let (version, proof) = (TlsVersion::Tls12, KeyProof::Handshake);
+        let judged = chain.case().judged_with(version, suite, proof, parameters);
+        let refusals = judged.clients.as_ref().unwrap().refusals();
+        let names: Vec<_> = refusals.map(|(client, _)| client.name()).collect();
+        assert_eq!(names.join(" "), refusing, "{usage:?} {suite}");
     }
 }
 

@@ -45,6 +45,7 @@ pub(in crate::probe) fn cleartext_reader(data: &[u8]) {
     assert_eq!(format!("{:?}", whole.hello), format!("{:?}", cut.hello));
     assert_eq!(format!("{:?}", whole.signed), format!("{:?}", cut.signed));
     judge_of(&whole, end);
+    complete_with(&whole, end, flight, usize::from(*size).max(1));
     let _ = secure_renegotiation(flight);
 }
 
@@ -63,6 +64,39 @@ fn read_in(
         }
     }
     (reader, Ok(false))
+}
+
+/// Continues the handshake with the bytes after the last ServerHelloDone. Asserts that a server
+/// without the keys never completes it.
+fn complete_with(reader: &Reader, end: Result<bool, Fault>, flight: &[u8], size: usize) {
+    const SERVER_HELLO_DONE: [u8; 4] = [14, 0, 0, 0];
+    let chain = reader.certificates.iter().flatten();
+    let Some(leaf) = chain.map(|der| Certificate::from_der(der.clone())).next() else {
+        return;
+    };
+    let sent = Sent {
+        random: &CLIENT_RANDOM,
+        record: &[22, 3, 1, 0, 4, 1, 0, 0, 0],
+    };
+    if end != Ok(true) {
+        return;
+    }
+    let Ok(Some((mut completion, _))) = Completion::start(sent, reader, &leaf) else {
+        return;
+    };
+    let mut windows = flight.windows(SERVER_HELLO_DONE.len());
+    let before = windows.rposition(|bytes| bytes == SERVER_HELLO_DONE);
+    let rest = before.and_then(|at| flight.get(at + SERVER_HELLO_DONE.len()..));
+    let rest = rest.unwrap_or(flight);
+    for piece in rest.chunks(size) {
+        let result = completion.take(piece);
+        completion.assert_bounded();
+        assert_ne!(result, Ok(true));
+        assert_eq!(completion.proof(), None);
+        if result.is_err() {
+            return;
+        }
+    }
 }
 
 /// Checks the parsed data and the outcome that is reported.

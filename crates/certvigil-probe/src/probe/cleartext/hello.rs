@@ -14,12 +14,15 @@ pub(super) type Random = [u8; 32];
 
 /// Maximum content of a record, in bytes (RFC 5246, section 6.2.1).
 pub(super) const MAX_RECORD: usize = 1 << 14;
+/// Length of the header of a record, in bytes.
+pub(super) const HEADER: usize = 5;
 
-const HANDSHAKE: u8 = 22;
+/// Type of a record with messages of the handshake.
+pub(super) const HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 /// Version in the first record. Servers may not support a later one there (RFC 5246, appendix E.1).
 const TLS_1_0: [u8; 2] = [3, 1];
-const TLS_1_2: [u8; 2] = [3, 3];
+pub(super) const TLS_1_2: [u8; 2] = [3, 3];
 
 /// Sizes of a ClientHello on which some old load balancers hang. Padding makes it larger (RFC 7685,
 /// section 4).
@@ -160,6 +163,9 @@ pub(super) fn write(
         }
         extensions.extend(extension(16, &with_u16_length(&names)?)?);
     }
+
+    // Extended master secret. Some servers require it, and all current clients offer it (RFC 7627).
+    extensions.extend(extension(23, &[])?);
 
     let (versions, newer) = match offer {
         Offer::Current | Offer::Java | Offer::Both => (&[][..], &[][..]),

@@ -3,12 +3,15 @@
 //! that rustls lacks.
 //!
 //! With TLS 1.2 and before, certificates are sent in cleartext. The module sends its own
-//! ClientHello, reads the response up to the proof of the key, and closes the connection. Nothing
-//! is ever encrypted. The result counts only if the server negotiated something that rustls does
-//! not support. Otherwise, a copied certificate would be accepted from a server that must prove
-//! possession of its key.
+//! ClientHello, and reads the response. With the common suites of TLS 1.2 it completes the
+//! handshake; with others it closes the connection after the proof of the key. The result counts
+//! only if the server negotiated something that rustls does not support. Otherwise, a copied
+//! certificate would be accepted from a server that must prove possession of its key.
 
+mod completion;
 mod cursor;
+mod end;
+mod first_bytes;
 #[cfg(any(test, fuzzing))]
 pub(super) mod fuzzing;
 mod groups;
@@ -29,16 +32,18 @@ use tokio::time::{Instant, timeout, timeout_at};
 use crate::certificate::Certificate;
 use crate::model::{KeyType, Timings};
 use crate::observation::{
-    Alert, ErrorKind, Parameters, ProbeError, Revocation, Served, Staple, TlsVersion,
+    ErrorKind, Parameters, ProbeError, Revocation, Served, Staple, TlsVersion,
 };
 
 use super::Request;
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
-use super::tls_error::{lacks, no_certificate, too_large, wrong_signature};
+use super::tls_error::{lacks, no_certificate, wrong_key, wrong_signature};
 use super::transport::Transport;
+use completion::{Completion, Sent};
+use end::{End, anonymous, explain};
+pub(super) use first_bytes::{secure_renegotiation, unrecognized_name};
 pub(super) use hello::SCHEMES_OF_TLS13;
 use proof::Wrong;
-pub(super) use reader::secure_renegotiation;
 use reader::{Fault, Reader, ServerHello, Version};
 pub(super) use suites::Offer;
 
@@ -76,13 +81,95 @@ pub(super) async fn read(
     let reading = listen(&mut stream, &hello, &mut reader, Until::KeyProof);
     let result = timeout_at(deadline, reading).await;
     let result = result.unwrap_or(Err(End::Timeout));
+    let is_read = result.is_ok();
+    // Without rustls, there is no other handshake in which the server could prove its key.
+    let is_only_way = !super::setup::can_send(request.sni());
+    let elapsed = start.elapsed();
+    let mut answer = judge(result, algorithms, &random, &reader, elapsed, is_only_way);
+    let mut rest = None;
+    if let Answer::Read(Ok(served)) = &answer
+        && is_read
+    {
+        let sent = Sent {
+            random: &random,
+            record: &hello,
+        };
+        rest = Some(complete(&mut stream, sent, &reader, &served.leaf, deadline).await);
+    }
     let elapsed = start.elapsed();
     timings.handshake = Some(elapsed);
     let version = reader.hello.as_ref().map(|chosen| chosen.version);
-    leave(stream, version.unwrap_or(Version::Tls10), patience).await;
-    // Without rustls, there is no other handshake in which the server could prove its key.
-    let is_only_way = !super::setup::can_send(request.sni());
-    judge(result, algorithms, &random, &reader, elapsed, is_only_way)
+    let goodbye = match &mut rest {
+        Some((Some(completion), _)) => {
+            stream.unwrap_tls();
+            completion.close().unwrap_or_default()
+        }
+        _ => cancel(version.unwrap_or(Version::Tls10)),
+    };
+    leave(stream, &goodbye, patience).await;
+    if let Some((completion, result)) = rest
+        && let Answer::Read(served) = answer
+    {
+        let is_client_asked = reader.is_client_asked;
+        answer = Answer::Read(served.and_then(|served| {
+            completed(
+                served,
+                completion.as_ref(),
+                result,
+                is_client_asked,
+                elapsed,
+            )
+        }));
+    }
+    answer
+}
+
+/// Completes the handshake. Returns it with `Ok` if it cannot be completed here.
+async fn complete(
+    stream: &mut Transport,
+    sent: Sent<'_>,
+    reader: &Reader,
+    leaf: &Certificate,
+    deadline: Instant,
+) -> (Option<Completion>, Result<(), End>) {
+    let (mut completion, flight) = match Completion::start(sent, reader, leaf) {
+        Ok(Some(started)) => started,
+        Ok(None) => return (None, Ok(())),
+        Err(fault) => return (None, Err(End::Fault(fault))),
+    };
+    let reading = exchange(stream, &flight, |bytes| completion.take(bytes));
+    let result = timeout_at(deadline, reading).await;
+    (Some(completion), result.unwrap_or(Err(End::Timeout)))
+}
+
+/// Adds the result of the completion to that of the first flight.
+///
+/// # Errors
+/// If the key is not proved.
+fn completed(
+    mut served: Box<Served>,
+    completion: Option<&Completion>,
+    result: Result<(), End>,
+    is_client_asked: bool,
+    after: Duration,
+) -> Result<Box<Served>, ProbeError> {
+    if let Some(proof) = completion.and_then(Completion::proof) {
+        served.key_proof = proof;
+    }
+    let Err(end) = result else {
+        return Ok(served);
+    };
+    if is_client_asked && end.may_lack_client_certificate() {
+        return Ok(served);
+    }
+    if completion.is_some_and(Completion::lacks_proof) {
+        return Err(match end {
+            end if end.is_about_key_exchange() => wrong_key(),
+            end => explain(end, after),
+        });
+    }
+    served.failure = Some(Box::new(explain(end, after)));
+    Ok(served)
 }
 
 /// Sends an offer on a new connection. Returns true if the server accepts it with a ServerHello
@@ -102,7 +189,7 @@ pub(super) async fn is_accepted(
     let reading = listen(&mut stream, &hello, &mut reader, Until::ServerHello);
     let result = timeout_at(deadline, reading).await;
     let version = reader.hello.as_ref().map(|chosen| chosen.version);
-    leave(stream, version.unwrap_or(Version::Tls10), patience).await;
+    leave(stream, &cancel(version.unwrap_or(Version::Tls10)), patience).await;
     version.is_some() || matches!(result, Ok(Err(End::Fault(Fault::Tls13 { .. }))))
 }
 
@@ -134,9 +221,14 @@ fn judge(
     if !is_only_way && !needs_more_than_rustls(algorithms, chosen, reader) {
         return Answer::Nothing;
     }
-    Answer::Read(match result {
-        Ok(()) => served(algorithms, random, chosen, reader).map(Box::new),
-        Err(end) => Err(explain(end, elapsed)),
+    let failure = result.err().map(|end| explain(end, elapsed));
+    // The signature is a proof of the key, whatever follows it.
+    Answer::Read(match failure {
+        Some(error) if reader.signed.is_none() => Err(error),
+        failure => served(algorithms, random, chosen, reader).map(|served| {
+            let failure = failure.map(Box::new);
+            Box::new(Served { failure, ..served })
+        }),
     })
 }
 
@@ -178,7 +270,7 @@ pub(super) fn may_be_common(served: &Served) -> bool {
 /// still accept other parameters that it offers.
 pub(super) fn is_not_of_java(served: &Served) -> bool {
     let mut offered = suites::offered(Offer::Java, KeyType::Any);
-    let is_offered = offered.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
+    let is_offered = offered.any(|suite| suite.id.as_str() == Some(&*served.cipher_suite));
     let parameters = &served.parameters;
     let group = parameters.rare_group;
     let is_of_java = |group| groups::OF_JAVA.iter().any(|(_, name)| *name == group);
@@ -202,30 +294,11 @@ fn tls13(suite: u16, group: Option<u16>) -> Answer {
     }
 }
 
-fn anonymous(suite: u16) -> ProbeError {
-    ProbeError::new(
-        ErrorKind::MalformedCertificate,
-        format!(
-            "the server offers only anonymous cipher suites, such as {}, and sends no certificate",
-            suites::name(suite)
-        ),
-    )
-}
-
-/// Reason for the early end of reading.
-enum End {
-    Fault(Fault),
-    Io(io::Error),
-    Closed,
-    Timeout,
-    TooLarge,
-}
-
 /// Message at which reading ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
     ServerHello,
-    /// The message that proves the key.
+    /// The last message of the first flight that is needed.
     KeyProof,
 }
 
@@ -235,7 +308,20 @@ async fn listen(
     reader: &mut Reader,
     until: Until,
 ) -> Result<(), End> {
-    stream.write_all(hello).await.map_err(End::Io)?;
+    exchange(stream, hello, |bytes| {
+        let is_whole = reader.take(bytes)?;
+        Ok(is_whole || (until == Until::ServerHello && reader.hello.is_some()))
+    })
+    .await
+}
+
+/// Sends data, and reads until the parser returns true.
+async fn exchange(
+    stream: &mut Transport,
+    data: &[u8],
+    mut parse: impl FnMut(&[u8]) -> Result<bool, Fault>,
+) -> Result<(), End> {
+    stream.write_all(data).await.map_err(End::Io)?;
     let mut received = 0;
     loop {
         if !stream.has_unread() {
@@ -254,8 +340,7 @@ async fn listen(
             return Err(End::TooLarge);
         }
         let bytes = buffer.get(..count).unwrap_or_default();
-        let is_whole = reader.take(bytes).map_err(End::Fault)?;
-        if is_whole || (until == Until::ServerHello && reader.hello.is_some()) {
+        if parse(bytes).map_err(End::Fault)? {
             return Ok(());
         }
     }
@@ -285,7 +370,7 @@ fn served(
         leaf,
         rest: chain.collect(),
         tls_version: chosen.version.tls_version(),
-        cipher_suite: chosen.suite.id.as_str().unwrap_or_default().to_owned(),
+        cipher_suite: chosen.suite.id.as_str().unwrap_or_default().into(),
         alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
         revocation: Revocation {
             staple: Staple::of(&reader.staple),
@@ -294,6 +379,7 @@ fn served(
         key_proof,
         parameters: Parameters {
             secure_renegotiation: Some(chosen.secure_renegotiation),
+            unrecognized_name: reader.unrecognized_name,
             dh_bits: signed.and_then(|signed| signed.dh_bits),
             rare_group: signed.and_then(|signed| groups::name(signed.group?)),
             sha1_signature: signed.is_some_and(|signed| signed.scheme.is_some_and(proof::is_sha1)),
@@ -304,10 +390,9 @@ fn served(
     })
 }
 
-/// Closes the connection during the handshake with `user_canceled`, to which a server has no reason
-/// to object (RFC 5246, section 7.2.2). Waits briefly for the server to close, to avoid a
-/// connection reset in its log.
-async fn leave(mut stream: Transport, version: Version, patience: Duration) {
+/// Returns the records that end a connection during the handshake: `user_canceled`, to which a
+/// server has no reason to object (RFC 5246, section 7.2.2).
+fn cancel(version: Version) -> Vec<u8> {
     const ALERT: u8 = 21;
     const WARNING: u8 = 1;
     const USER_CANCELED: u8 = 90;
@@ -317,8 +402,14 @@ async fn leave(mut stream: Transport, version: Version, patience: Duration) {
         let [major, minor] = version.wire();
         goodbye.extend([ALERT, major, minor, 0, 2, WARNING, alert]);
     }
+    goodbye
+}
+
+/// Sends the records that end a connection. Waits briefly for the server to close, to avoid a
+/// connection reset in its log.
+async fn leave(mut stream: Transport, goodbye: &[u8], patience: Duration) {
     let leave = async {
-        stream.write_all(&goodbye).await.ok()?;
+        stream.write_all(goodbye).await.ok()?;
         stream.tcp.shutdown().await.ok()?;
         let mut rest = [0; 512];
         let mut drained = 0;
@@ -331,40 +422,6 @@ async fn leave(mut stream: Transport, version: Version, patience: Duration) {
         Some(())
     };
     let _ = timeout(patience, leave).await;
-}
-
-fn explain(end: End, after: Duration) -> ProbeError {
-    match end {
-        End::Fault(Fault::Alert(alert)) => {
-            ProbeError::of_alert("the server broke off the handshake", Alert(alert))
-        }
-        End::Fault(Fault::Malformed(what)) => ProbeError::new(
-            ErrorKind::TlsProtocol,
-            format!("the server breaks the rules of TLS: {what}"),
-        ),
-        End::Fault(Fault::NoCertificate) => no_certificate(),
-        // Both end the reading at the ServerHello.
-        End::Fault(Fault::Anonymous(suite)) => anonymous(suite),
-        End::Fault(Fault::Tls13 { suite, .. }) => {
-            lacks(&format!("the cipher suite {}", suites::name(suite)))
-        }
-        End::Fault(Fault::TooLarge) | End::TooLarge => too_large(),
-        End::Io(error) => ProbeError::new(
-            ErrorKind::TlsClosed,
-            format!("the connection broke off during the handshake: {error}"),
-        ),
-        End::Closed => ProbeError::new(
-            ErrorKind::TlsClosed,
-            "the server closed the connection in the middle of the handshake",
-        ),
-        End::Timeout => ProbeError::new(
-            ErrorKind::TlsTimeout,
-            format!(
-                "the handshake did not end within {:.1} s",
-                after.as_secs_f64()
-            ),
-        ),
-    }
 }
 
 #[cfg(test)]

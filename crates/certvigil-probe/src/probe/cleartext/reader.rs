@@ -1,18 +1,26 @@
-//! Incremental parser for a server's first flight with SSL 3.0 to TLS 1.2. It stops at the message
-//! that proves the key (RFC 5246, sections 6.2 and 7.4; RFC 8422, section 5.4).
+//! Incremental parser for a server's first flight with SSL 3.0 to TLS 1.2. It stops at the
+//! ServerHelloDone if the handshake can be completed here, and otherwise at the message that proves
+//! the key (RFC 5246, sections 6.2 and 7.4; RFC 8422, section 5.4).
 
 use crate::model::KeyType;
 use crate::observation::TlsVersion;
 
 use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::completion;
 use super::cursor::Cursor;
-use super::hello::{MAX_RECORD, Random};
+use super::hello::{HEADER, MAX_RECORD, Random};
 use super::suites::{self, Exchange, Offer, Suite};
 
 /// Maximum length of a message, in bytes: a Certificate with a chain of the maximum size, including
 /// its length fields.
 const MAX_MESSAGE: usize = MAX_CHAIN_BYTES + 3 * (MAX_CHAIN_CERTIFICATES + 1);
-const RECORD_HEADER: usize = 5;
+const RECORD_HEADER: usize = HEADER;
+/// Length of the type and the length of a message, in bytes.
+const MESSAGE_HEADER: usize = 4;
+/// Content of the alert that warns of an unknown server name.
+pub(super) const UNRECOGNIZED_NAME: [u8; 2] = [1, 112];
+/// Type of a message that is no part of the handshake (RFC 5246, section 7.4.1.1).
+const HELLO_REQUEST: u8 = 0;
 
 /// Version that the server negotiated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +63,8 @@ pub(super) struct ServerHello {
     pub(super) alpn: Option<Vec<u8>>,
     /// True if the server supports secure renegotiation (RFC 5746, section 3.4).
     pub(super) secure_renegotiation: bool,
+    /// True if the server supports the extended master secret (RFC 7627).
+    pub(super) extended_master_secret: bool,
     /// True if the server announced a stapled OCSP response.
     staples: bool,
 }
@@ -88,6 +98,8 @@ pub(super) enum Fault {
     Tls13 { suite: u16, group: Option<u16> },
     /// The chain exceeds the limits.
     TooLarge,
+    /// A record is not protected with the keys of the handshake.
+    Unauthentic,
 }
 
 /// Parser state. The parsed data remains available after an error.
@@ -107,6 +119,13 @@ pub(super) struct Reader {
     pub(super) staple: Vec<u8>,
     /// Proof of the key, if the suite has one.
     pub(super) signed: Option<Signed>,
+    /// True if the server sent a CertificateRequest.
+    pub(super) is_client_asked: bool,
+    /// True if the server sent the warning `unrecognized_name`.
+    pub(super) unrecognized_name: bool,
+    /// Messages from the ServerHello on, as received. Empty for a handshake that cannot be
+    /// completed here.
+    pub(super) messages: Vec<u8>,
 }
 
 impl Reader {
@@ -121,6 +140,9 @@ impl Reader {
             certificates: None,
             staple: Vec::new(),
             signed: None,
+            is_client_asked: false,
+            unrecognized_name: false,
+            messages: Vec::new(),
         }
     }
 
@@ -141,7 +163,10 @@ impl Reader {
             input = whole;
             let content = record.get(RECORD_HEADER..).unwrap_or_default();
             match kind {
-                Kind::Alert => alert(content)?,
+                Kind::Alert => {
+                    alert(content)?;
+                    self.unrecognized_name |= content == UNRECOGNIZED_NAME;
+                }
                 Kind::Handshake => {
                     if self.take_messages(content)? {
                         return Ok(true);
@@ -159,7 +184,6 @@ impl Reader {
     /// Asserts that incomplete records and messages are within their limits.
     #[cfg(any(test, fuzzing))]
     pub(super) fn assert_bounded(&self) {
-        const MESSAGE_HEADER: usize = 4;
         assert!(self.record.len() < RECORD_HEADER + MAX_RECORD);
         assert!(self.message.len() < MESSAGE_HEADER + MAX_MESSAGE);
     }
@@ -179,8 +203,12 @@ impl Reader {
             let Some(body) = ahead.take(length) else {
                 break;
             };
-            input = ahead;
-            if self.message(kind, body)? {
+            let whole = input.take(MESSAGE_HEADER + length).unwrap_or_default();
+            let is_last = self.message(kind, body)?;
+            if kind != HELLO_REQUEST && self.is_completable() {
+                self.messages.extend(whole);
+            }
+            if is_last {
                 return Ok(true);
             }
         }
@@ -190,9 +218,14 @@ impl Reader {
         Ok(false)
     }
 
+    /// Returns true if the handshake can be completed here, as far as its parameters are known.
+    fn is_completable(&self) -> bool {
+        let hello = self.hello.as_ref();
+        hello.is_some_and(|hello| completion::is_possible(hello, self.signed.as_ref()))
+    }
+
     /// Processes a complete message. Returns true if no more messages are needed.
     fn message(&mut self, kind: u8, body: &[u8]) -> Result<bool, Fault> {
-        const HELLO_REQUEST: u8 = 0;
         const SERVER_HELLO: u8 = 2;
         const CERTIFICATE: u8 = 11;
         const SERVER_KEY_EXCHANGE: u8 = 12;
@@ -213,24 +246,37 @@ impl Reader {
         };
         let is_static = hello.suite.exchange == Exchange::Static;
         let is_signed = matches!(hello.suite.exchange, Exchange::Dhe | Exchange::Ecdhe);
+        let is_completable = self.is_completable();
+        let is_exchanged = self.signed.is_some() || self.is_client_asked;
         match (kind, self.certificates.is_some()) {
             (HELLO_REQUEST, _) if body.is_empty() => Ok(false),
             (CERTIFICATE, false) => {
                 self.certificates = Some(certificates(body)?);
-                Ok(is_static && !hello.staples)
+                Ok(is_static && !hello.staples && !is_completable)
             }
-            (CERTIFICATE_STATUS, true) if hello.staples && self.staple.is_empty() => {
+            (CERTIFICATE_STATUS, true)
+                if hello.staples && self.staple.is_empty() && !is_exchanged =>
+            {
                 self.staple = status(body)?.to_vec();
-                Ok(is_static)
+                Ok(is_static && !is_completable)
             }
-            (SERVER_KEY_EXCHANGE, true) if !is_static => {
+            (SERVER_KEY_EXCHANGE, true) if !is_static && !is_exchanged => {
                 let signed = signed(body, hello)
                     .ok_or(Fault::Malformed("its ServerKeyExchange cannot be read"))?;
                 self.signed = Some(signed);
-                Ok(true)
+                Ok(!self.is_completable())
             }
             // A server may omit a CertificateStatus that it announced (RFC 6066, section 8).
-            (CERTIFICATE_REQUEST | SERVER_HELLO_DONE, true) if !is_signed => Ok(true),
+            (CERTIFICATE_REQUEST, true)
+                if is_completable
+                    && !self.is_client_asked
+                    && is_signed == self.signed.is_some() =>
+            {
+                self.is_client_asked = true;
+                Ok(false)
+            }
+            (SERVER_HELLO_DONE, true) if is_signed == self.signed.is_some() => Ok(true),
+            (CERTIFICATE_REQUEST, true) if !is_signed && !is_completable => Ok(true),
             (SERVER_HELLO_DONE, true) => Err(Fault::Malformed(
                 "it left out the ServerKeyExchange, which proves its key",
             )),
@@ -265,7 +311,7 @@ fn record_header(header: &[u8]) -> Result<(Kind, usize), Fault> {
 
 /// Returns the fault for a fatal alert. Warnings are ignored, because old servers send one for an
 /// unknown name and continue.
-fn alert(content: &[u8]) -> Result<(), Fault> {
+pub(super) fn alert(content: &[u8]) -> Result<(), Fault> {
     const WARNING: u8 = 1;
     const CLOSE_NOTIFY: u8 = 0;
     match *content {
@@ -284,6 +330,7 @@ fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHe
     const ALPN: u16 = 16;
     const SUPPORTED_VERSIONS: u16 = 43;
     const KEY_SHARE: u16 = 51;
+    const EXTENDED_MASTER_SECRET: u16 = 23;
     const RENEGOTIATION_INFO: u16 = 0xff01;
     const TLS_1_3: [u8; 2] = [3, 4];
 
@@ -310,6 +357,7 @@ fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHe
     let mut alpn = None;
     let mut staples = false;
     let mut secure_renegotiation = false;
+    let mut extended_master_secret = false;
     let mut is_tls13 = false;
     let mut group = None;
     let mut extensions = match input.is_empty() {
@@ -327,6 +375,7 @@ fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHe
             }
             SUPPORTED_VERSIONS => is_tls13 = content.0 == TLS_1_3,
             KEY_SHARE => group = content.u16(),
+            EXTENDED_MASTER_SECRET => extended_master_secret = true,
             RENEGOTIATION_INFO => secure_renegotiation = true,
             _ => {}
         }
@@ -346,55 +395,9 @@ fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHe
         suite,
         alpn,
         secure_renegotiation,
+        extended_master_secret,
         staples,
     })
-}
-
-/// Returns true if the first bytes of a server's flight announce secure renegotiation (RFC 5746,
-/// section 3.4). `None` if they contain no complete ServerHello.
-pub(in crate::probe) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
-    const HANDSHAKE: u8 = 22;
-    const HELLO_REQUEST: u8 = 0;
-    const SERVER_HELLO: u8 = 2;
-    const RENEGOTIATION_INFO: u16 = 0xff01;
-    const VERSION_AND_RANDOM: usize = 34;
-    const SUITE_AND_COMPRESSION: usize = 3;
-
-    let mut input = Cursor(flight);
-    let mut messages = Vec::new();
-    while let (Some(kind), Some(_version)) = (input.u8(), input.u16()) {
-        let length = input.number(2)?;
-        // A truncated record may contain enough.
-        let content = input.take(length.min(input.0.len()))?;
-        if kind == HANDSHAKE {
-            messages.extend(content);
-        }
-    }
-    let mut messages = Cursor(&messages);
-    let mut hello = loop {
-        let kind = messages.u8()?;
-        let body = messages.u24_vector()?;
-        match kind {
-            HELLO_REQUEST => {}
-            SERVER_HELLO => break Cursor(body),
-            _ => return None,
-        }
-    };
-    hello.take(VERSION_AND_RANDOM)?;
-    hello.u8_vector()?;
-    hello.take(SUITE_AND_COMPRESSION)?;
-    if hello.is_empty() {
-        return Some(false);
-    }
-    let mut extensions = Cursor(hello.u16_vector()?);
-    while !extensions.is_empty() {
-        let kind = extensions.u16()?;
-        extensions.u16_vector()?;
-        if kind == RENEGOTIATION_INFO {
-            return Some(true);
-        }
-    }
-    Some(false)
 }
 
 /// Parses a Certificate message (RFC 5246, section 7.4.2).

@@ -444,6 +444,39 @@ fn reading_ends_after_certificate_and_status_without_key_exchange() {
 }
 
 #[test]
+fn completable_handshake_is_read_to_its_end() {
+    let hello = server_hello(0x0303, STATIC_RSA, &[]);
+    let unsupported = server_hello(0x0303, 0xc09c, &[]); // AES-CCM
+    let list = certificate(&[vec![1]]);
+    let asks = message(13, &[1, 1, 0, 2, 4, 1, 0, 0]);
+    let done = DONE.to_vec();
+    for (messages, end, asked) in [
+        (vec![&hello, &list], Ok(false), false),
+        (vec![&hello, &list, &done], Ok(true), false),
+        (vec![&hello, &list, &asks], Ok(false), true),
+        (vec![&hello, &list, &asks, &done], Ok(true), true),
+        (vec![&hello, &list, &asks, &asks], Err(()), true),
+        (vec![&hello, &list, &list], Err(()), false),
+        (vec![&hello, &done], Err(()), false),
+        (vec![&unsupported, &list], Ok(true), false),
+    ] {
+        let is_completable = messages[0] == &hello;
+        let messages: Vec<Vec<u8>> = messages.into_iter().cloned().collect();
+        let (reader, seen) = read_all(&handshake(&messages, 100));
+        assert_eq!(seen.map_err(|_| ()), end, "{messages:?}");
+        assert_eq!(reader.is_client_asked, asked);
+        if end == Ok(true) {
+            let kept = if is_completable {
+                messages.concat()
+            } else {
+                Vec::new()
+            };
+            assert_eq!(reader.messages, kept);
+        }
+    }
+}
+
+#[test]
 fn unrecognized_name_warning_is_ignored_and_other_alerts_are_reported() {
     // `unrecognized_name`, which Java and Apache have sent.
     let warning = record(21, &[1, 112]);
@@ -452,7 +485,20 @@ fn unrecognized_name_warning_is_ignored_and_other_alerts_are_reported() {
         certificate(&[vec![1]]),
     ];
     let rest = handshake(&messages, hello::MAX_RECORD);
-    assert_eq!(read_all(&[warning.clone(), rest].concat()).1, Ok(true));
+    let (reader, end) = read_all(&[warning.clone(), rest.clone()].concat());
+    assert_eq!((end, reader.unrecognized_name), (Ok(true), true));
+    assert!(!read_all(&rest).0.unrecognized_name);
+    let other = record(21, &[1, 100]);
+    for (first, expected) in [
+        (warning.clone(), true),
+        ([other.clone(), warning.clone()].concat(), true),
+        (other, false),
+        (Vec::new(), false),
+        (warning[..6].to_vec(), false),
+    ] {
+        let flight = [first.clone(), rest.clone()].concat();
+        assert_eq!(unrecognized_name(&flight), expected, "{first:?}");
+    }
     for (alert, name) in [([2, 40], 40), ([1, 0], 0), ([2, 112], 112)] {
         let bytes = [warning.clone(), record(21, &alert)].concat();
         assert_eq!(read_all(&bytes).1, Err(Fault::Alert(name)));
