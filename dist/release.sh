@@ -30,7 +30,7 @@ archive() {
     folder=$built/release-files/$name
     mkdir -p "$folder"
     cp "$2" README.md CHANGELOG.md LICENSE-APACHE LICENSE-MIT dist/certvigil.service "$folder"
-    cp -R "$built/release-files/man" "$built/release-files/completions" dashboards "$folder"
+    cp -R "$built/release-files/man" "$built/release-files/completions" dashboards docs dist/hooks "$folder"
     tar --create --sort=name --mtime="@$SOURCE_DATE_EPOCH" --owner=0 --group=0 --numeric-owner --mode=go+u,go-w \
         --directory "$built/release-files" "$name" | gzip --best --no-name >"$output/$name.tar.gz"
 }

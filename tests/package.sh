@@ -1,6 +1,6 @@
 #!/bin/sh
-# The life of the Debian package in a root of its own: package.sh ROOT PACKAGE, as a hook of mmdebstrap
-# (tests/repository/package.rs). Each step that fails ends it; what it says before is what was done last.
+# Installs, uses, upgrades, removes and purges the Debian package in a separate root: package.sh ROOT PACKAGE, as a hook of
+# mmdebstrap (tests/repository/package.rs). The first failing step ends it; the last line of the output names the step.
 set -eu
 root=$1
 package=$2
@@ -9,13 +9,13 @@ trap 'rm -rf "$folder"' EXIT
 
 say() { echo "package: $*"; }
 
-# What stands in the root, but for what dpkg and ldconfig write for themselves.
+# Lists the files in the root, without those that dpkg and ldconfig write for themselves.
 files() {
     (cd "$root" && find . -xdev ! -path './proc/*' ! -path './sys/*' ! -path './dev/*' ! -path './tmp/*' ! -path './var/log/*' \
         ! -path './var/cache/*' ! -path './var/lib/dpkg/*-old' | sort)
 }
 
-# shellcheck disable=SC2016 # dpkg-query's own
+# shellcheck disable=SC2016 # a variable of dpkg-query
 state() { chroot "$root" dpkg-query --show --showformat '${db:Status-Status}' certvigil; }
 
 files >"$folder/before"
@@ -25,7 +25,7 @@ say install it, without systemd
 chroot "$root" dpkg --install /tmp/certvigil.deb
 [ "$(state)" = installed ]
 chroot "$root" dpkg --verify certvigil
-# Nothing is enabled that has nothing to look at, and nobody is added whom a purge could not take away.
+# The service is not enabled, because it has nothing to probe, and no user is added, because a purge could not remove it.
 [ ! -e "$root/etc/systemd/system/multi-user.target.wants/certvigil.service" ]
 if grep certvigil "$root/etc/passwd" "$root/etc/group"; then exit 1; fi
 
@@ -42,7 +42,7 @@ chroot "$root" bash -n /usr/share/bash-completion/completions/certvigil
 
 say start it by the line of the unit, as a user without a name or rights, in a network of its own
 command=$(sed -n 's/^ExecStart=//p' "$root/usr/lib/systemd/system/certvigil.service")
-user=61184 # the first of those that systemd makes up
+user=61184 # the first of systemd's dynamic users
 mkdir -m 700 "$root/var/lib/certvigil"
 chown $user:$user "$root/var/lib/certvigil"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$folder/key.pem" \
@@ -52,7 +52,7 @@ set -eu
 root=$1 folder=$2 user=$3
 shift 3
 ip link set lo up
-# shellcheck disable=SC2086 # the words of the unit's line
+# shellcheck disable=SC2086 # several words on purpose
 chroot "$root" setpriv --reuid "$user" --regid "$user" --clear-groups --no-new-privs --inh-caps=-all \
     --bounding-set=-all "$@" 2>"$folder/log" &
 monitor=$!
@@ -77,7 +77,7 @@ echo package: stop it
 kill $monitor
 wait $monitor
 END
-# shellcheck disable=SC2086 # the words of the unit's line
+# shellcheck disable=SC2086 # several words on purpose
 unshare --net sh "$folder/run" "$root" "$folder" $user $command
 [ -n "$(ls "$root/var/lib/certvigil")" ]
 
@@ -88,7 +88,7 @@ tail -1 "$root/etc/certvigil/certvigil.yml" | grep '# ours'
 
 say where systemd runs, tell it
 mkdir -p "$root/run/systemd/system"
-# With it mmdebstrap says that no service may be started in this root: nor would be stopped.
+# mmdebstrap uses it to forbid the start of services in this root; it would also prevent their stop.
 policy=$root/usr/sbin/policy-rc.d
 mv "$policy" "$folder/policy"
 printf '#!/bin/sh\necho "systemctl $*" >>/tmp/calls\n' >"$root/usr/bin/systemctl"

@@ -49,7 +49,7 @@ pub(super) struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Path to additional trusted roots (PEM); repeatable
+    /// Path to a file with additional trusted roots: PEM, DER, PKCS #7 or PKCS #12; repeatable
     #[arg(long, value_name = "FILE")]
     ca_file: Vec<PathBuf>,
 

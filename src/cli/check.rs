@@ -209,9 +209,9 @@ impl Args {
 /// The most common uses. The lines fit a terminal of 80 columns.
 const EXAMPLES: &str = "\
 Examples:
-  certvigil check www.example.com                       valid, for the name, trusted?
-  certvigil check --cert fullchain.pem www.example.com  is this one served, everywhere?
-  certvigil check --sslmate www.example.com --wait 5m   wait until it is everywhere
+  certvigil check www.example.com                       valid and trusted?
+  certvigil check --cert fullchain.pem www.example.com  this certificate?
+  certvigil check --sslmate www.example.com --wait 5m   wait for all addresses
   certvigil check imaps://mail.example.com mx:example.com
   certvigil check --config certvigil.yml                the whole inventory";
 

@@ -196,7 +196,7 @@ impl HowArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Trust")]
 pub(super) struct RootArgs {
-    /// Path to additional trusted roots (PEM); repeatable
+    /// Path to a file with additional trusted roots: PEM, DER, PKCS #7 or PKCS #12; repeatable
     #[arg(long, value_name = "FILE")]
     ca_file: Vec<PathBuf>,
 

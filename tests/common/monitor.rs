@@ -20,7 +20,7 @@ pub(crate) fn link(page: &Answer, beginning: &str) -> String {
 pub(crate) const SHORT_INTERVAL: &str = "interval: 1s, timeout: 2s";
 
 /// For a state that must not change unless something triggers a probe.
-pub(crate) const LONG_INTERVAL: &str = "interval: 1h, timeout: 2s";
+pub(crate) const LONG_INTERVAL: &str = "interval: 1h, timeout: 20s";
 
 /// For servers that never respond, which must not time out before the test has seen enough.
 pub(crate) const LONG_TIMEOUT: &str = "interval: 1h, timeout: 1h";

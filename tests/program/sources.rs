@@ -519,7 +519,8 @@ fn api_fault_error_is_one_line_with_advice() {
     ];
     for (case, answer, wanted) in cases {
         let api = Canned::start(move |_, _| answer.clone());
-        let run = ask(&api, "1s");
+        // Long enough for one repetition after two to three seconds, and no other.
+        let run = ask(&api, "5s");
         assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{case}: {run:?}");
         assert_eq!(run.stderr.lines().count(), 1, "{case}: {}", run.stderr);
         assert!(
@@ -539,7 +540,7 @@ fn api_response_over_the_maximum_size_is_refused() {
         answer.resize(8 << 20, b' ');
         answer
     });
-    let run = ask(&api, "3s");
+    let run = ask(&api, "10s");
     assert_eq!(run.code, 3);
     assert!(run.stderr.contains("is larger than"), "{}", run.stderr);
 }
@@ -552,7 +553,7 @@ fn only_temporary_api_errors_are_retried() {
         0 => canned::response(502, "text/html", "<html>bad gateway</html>"),
         _ => canned::json(200, &answer),
     });
-    let run = ask(&api, "3s");
+    let run = ask(&api, "10s");
     assert!(source_succeeded(&run), "{run:?}");
     assert_eq!(api.requests().len(), 2);
 
@@ -564,10 +565,10 @@ fn only_temporary_api_errors_are_retried() {
         ),
         _ => canned::json(200, &answer),
     });
-    assert!(source_succeeded(&ask(&api, "3s")));
+    assert!(source_succeeded(&ask(&api, "10s")));
 
     let api = Canned::start(|_, _| canned::json(401, &json!({"reason": "no", "message": "No"})));
-    ask(&api, "3s");
+    ask(&api, "10s");
     assert_eq!(api.requests().len(), 1, "a 4xx is not asked for again");
 
     // Later than any clock can represent.
@@ -577,7 +578,7 @@ fn only_temporary_api_errors_are_retried() {
             &json!({"reason": "rate", "message": "Slow down", "retry_after": u64::MAX}),
         )
     });
-    let run = ask(&api, "3s");
+    let run = ask(&api, "10s");
     assert_eq!((run.code, run.stdout.as_str()), (3, ""));
     assert!(run.stderr.contains("Slow down"), "{}", run.stderr);
     assert_eq!(api.requests().len(), 1, "there is no time for another");
@@ -592,7 +593,7 @@ fn credentials_do_not_follow_a_redirect_to_another_host() {
     let api = Canned::start(move |_, _| {
         format!("HTTP/1.1 302 Found\r\nLocation: {target}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
     });
-    ask(&api, "3s");
+    ask(&api, "10s");
     assert!(api.requests()[0].has_credentials());
     assert!(!elsewhere.requests().is_empty());
     assert!(elsewhere.requests().iter().all(|r| !r.has_credentials()));
@@ -603,7 +604,7 @@ fn certificate_not_matching_its_stated_fingerprint_is_refused() {
     let mut object = object();
     object["current"]["sha256_fingerprint"] = json!("ab".repeat(32));
     let api = Canned::start(move |_, _| canned::json(200, &object));
-    let run = ask(&api, "3s");
+    let run = ask(&api, "10s");
     assert_eq!((run.code, run.stdout.as_str()), (3, ""));
     assert!(
         run.stderr
@@ -632,7 +633,7 @@ fn unknown_values_and_empty_fields_of_the_api_are_accepted() {
         let mut object = object();
         object["current"][key] = value.clone();
         let api = Canned::start(move |_, _| canned::json(200, &object));
-        let run = ask(&api, "3s");
+        let run = ask(&api, "10s");
         assert!(source_succeeded(&run), "{key} = {value}: {run:?}");
     }
 }
@@ -647,7 +648,7 @@ fn refused_api_connection_and_missing_api_key_are_reported() {
     let config = folder.path().join("c.yml");
     std::fs::write(&config, format!("sslmate: {{endpoint: \"http://{closed}/api/v2\"}}\ncertificates: [{{sslmate: a.example}}]\n")).unwrap();
     let run: Run = command()
-        .args(["check", "--sslmate", "a.example", "--timeout", "1s", "-c"])
+        .args(["check", "--sslmate", "a.example", "--timeout", "2s", "-c"])
         .arg(&config)
         .env("SSLMATE_API_KEY", "k")
         .output()

@@ -8,10 +8,6 @@ use std::sync::OnceLock;
 
 use crate::fixture::process::run;
 
-/// A lintian tag that does not apply: the first version of a package should close its request for
-/// packaging in Debian's bug tracker.
-const NOT_OURS: &str = "initial-upload-closes-no-bugs";
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
@@ -74,7 +70,6 @@ fn debian_package_version_matches_the_program() {
 fn lintian_accepts_the_package() {
     run(Command::new("lintian")
         .args(["--allow-root", "--fail-on", "error,warning"])
-        .args(["--suppress-tags", NOT_OURS])
         .arg(package()));
 }
 

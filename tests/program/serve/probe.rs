@@ -407,7 +407,7 @@ fn probe_uses_the_port_and_protocol_of_the_inventory() {
     );
     let config = inventory(
         &pki,
-        LONG_INTERVAL,
+        "interval: 1h, timeout: 2s",
         settings,
         &[entry(&pki, "web", &leaf, server.port()), mail],
     );

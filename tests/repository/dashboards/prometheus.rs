@@ -190,7 +190,7 @@ certvigil_cycle_duration_seconds 2
 certvigil_cycle_lag_seconds 0
 certvigil_config_last_reload_successful 1
 certvigil_config_last_reload_success_timestamp_seconds 1800000000
-certvigil_build_info{version=\"0.1.0\"} 1
+certvigil_build_info{version=\"0.2.0\"} 1
 process_cpu_seconds_total 1
 process_open_fds 9
 process_max_fds 1024
