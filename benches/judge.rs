@@ -61,7 +61,8 @@ fn main() {
             port: 443,
             protocol: Protocol::Https,
             names: Box::default(),
-        },
+        }
+        .into(),
         ip: Some(IpAddr::from([192, 0, 2, 1])),
         key_type: certvigil::model::KeyType::Any,
         vantage: Vantage::local(),
@@ -216,7 +217,8 @@ mod hostile {
                 port: 443,
                 protocol: Protocol::Https,
                 names: Box::default(),
-            },
+            }
+            .into(),
             ip: Some(IpAddr::from([192, 0, 2, 1])),
             key_type: certvigil::model::KeyType::Any,
             vantage: Vantage::local(),

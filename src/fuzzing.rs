@@ -280,7 +280,8 @@ impl Known {
                 port: 443,
                 protocol: Protocol::Https,
                 names: Box::default(),
-            },
+            }
+            .into(),
             ip: Some([192, 0, 2, 1].into()),
             key_type: KeyType::Any,
             vantage: Vantage::local(),

@@ -3,6 +3,7 @@
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::Instant;
@@ -105,7 +106,7 @@ impl Remote {
     pub async fn test(
         &self,
         loaded: &Loaded,
-        targets: &[Target],
+        targets: &[Arc<Target>],
         deadline: Instant,
     ) -> Vec<Observation> {
         let name = match (&loaded.common_name, self.knows_account_only) {
@@ -118,7 +119,7 @@ impl Remote {
             return Vec::new();
         }
         // SSLMate's test does not support STARTTLS either.
-        let is_clear = |target: &Target| target.protocol.uses_starttls();
+        let is_clear = |target: &Arc<Target>| target.protocol.uses_starttls();
         if self.knows_account_only && targets.iter().any(is_clear) {
             return Vec::new();
         }
@@ -173,7 +174,7 @@ impl Remote {
 
     /// Returns the observations of one target's rows: one for each address, and one without an
     /// address if a row is unusable. The test had `more` rows that were not kept.
-    fn of_target(&self, target: &Target, rows: &[&TestRow], more: usize) -> Vec<Observation> {
+    fn of_target(&self, target: &Arc<Target>, rows: &[&TestRow], more: usize) -> Vec<Observation> {
         let vantage = &self.vantage;
         let mut unusable = None;
         if rows.is_empty() {
@@ -242,7 +243,12 @@ impl Remote {
         }
     }
 
-    fn observation(&self, target: &Target, ip: Option<IpAddr>, outcome: Outcome) -> Observation {
+    fn observation(
+        &self,
+        target: &Arc<Target>,
+        ip: Option<IpAddr>,
+        outcome: Outcome,
+    ) -> Observation {
         Observation {
             target: target.clone(),
             ip,
@@ -350,7 +356,7 @@ mod tests {
     /// Returns the addresses and results. The result of an inconclusive row is `None`.
     fn seen(rows: &[TestRow]) -> Vec<(Option<IpAddr>, Option<bool>)> {
         let rows: Vec<&TestRow> = rows.iter().collect();
-        let observations = remote().of_target(&target(), &rows, 0);
+        let observations = remote().of_target(&target().into(), &rows, 0);
         let correct = |outcome: &Outcome| match outcome {
             Outcome::Reported(reported) => Some(reported.correct),
             _ => None,
@@ -387,7 +393,7 @@ mod tests {
         assert_eq!(seen.last(), Some(&(None, None)));
         let kept = rows(MAX_ROWS);
         let kept: Vec<&TestRow> = kept.iter().collect();
-        let observations = remote().of_target(&target(), &kept, 45_900);
+        let observations = remote().of_target(&target().into(), &kept, 45_900);
         let Some(Outcome::Failed(error)) = observations.last().map(|o| &o.outcome) else {
             panic!("{observations:?}");
         };

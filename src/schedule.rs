@@ -8,6 +8,10 @@ use std::time::Duration;
 /// Pause between the first runs of new keys, so that a start does not send everything at once. It
 /// is shorter if they would not fit into the interval.
 const FIRST_RUNS_GAP: Duration = Duration::from_millis(20);
+/// Memory is released if the used share of it is smaller than one divided by this.
+const SPARSE: usize = 8;
+/// Capacity in keys below which no memory is released.
+const MIN_SHRUNK: usize = 1024;
 /// Minimum interval. Shorter intervals are raised to it.
 const MIN_INTERVAL: Duration = Duration::from_millis(1);
 
@@ -67,7 +71,7 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
             Some(Slot::Waiting { due }) => {
                 let due = *due;
                 self.queue.remove(&(due, key.clone()));
-                self.slots.remove(key);
+                self.forget(key);
             }
             None => {}
         }
@@ -198,9 +202,19 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
                 *slot = Slot::Waiting { due };
                 self.queue.insert((due, key.clone()));
             }
-            None => drop(self.slots.remove(key)),
+            None => self.forget(key),
         }
         !gone
+    }
+
+    /// Removes a key, and unused memory if most keys are gone. Of a million entries, most have
+    /// nothing to fetch after the start.
+    fn forget(&mut self, key: &K) {
+        self.slots.remove(key);
+        let is_sparse = self.slots.len() < self.slots.capacity() / SPARSE;
+        if is_sparse && self.slots.capacity() > MIN_SHRUNK {
+            self.slots.shrink_to_fit();
+        }
     }
 
     fn wait(&mut self, key: K, due: Duration) {

@@ -76,12 +76,14 @@ impl Tester {
         Job {
             targets: hostnames
                 .iter()
-                .map(|hostname| Target {
-                    certificate: common_name.clone(),
-                    hostname: hostname.clone(),
-                    port,
-                    protocol: Protocol::Https,
-                    names: Box::default(),
+                .map(|hostname| {
+                    Arc::new(Target {
+                        certificate: common_name.clone(),
+                        hostname: hostname.clone(),
+                        port,
+                        protocol: Protocol::Https,
+                        names: Box::default(),
+                    })
                 })
                 .collect(),
             expectation: Ok(Arc::new(Loaded {

@@ -4,6 +4,7 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
@@ -37,10 +38,19 @@ pub(crate) fn name(number: usize) -> String {
 /// A configuration that trusts the testbed's root, with these settings and defaults, and `count`
 /// entries with this expectation. Each entry has its own name and address.
 pub(crate) fn inventory(settings: &str, defaults: &str, expected: &str, count: usize) -> String {
-    let mut text = format!(
-        "trust: {{system: false, ca_files: root.pem}}\n{settings}defaults: {{{defaults}}}\ncertificates:\n"
-    );
-    for number in 0..count {
+    let head = head(settings, defaults);
+    format!("{head}certificates:\n{}", entries(expected, 0..count))
+}
+
+/// The same without entries.
+pub(crate) fn head(settings: &str, defaults: &str) -> String {
+    format!("trust: {{system: false, ca_files: root.pem}}\n{settings}defaults: {{{defaults}}}\n")
+}
+
+/// Entries with these numbers and this expectation.
+pub(crate) fn entries(expected: &str, numbers: Range<usize>) -> String {
+    let mut text = String::new();
+    for number in numbers {
         let (name, ip) = (name(number), address(number));
         writeln!(
             text,

@@ -105,7 +105,7 @@ pub(super) fn options(inventory: &Inventory) -> Result<ProbeOptions, Error> {
         timeout: inventory.defaults.timeout,
         trust: Arc::new(trust::load(&inventory.trust).map_err(Error::resource)?),
         reaches: Arc::new(reaches.map_err(Error::resource)?),
-        own_trust: own_trust(inventory).map_err(Error::resource)?,
+        own_trust: own_trust(&inventory.trust, &inventory.certificates).map_err(Error::resource)?,
     })
 }
 

@@ -223,7 +223,7 @@ fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {
         expired: flag(|f| f.expired),
         not_yet_valid: flag(|f| f.not_yet_valid),
         revoked: flag(|f| f.revoked),
-        clients: judged.clients.as_ref().map(clients),
+        clients: judged.clients.as_deref().map(clients),
         dane: judged.dane.as_ref().map(dane),
         served: match &observation.outcome {
             Outcome::Served(served) => Some(served_row(served, known)),

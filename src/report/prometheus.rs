@@ -2,10 +2,11 @@
 
 mod endpoint;
 mod exposition;
+mod gathered;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::finding::{Code, EntryNotes};
 use crate::instance::Expected;
@@ -15,8 +16,9 @@ use crate::observation::{Outcome, Served};
 
 use exposition::{Sample, write_labels};
 
-pub use endpoint::{Lines, endpoints};
+pub use endpoint::{Lines, SharedSamples, endpoints, gathered_endpoints};
 pub use exposition::{Exposition, Pieces, Samples, labels};
+pub use gathered::Gathered;
 
 /// Type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,7 +45,7 @@ impl Kind {
 macro_rules! metrics {
     ($($constant:ident $name:literal $kind:ident $help:literal;)+) => {
         /// Metrics, each with its name, kind and HELP text.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Metric { $(#[doc = $help] $constant,)+ }
 
         impl Metric {
@@ -205,69 +207,22 @@ pub fn certificates<'a>(
     out.series(Metric::CertificateInfo, info);
 }
 
-/// Name of a certificate and of a host.
-type Host<'a> = (&'a str, Cow<'a, str>);
-
 /// Writes metrics that combine probes: the addresses of each host, and whether vantages agree.
+/// `gathered` are the metrics of `results`.
 pub fn hosts<'a>(
     out: &mut Exposition,
-    results: impl IntoIterator<Item = &'a Judged, IntoIter: Clone>,
+    gathered: &Arc<Gathered>,
+    results: impl IntoIterator<Item = &'a Judged>,
 ) {
-    let results = results.into_iter();
-    addresses(out, results.clone());
-    vantages(out, results);
+    out.gathered(Metric::HostnameAddresses, gathered);
+    // Usually all probes are from the local vantage, and then none is compared.
+    let compared = (!gathered.is_local()).then_some(results);
+    vantages(out, compared.into_iter().flatten());
 }
 
-fn addresses<'a>(out: &mut Exposition, results: impl Iterator<Item = &'a Judged>) {
-    let mut addresses: Vec<(Host<'_>, Option<IpAddr>)> = Vec::new();
-    let mut notes: HashMap<&str, &EntryNotes> = HashMap::new();
-    for judged in results {
-        let observation = &judged.observation;
-        let target = &observation.target;
-        if observation.vantage.is_local() && !target.is_file() {
-            let key = (target.certificate.as_str(), name_of(&target.hostname));
-            addresses.push((key, observation.ip));
-            if !judged.notes.labels.is_empty() {
-                notes.insert(&target.certificate, &judged.notes);
-            }
-        }
-    }
-    // They are almost sorted already.
-    addresses.sort();
-    addresses.dedup();
-    let mut samples = Vec::new();
-    // Most hosts have the same number of addresses as others.
-    let mut rests = HashMap::new();
-    for of_host in addresses.chunk_by(|(a, _), (b, _)| a == b) {
-        let Some(((certificate, hostname), _)) = of_host.first() else {
-            continue;
-        };
-        let ips = || of_host.iter().filter_map(|(_, ip)| *ip);
-        let of_v4 = ips().filter(IpAddr::is_ipv4).count();
-        let of_v6 = ips().filter(IpAddr::is_ipv6).count();
-        let pairs = [("certificate", *certificate), ("hostname", hostname)];
-        let labels = out.shared(|text| {
-            write_labels(text, false, pairs);
-            if let Some(notes) = notes.get(certificate) {
-                write_labels(text, true, own(notes));
-            }
-        });
-        for (family, count) in [("ipv4", of_v4), ("ipv6", of_v6)] {
-            let rest = rests.entry((family, count));
-            let rest = *rest.or_insert_with(|| out.rest(&[("family", family)], count));
-            samples.push(Sample { labels, rest });
-        }
-    }
-    out.series(Metric::HostnameAddresses, samples);
-}
-
-fn vantages<'a>(out: &mut Exposition, results: impl Iterator<Item = &'a Judged> + Clone) {
+fn vantages<'a>(out: &mut Exposition, results: impl Iterator<Item = &'a Judged>) {
     // Vantages that probed an address, and whether one of them disagrees.
     let mut vantages: HashMap<_, (&Judged, BTreeSet<&str>, bool)> = HashMap::new();
-    let mut others = results.clone().map(|judged| &judged.observation.vantage);
-    let is_alone = others.next().is_none_or(|first| others.all(|v| v == first));
-    // Usually all probes are from the local vantage.
-    let results = results.filter(|_| !is_alone);
     for judged in results {
         let observation = &judged.observation;
         let target = &observation.target;
@@ -310,7 +265,8 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
         .iter()
         .map(|judged| Lines::new(judged, at))
         .collect();
-    endpoints(&mut out, &lines);
+    let gathered = Arc::new(Gathered::new(&lines));
+    gathered_endpoints(&mut out, &gathered);
     let expected = results.iter().filter_map(|judged| {
         let expected = judged.expected.as_deref()?;
         let name = judged.observation.target.certificate.as_str();
@@ -323,7 +279,7 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
         &mut out,
         expected.map(|(name, (what, notes))| (name, what, notes)),
     );
-    hosts(&mut out, results);
+    hosts(&mut out, &gathered, results);
     out.finish()
 }
 

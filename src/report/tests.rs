@@ -1,6 +1,7 @@
 //! Inline snapshots of the output formats, with fixed certificates and a fixed time.
 
 mod formats;
+mod gathered;
 mod hostile;
 mod human;
 mod json;
@@ -101,7 +102,8 @@ fn result_of(place: &str, outcome: Outcome) -> Judged {
             port: 443,
             protocol: Protocol::Https,
             names: Box::default(),
-        },
+        }
+        .into(),
         ip: ip.map(|ip| ip.parse().unwrap()),
         key_type: crate::model::KeyType::Any,
         vantage: words.next().map_or_else(Vantage::local, Vantage::named),

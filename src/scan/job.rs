@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use crate::config::{Entry, FoundPlace, Inventory, SourceSettings};
+use crate::config::{Entry, FoundPlace, SourceSettings, TrustSettings};
 use crate::finding::EntryNotes;
 use crate::judge::{Rules, TrustStore};
 use crate::mail::MailDomain;
@@ -60,17 +60,20 @@ impl ProbeOptions {
 }
 
 /// Loads the trusted roots of the entries with CA files of their own, which are trusted beside
-/// those of the inventory.
+/// those of the inventory, `trust`.
 ///
 /// # Errors
 /// If a file cannot be read, or contains something other than a root.
-pub fn own_trust(inventory: &Inventory) -> Result<Arc<OwnTrust>, TrustError> {
+pub fn own_trust<'a>(
+    trust: &TrustSettings,
+    entries: impl IntoIterator<Item = &'a Entry>,
+) -> Result<Arc<OwnTrust>, TrustError> {
     let mut all = OwnTrust::new();
-    for entry in &inventory.certificates {
+    for entry in entries {
         if entry.ca_files.is_empty() || all.contains_key(&entry.ca_files) {
             continue;
         }
-        let mut settings = inventory.trust.clone();
+        let mut settings = trust.clone();
         settings.ca_files.extend(entry.ca_files.iter().cloned());
         all.insert(entry.ca_files.clone(), Arc::new(trust::load(&settings)?));
     }
@@ -83,7 +86,7 @@ pub struct Job {
     /// Expected certificate, or the error of its source.
     pub expectation: Result<Arc<Loaded>, Arc<FetchError>>,
     /// Targets to probe.
-    pub targets: Vec<Target>,
+    pub targets: Vec<Arc<Target>>,
     /// Addresses to probe instead of those in DNS. If empty, DNS is used.
     pub addresses: Vec<IpAddr>,
     /// Addresses of the last successful lookup of the targets' one name. They are kept if DNS
@@ -421,7 +424,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, options: &ProbeOptions) ->
 
 /// Returns the targets of an entry's certificate: each host at each port, and the places that were
 /// found.
-pub fn targets(entry: &Entry, loaded: &Loaded) -> Vec<Target> {
+pub fn targets(entry: &Entry, loaded: &Loaded) -> Vec<Arc<Target>> {
     let Loaded {
         name,
         hostnames,
@@ -433,35 +436,37 @@ pub fn targets(entry: &Entry, loaded: &Loaded) -> Vec<Target> {
     targets
 }
 
-fn targets_found(certificate: &str, found: &[FoundPlace]) -> impl Iterator<Item = Target> {
-    found.iter().map(move |place| Target {
-        certificate: certificate.to_owned(),
-        hostname: place.hostname.clone(),
-        port: place.port,
-        protocol: place.protocol,
-        names: place.names.clone(),
+fn targets_found(certificate: &str, found: &[FoundPlace]) -> impl Iterator<Item = Arc<Target>> {
+    found.iter().map(move |place| {
+        Arc::new(Target {
+            certificate: certificate.to_owned(),
+            hostname: place.hostname.clone(),
+            port: place.port,
+            protocol: place.protocol,
+            names: place.names.clone(),
+        })
     })
 }
 
 /// Returns the targets of an entry at these hosts: each host at each port.
-pub fn targets_at(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Target> {
+pub fn targets_at(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Arc<Target>> {
     let mut targets = Vec::with_capacity(hostnames.len() * entry.ports.len());
     for hostname in hostnames {
         for &port in &entry.ports {
-            targets.push(Target {
+            targets.push(Arc::new(Target {
                 certificate: certificate.to_owned(),
                 hostname: hostname.clone(),
                 port,
                 protocol: entry.protocol,
                 names: entry.names_to_match(),
-            });
+            }));
         }
     }
     targets
 }
 
 /// Returns the targets that are reported as unknown because their source failed.
-pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Target> {
+pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Arc<Target>> {
     let by_name: Vec<Hostname> = failed.name.parse().into_iter().collect();
     let hostnames = match failed.hostnames.as_slice() {
         [] if failed.found.is_empty() => &by_name,

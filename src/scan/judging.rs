@@ -142,7 +142,8 @@ mod tests {
                     port: 443,
                     protocol: crate::model::Protocol::Https,
                     names: Box::default(),
-                },
+                }
+                .into(),
                 ip: None,
                 key_type: KeyType::Any,
                 vantage: Vantage::local(),

@@ -15,10 +15,10 @@ use super::Job;
 /// Returns `None` if that is true for its present name: earlier certificates keep their names.
 pub(crate) fn name_apart(
     entry: &Entry,
-    targets: &[Target],
+    targets: &[Arc<Target>],
     is_taken: impl Fn(&Target) -> bool,
 ) -> Option<String> {
-    if !targets.iter().any(&is_taken) {
+    if !targets.iter().any(|target| is_taken(target)) {
         return None;
     }
     let name = &targets.first()?.certificate;
@@ -28,7 +28,7 @@ pub(crate) fn name_apart(
     let is_free = |name: &String| {
         let mut named = targets.iter().map(|target| Target {
             certificate: name.clone(),
-            ..target.clone()
+            ..Target::clone(target)
         });
         !named.any(|target| is_taken(&target))
     };
@@ -61,7 +61,7 @@ pub(crate) fn comes_late(entry: &Entry) -> bool {
 /// Gives the jobs unique names, so that no two have the same target. Each job comes with the index
 /// of its entry.
 pub(super) fn disambiguate(entries: &[Entry], jobs: &mut [(usize, Job)]) {
-    let mut taken: HashMap<Target, &Entry> = HashMap::new();
+    let mut taken: HashMap<Arc<Target>, &Entry> = HashMap::new();
     for late in [false, true] {
         for (position, job) in &mut *jobs {
             let Some(entry) = entries.get(*position).filter(|e| comes_late(e) == late) else {
@@ -79,7 +79,7 @@ pub(super) fn disambiguate(entries: &[Entry], jobs: &mut [(usize, Job)]) {
                     tracing::info!("{}", describe(&name, target));
                 }
                 for target in &mut job.targets {
-                    target.certificate.clone_from(&name);
+                    Arc::make_mut(target).certificate.clone_from(&name);
                 }
                 if let Ok(loaded) = &mut job.expectation {
                     Arc::make_mut(loaded).name = name;
@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::scan::targets_at;
 
-    fn target(certificate: &str, host: &str) -> Target {
+    fn target(certificate: &str, host: &str) -> Arc<Target> {
         let hostnames = [host.parse().unwrap()];
         let entry = Entry::new(SourceSettings::TrustOnly);
         targets_at(&entry, certificate, &hostnames).remove(0)
@@ -123,7 +123,9 @@ mod tests {
     fn certificate_name_changes_only_on_a_conflicting_target() {
         let entry = Entry::new(SourceSettings::Pem(vec!["two/site.pem".into()]));
         let mine = [target("site", "a.example"), target("site", "b.example")];
-        let apart = |taken: &[Target]| name_apart(&entry, &mine, |target| taken.contains(target));
+        let apart = |taken: &[Arc<Target>]| {
+            name_apart(&entry, &mine, |target| taken.iter().any(|t| **t == *target))
+        };
         assert_eq!(
             apart(&[target("site", "c.example"), target("other", "a.example")]),
             None
@@ -159,13 +161,13 @@ mod tests {
                 SourceSettings::PemGlob("*.pem".into()),
                 SourceSettings::Fingerprints([].into()),
             ];
-            let mut taken: HashSet<Target> = HashSet::new();
+            let mut taken: HashSet<Arc<Target>> = HashSet::new();
             for (name, host, source) in &all {
                 let entry = Entry::new(sources[*source].clone());
                 let mut mine = target(name, &format!("{host}.example"));
                 let apart = name_apart(&entry, std::slice::from_ref(&mine), |t| taken.contains(t));
                 if let Some(apart) = apart {
-                    mine.certificate = apart;
+                    Arc::make_mut(&mut mine).certificate = apart;
                 }
                 prop_assert!(taken.insert(mine));
             }

@@ -27,7 +27,7 @@ pub(super) type Reading = Pin<Box<dyn Future<Output = Option<Refreshed>> + Send>
 
 /// Function that reads the source of a target's expected certificate again.
 #[derive(Clone)]
-pub struct Reread(Arc<dyn Fn(Target) -> Reading + Send + Sync>);
+pub struct Reread(Arc<dyn Fn(Arc<Target>) -> Reading + Send + Sync>);
 
 impl fmt::Debug for Reread {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -37,7 +37,7 @@ impl fmt::Debug for Reread {
 
 impl Reread {
     /// Returns a reader that calls this function.
-    pub fn new(read: impl Fn(Target) -> Reading + Send + Sync + 'static) -> Self {
+    pub fn new(read: impl Fn(Arc<Target>) -> Reading + Send + Sync + 'static) -> Self {
         Self(Arc::new(read))
     }
 }

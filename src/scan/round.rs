@@ -79,7 +79,7 @@ impl Round {
     }
 
     /// Probes one target at all of its addresses.
-    async fn probe_target(self: &Arc<Self>, job: &Arc<Job>, target: Target) {
+    async fn probe_target(self: &Arc<Self>, job: &Arc<Job>, target: Arc<Target>) {
         if let Hostname::File(path) = &target.hostname {
             self.probe_file(job, &target, path).await;
             let _ = self.sender.send(Event::TargetDone);
@@ -98,7 +98,7 @@ impl Round {
     }
 
     /// Reads the certificates of a file, and judges them as those of a server.
-    async fn probe_file(&self, job: &Job, target: &Target, path: &Path) {
+    async fn probe_file(&self, job: &Job, target: &Arc<Target>, path: &Path) {
         if !self.scanner.local {
             return;
         }
@@ -121,12 +121,17 @@ impl Round {
         }
     }
 
-    fn ask_remotes(self: &Arc<Self>, job: &Arc<Job>, targets: &[Target], tasks: &mut JoinSet<()>) {
+    fn ask_remotes(
+        self: &Arc<Self>,
+        job: &Arc<Job>,
+        targets: &[Arc<Target>],
+        tasks: &mut JoinSet<()>,
+    ) {
         if self.scanner.remotes.is_empty() {
             return;
         }
         let Ok(loaded) = &job.expectation else { return };
-        let mut by_port: HashMap<u16, Vec<Target>> = HashMap::new();
+        let mut by_port: HashMap<u16, Vec<Arc<Target>>> = HashMap::new();
         for target in targets.iter().filter(|t| is_for_remotes(t)) {
             by_port.entry(target.port).or_default().push(target.clone());
         }
@@ -177,14 +182,14 @@ impl Round {
         }
     }
 
-    async fn probe_all(self: &Arc<Self>, job: &Arc<Job>, target: Target, found: Found) {
+    async fn probe_all(self: &Arc<Self>, job: &Arc<Job>, target: Arc<Target>, found: Found) {
         // Most targets have one probe, which needs no task beside its target's.
         if let ([ip], [key_type]) = (found.addresses.as_slice(), job.key_types.each()) {
             return self
                 .probe_address(job, &target, &found, *ip, *key_type)
                 .await;
         }
-        let (target, found) = (Arc::new(target), Arc::new(found));
+        let found = Arc::new(found);
         let mut probes = JoinSet::new();
         // A name with many unresponsive addresses must leave connection slots to other targets.
         let permits = Arc::new(Semaphore::new(self.scanner.permits.slots_of_target()));
@@ -210,7 +215,7 @@ impl Round {
     async fn probe_address(
         &self,
         job: &Job,
-        target: &Target,
+        target: &Arc<Target>,
         found: &Found,
         ip: IpAddr,
         key_type: KeyType,
@@ -281,7 +286,7 @@ fn is_for_remotes(target: &Target) -> bool {
 }
 
 /// Returns the observation of a local probe that has no address.
-fn unplaced(target: &Target, key_type: KeyType, outcome: Outcome) -> Observation {
+fn unplaced(target: &Arc<Target>, key_type: KeyType, outcome: Outcome) -> Observation {
     Observation {
         target: target.clone(),
         ip: None,

@@ -199,7 +199,7 @@ mod tests {
                 };
                 let error = ProbeError::new(kind, "why");
                 let observation = Observation {
-                    target: target(port),
+                    target: target(port).into(),
                     ip,
                     key_type: KeyType::Any,
                     vantage: Vantage::local(),

@@ -94,9 +94,9 @@ pub(super) fn key(entry: &Entry) -> EntryKey {
 }
 
 impl Watch {
-    pub(super) fn new(entry: Entry) -> Self {
+    pub(super) fn new(entry: impl Into<Arc<Entry>>) -> Self {
         Self {
-            entry: Arc::new(entry),
+            entry: entry.into(),
             kept: Vec::new(),
             failures: Vec::new(),
             failing: BTreeSet::new(),
@@ -122,6 +122,27 @@ impl Watch {
             Some(false) if self.failing_alone().is_empty() => RETRY.min(regular),
             _ => regular,
         })
+    }
+
+    /// Returns true if another fetch of the source would return the same: the configuration itself
+    /// has the expectation and the hosts.
+    pub(super) fn is_constant(&self) -> bool {
+        let Entry {
+            source,
+            mx,
+            srv,
+            files,
+            finds_xmpp_hosts,
+            ..
+        } = &*self.entry;
+        let is_own = matches!(
+            source,
+            SourceSettings::Fingerprints(_)
+                | SourceSettings::PublicKeys(_)
+                | SourceSettings::TrustOnly
+        );
+        let is_looked_up = !(mx.is_empty() && srv.is_empty()) || *finds_xmpp_hosts;
+        is_own && !is_looked_up && files.is_empty() && self.up == Some(true)
     }
 
     /// Returns the certificates of an account that are fetched again individually: those that the
@@ -240,6 +261,8 @@ impl Watch {
                 }
             }
         }
+        // Most entries have one certificate.
+        self.kept.shrink_to_fit();
         self.failure = news.errors.first().map(|error| SourceFailure {
             since: self.failure.as_ref().map_or(now, |t| t.since),
             error: error.clone(),
@@ -350,7 +373,7 @@ impl Watch {
     /// Returns the probe of targets of this entry.
     pub(super) fn job(
         &self,
-        targets: Vec<Target>,
+        targets: Vec<Arc<Target>>,
         expectation: &Result<Kept, Arc<FetchError>>,
         times: &Times,
         options: &ProbeOptions,

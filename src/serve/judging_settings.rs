@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::certificate::Fingerprint;
@@ -55,7 +56,11 @@ pub(super) struct EntryBasis<'a> {
 
 impl JudgingSettings {
     /// Returns the settings of an inventory whose files are loaded in `options`.
-    pub(super) fn new(inventory: &Inventory, options: &ProbeOptions) -> Self {
+    pub(super) fn new(
+        inventory: &Inventory,
+        entries: &[Arc<Entry>],
+        options: &ProbeOptions,
+    ) -> Self {
         // Complete patterns: a new key must be compared here, or be named as one that takes no part
         // in a verdict.
         let Inventory {
@@ -67,8 +72,8 @@ impl JudgingSettings {
             probe: _,
             webhook_secret_file: _,
             defaults,
-            // Compared entry by entry, whole.
-            certificates,
+            // `entries`, compared entry by entry, whole.
+            certificates: _,
             include: _,
             file_sd: _,
         } = inventory;
@@ -102,7 +107,7 @@ impl JudgingSettings {
             refresh_interval,
         } = &account;
         let own_trust = options.own_trust.iter();
-        let clients = certificates.iter().map(|entry| &entry.reach);
+        let clients = entries.iter().map(|entry| &entry.reach);
         let clients = clients.filter(|reach| reach.client.is_some());
         let vantages = vantages.iter().map(|VantageSettings { name, kind }| {
             let api = VantageApi {

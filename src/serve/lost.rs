@@ -25,7 +25,7 @@ pub(super) struct Lost {
 struct LostEntry {
     /// Time since the start at which it was lost.
     since: Duration,
-    watch: Watch,
+    watch: Arc<Watch>,
     /// Due time of its source, so that an entry that is removed and added repeatedly does not cause
     /// more requests.
     due: Option<Duration>,
@@ -33,7 +33,13 @@ struct LostEntry {
 
 impl Lost {
     /// Keeps an entry that the configuration lost, with the due time of its source.
-    pub(super) fn put(&mut self, key: String, watch: Watch, due: Option<Duration>, now: Duration) {
+    pub(super) fn put(
+        &mut self,
+        key: String,
+        watch: Arc<Watch>,
+        due: Option<Duration>,
+        now: Duration,
+    ) {
         if self.entries.len() < MAX_LOST {
             let since = now;
             self.entries.insert(key, LostEntry { since, watch, due });
@@ -54,12 +60,12 @@ impl Lost {
         // expires.
         let mut watch = Watch::new(Entry::new(SourceSettings::TrustOnly));
         watch.kept = remembered.into_iter().map(Kept::from).collect();
-        self.put(key, watch, None, now);
+        self.put(key, Arc::new(watch), None, now);
     }
 
     /// Removes and returns an entry that is configured again, with the due time of its source;
     /// `None` if it was not lost.
-    pub(super) fn take(&mut self, key: &str) -> Option<(Watch, Option<Duration>)> {
+    pub(super) fn take(&mut self, key: &str) -> Option<(Arc<Watch>, Option<Duration>)> {
         let entry = self.entries.remove(key)?;
         Some((entry.watch, entry.due))
     }
@@ -73,6 +79,7 @@ impl Lost {
         now: Now,
     ) {
         if let Some(LostEntry { watch, due, .. }) = self.entries.get_mut(key) {
+            let watch = Arc::make_mut(watch);
             if let Some(known_places) = fetched.known_places {
                 watch.known_places = Arc::new(known_places);
             }
@@ -100,8 +107,8 @@ impl Lost {
 mod tests {
     use super::*;
 
-    fn watch() -> Watch {
-        Watch::new(Entry::new(SourceSettings::TrustOnly))
+    fn watch() -> Arc<Watch> {
+        Arc::new(Watch::new(Entry::new(SourceSettings::TrustOnly)))
     }
 
     #[test]

@@ -18,7 +18,9 @@ use hyper::header::{ACCEPT_ENCODING, CONTENT_ENCODING, VARY};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::report;
-use crate::report::prometheus::{Exposition, Metric, Pieces, endpoints, hosts, labels};
+use crate::report::prometheus::{
+    Exposition, Gathered, Metric, Pieces, gathered_endpoints, hosts, labels,
+};
 
 use crate::source::TargetFiles;
 use crate::web::{self, whole};
@@ -103,8 +105,8 @@ pub(super) async fn metrics(
     let gathered = tokio::task::spawn_blocking(move || {
         let pieces = exposition(&current);
         let gathered = match gzip {
-            true => Gathered::Compressed(compress_pieces(pieces)?),
-            false => Gathered::Plain(pieces),
+            true => Text::Compressed(compress_pieces(pieces)?),
+            false => Text::Plain(pieces),
         };
         std::io::Result::Ok((gathered, permit.into_waiting_permit()))
     });
@@ -125,13 +127,13 @@ pub(super) async fn metrics(
     response
 }
 
-/// Gathered metrics.
-enum Gathered {
+/// Text of a response.
+enum Text {
     Compressed(Vec<u8>),
     Plain(Pieces),
 }
 
-impl Gathered {
+impl Text {
     fn len(&self) -> usize {
         match self {
             Self::Compressed(bytes) => bytes.len(),
@@ -145,7 +147,7 @@ impl Gathered {
                 bytes,
                 _share: share,
             })),
-            Self::Plain(pieces) => Text::new(pieces, share).boxed_unsync(),
+            Self::Plain(pieces) => Written::new(pieces, share).boxed_unsync(),
         }
     }
 }
@@ -163,14 +165,14 @@ impl AsRef<[u8]> for Compressed {
 }
 
 /// Body that is written while it is sent.
-struct Text {
+struct Written {
     pieces: Pieces,
     /// Sent buffers, which are used again: allocating new memory costs more than writing the text.
     spare: Arc<Mutex<Vec<String>>>,
     _share: Share,
 }
 
-impl Text {
+impl Written {
     fn new(pieces: Pieces, share: Share) -> Self {
         Self {
             pieces,
@@ -180,7 +182,7 @@ impl Text {
     }
 }
 
-impl Body for Text {
+impl Body for Written {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -273,8 +275,11 @@ fn exposition(current: &Current) -> Pieces {
             .iter()
             .flat_map(|results| &results.endpoints)
     };
-    endpoints(&mut seen, results().map(|endpoint| &endpoint.lines));
-    hosts(&mut counted, results().map(|endpoint| &*endpoint.judged));
+    let gathered = Gathered::new(results().map(|endpoint| &endpoint.lines));
+    let gathered = Arc::new(gathered);
+    gathered_endpoints(&mut seen, &gathered);
+    let judged = results().map(|endpoint| &*endpoint.judged);
+    hosts(&mut counted, &gathered, judged);
     requests(&mut rest, current);
     let elapsed = current.started.elapsed();
     vantages(&mut rest, &snapshot.vantages, elapsed);

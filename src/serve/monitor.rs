@@ -325,7 +325,7 @@ impl Monitor {
 
     /// Returns the probe of these targets, which are of one certificate.
     fn job(&self, targets: &[Arc<Target>]) -> Option<Job> {
-        let targets = targets.iter().map(|target| Target::clone(target)).collect();
+        let targets = targets.to_vec();
         let plan = self.state.plan();
         plan.job_of(targets, &self.runtime, self.current.now())
     }

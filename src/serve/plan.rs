@@ -22,11 +22,11 @@ pub(super) use index::{Index, MAX_SOURCES, Named, Source, first_sources};
 #[derive(Default)]
 pub(super) struct Plan {
     /// Entries of the inventory by key.
-    pub(super) watches: BTreeMap<Arc<str>, Watch>,
+    pub(super) watches: BTreeMap<Arc<str>, Arc<Watch>>,
     /// Each target with the key of its entry.
-    pub(super) targets: BTreeMap<Target, Planned>,
+    pub(super) targets: BTreeMap<Arc<Target>, Planned>,
     /// Targets in the order of host and port, for the lookup of one of very many.
-    by_place: Vec<Target>,
+    by_place: Arc<[Arc<Target>]>,
     /// Certificates and sources in the order of the status page.
     pub(super) index: Index,
     /// Metrics of the plan, written at the first scrape. Plans rarely change, except during the
@@ -50,13 +50,23 @@ pub(super) struct Planned {
 }
 
 impl Plan {
-    /// Returns a plan of these entries and targets.
+    /// Returns a plan of these entries and targets. It shares with the plan `before` what is the same.
     pub(super) fn new(
-        watches: BTreeMap<Arc<str>, Watch>,
-        targets: BTreeMap<Target, Planned>,
+        watches: BTreeMap<Arc<str>, Arc<Watch>>,
+        targets: BTreeMap<Arc<Target>, Planned>,
+        before: &Self,
     ) -> Self {
-        let mut by_place: Vec<Target> = targets.keys().cloned().collect();
-        by_place.sort_by(|a, b| (&a.hostname, a.port).cmp(&(&b.hostname, b.port)));
+        let mut pairs = std::iter::zip(targets.keys(), before.targets.keys());
+        let is_same = targets.len() == before.targets.len()
+            && pairs.all(|(now, before)| Arc::ptr_eq(now, before));
+        let by_place = match is_same {
+            true => before.by_place.clone(),
+            false => {
+                let mut by_place: Vec<Arc<Target>> = targets.keys().cloned().collect();
+                by_place.sort_by(|a, b| (&a.hostname, a.port).cmp(&(&b.hostname, b.port)));
+                by_place.into()
+            }
+        };
         Self {
             index: Index::new(&watches, &targets),
             watches,
@@ -67,7 +77,7 @@ impl Plan {
     }
 
     /// Returns the targets at a host and port, in the order of their certificates.
-    pub(super) fn at(&self, hostname: &Hostname, port: u16) -> impl Iterator<Item = &Target> {
+    pub(super) fn at(&self, hostname: &Hostname, port: u16) -> impl Iterator<Item = &Arc<Target>> {
         let place = (hostname, port);
         let first = self
             .by_place
@@ -77,7 +87,7 @@ impl Plan {
     }
 
     /// Returns the targets of a host, by port.
-    pub(super) fn of_host(&self, hostname: &Hostname) -> impl Iterator<Item = &Target> {
+    pub(super) fn of_host(&self, hostname: &Hostname) -> impl Iterator<Item = &Arc<Target>> {
         let first = self.by_place.partition_point(|t| t.hostname < *hostname);
         let rest = self.by_place.iter().skip(first);
         rest.take_while(move |t| t.hostname == *hostname)
@@ -88,7 +98,7 @@ impl Plan {
     pub(super) fn known(&self, hostname: &Hostname, port: u16) -> Option<BTreeSet<IpAddr>> {
         let mut known = self
             .at(hostname, port)
-            .map(|target| self.watches.get(&self.targets.get(target)?.key))
+            .map(|target| self.watches.get(&self.targets.get(&**target)?.key))
             .peekable();
         known.peek()?;
         let addresses = known.flatten().flat_map(|watch| &watch.entry.addresses);
@@ -122,18 +132,23 @@ impl Plan {
     }
 
     /// Returns the monitor's own probe of a target.
-    pub(super) fn job(&self, target: &Target, runtime: &Runtime, now: Timestamp) -> Option<Job> {
+    pub(super) fn job(
+        &self,
+        target: &Arc<Target>,
+        runtime: &Runtime,
+        now: Timestamp,
+    ) -> Option<Job> {
         self.job_of(vec![target.clone()], runtime, now)
     }
 
     /// Returns the monitor's own probe of targets of one certificate.
     pub(super) fn job_of(
         &self,
-        targets: Vec<Target>,
+        targets: Vec<Arc<Target>>,
         runtime: &Runtime,
         now: Timestamp,
     ) -> Option<Job> {
-        let planned = self.targets.get(targets.first()?)?;
+        let planned = self.targets.get(&**targets.first()?)?;
         let watch = self.watches.get(&planned.key)?;
         let job = watch.job(
             targets,
@@ -175,15 +190,16 @@ mod tests {
         fn host_and_port_lookup_returns_its_targets(targets in btree_set(target(), 0..40), asked in target()) {
             let planned = targets.iter().map(|target| {
                 let expectation = Err(Arc::new(FetchError::File(SourceError::Timeout)));
-                (target.clone(), Planned { key: "one".into(), expectation })
+                (Arc::new(target.clone()), Planned { key: "one".into(), expectation })
             });
-            let plan = Plan::new(BTreeMap::new(), planned.collect());
+            let plan = Plan::new(BTreeMap::new(), planned.collect(), &Plan::default());
             let (hostname, port) = (&asked.hostname, asked.port);
             let walked: Vec<&Target> = targets
                 .iter()
                 .filter(|t| t.hostname == *hostname && t.port == port)
                 .collect();
-            prop_assert_eq!(plan.at(hostname, port).collect::<Vec<_>>(), walked.clone());
+            let found: Vec<&Target> = plan.at(hostname, port).map(|target| &**target).collect();
+            prop_assert_eq!(found, walked.clone());
             prop_assert_eq!(plan.known(hostname, port).is_some(), !walked.is_empty());
         }
     }

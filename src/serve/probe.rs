@@ -226,13 +226,13 @@ impl Request {
         let name = self.hostname.to_string();
         let defaults = &runtime.inventory.defaults;
         Job {
-            targets: vec![Target {
+            targets: vec![Arc::new(Target {
                 certificate: name.clone(),
                 hostname: self.hostname.clone(),
                 port: self.port,
                 protocol: self.module.protocol,
                 names: self.module.names.clone(),
-            }],
+            })],
             expectation: Ok(Arc::new(Loaded {
                 name,
                 common_name: None,
@@ -333,7 +333,7 @@ fn port_of(
     module: Option<&ProbeModule>,
     protocol: Option<Protocol>,
 ) -> Option<u16> {
-    let fits = |target: &&Target| protocol.is_none_or(|protocol| target.protocol == protocol);
+    let fits = |target: &&Arc<Target>| protocol.is_none_or(|protocol| target.protocol == protocol);
     let ports = || {
         plan.of_host(hostname)
             .filter(fits)
@@ -347,7 +347,8 @@ fn port_of(
         .or_else(|| {
             let mut others = plan.of_host(hostname);
             let module = module?;
-            let is_same_transport = |t: &&Target| t.protocol.is_quic() == module.protocol.is_quic();
+            let is_same_transport =
+                |t: &&Arc<Target>| t.protocol.is_quic() == module.protocol.is_quic();
             others.find(is_same_transport).map(|target| target.port)
         })
 }
@@ -377,7 +378,7 @@ fn contradiction(
 /// Returns true if the inventory has a job's server at this address: its entry sets the address, or
 /// the last probes of its name found it.
 fn is_place_of(snapshot: &Snapshot, job: &Job, ip: IpAddr) -> bool {
-    let of_target = |target: &Target| {
+    let of_target = |target: &Arc<Target>| {
         let results = snapshot.results_of(target);
         results.is_some_and(|results| results.judged().any(|j| j.observation.ip == Some(ip)))
     };

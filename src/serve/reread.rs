@@ -1,6 +1,7 @@
 //! Probes that wait until the files of their expected certificate were read again.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -13,7 +14,7 @@ use super::state::Ticket;
 
 /// Probe of one address that found another leaf than expected.
 pub(super) struct Waiting {
-    target: Target,
+    target: Arc<Target>,
     reply: oneshot::Sender<Option<Refreshed>>,
 }
 
@@ -58,7 +59,7 @@ impl Waits {
     }
 
     /// Adds a probe. Returns its number and its target.
-    pub(super) fn add(&mut self, waiting: Waiting) -> (Ticket, Target) {
+    pub(super) fn add(&mut self, waiting: Waiting) -> (Ticket, Arc<Target>) {
         self.last += 1;
         let target = waiting.target.clone();
         self.waiting.insert(self.last, waiting);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use secrecy::SecretString;
 
-use crate::config::Inventory;
+use crate::config::{Entry, Inventory};
 use crate::error::Cause;
 use crate::guard::Guard;
 use crate::model::{Protocol, Timestamp, Vantage};
@@ -22,6 +22,7 @@ use certvigil_probe::io::read_secret;
 
 use super::error::ConfigError;
 use super::expectations::Times;
+use super::judging_settings::JudgingSettings;
 use super::probe_module::ProbeModule;
 use super::routes::Routes;
 
@@ -47,7 +48,12 @@ pub struct Setup {
 
 /// Configuration in force.
 pub(super) struct Runtime {
+    /// The configuration, except for its entries.
     pub(super) inventory: Inventory,
+    /// Entries of the configuration, and then those of the files of targets.
+    pub(super) entries: Vec<Arc<Entry>>,
+    /// Settings outside the entries that take part in verdicts.
+    pub(super) judging: Arc<JudgingSettings>,
     /// Scanner of the local vantage.
     pub(super) scanner: Scanner,
     /// Remote vantages, each as a scanner needs it.
@@ -79,7 +85,9 @@ impl Runtime {
     ) -> Result<Self, ConfigError> {
         let mut inventory = (setup.load)().map_err(ConfigError::File)?;
         inventory.add_account_vantage();
-        Self::of(inventory, setup, before, requests)
+        let entries = std::mem::take(&mut inventory.certificates);
+        let entries = entries.into_iter().map(Arc::new).collect();
+        Self::of(inventory, entries, setup, before, requests)
     }
 
     /// Returns this configuration with the present files of targets. It reads nothing else that
@@ -92,16 +100,17 @@ impl Runtime {
         setup: &Setup,
         requests: &Requests,
     ) -> Result<Self, ConfigError> {
-        let mut inventory = self.inventory.clone();
         let of_files = self.target_files.entries().count();
-        let configured = inventory.certificates.len().saturating_sub(of_files);
-        inventory.certificates.truncate(configured);
-        Self::of(inventory, setup, Some(self), requests)
+        let configured = self.entries.len().saturating_sub(of_files);
+        let entries = self.entries.iter().take(configured).cloned().collect();
+        Self::of(self.inventory.clone(), entries, setup, Some(self), requests)
     }
 
-    /// Builds everything from an inventory without the entries of files of targets.
+    /// Builds everything from an inventory without entries, and from its entries without those of
+    /// files of targets.
     fn of(
-        mut inventory: Inventory,
+        inventory: Inventory,
+        mut entries: Vec<Arc<Entry>>,
         setup: &Setup,
         before: Option<&Self>,
         requests: &Requests,
@@ -113,7 +122,8 @@ impl Runtime {
             (setup.clock)(),
         );
         let of_files = target_files.entries().cloned();
-        inventory.certificates.extend(of_files);
+        entries.extend(of_files.map(Arc::new));
+        entries.shrink_to_fit();
         let prober = match before {
             Some(before) => before.scanner.prober.clone(),
             None => Arc::new(Prober::new().map_err(ConfigError::resource)?),
@@ -143,13 +153,15 @@ impl Runtime {
             Some(before) => resolver.sharing_notices_of(&before.scanner.resolver),
             None => resolver,
         };
-        let reaches = Reaches::load(inventory.certificates.iter().map(|entry| &*entry.reach));
+        let reaches = Reaches::load(entries.iter().map(|entry| &*entry.reach));
         let options = ProbeOptions {
             timeout: defaults.timeout,
             trust: Arc::new(trust::load(&inventory.trust).map_err(ConfigError::resource)?),
             reaches: Arc::new(reaches.map_err(ConfigError::resource)?),
-            own_trust: own_trust(&inventory).map_err(ConfigError::resource)?,
+            own_trust: own_trust(&inventory.trust, entries.iter().map(|entry| &**entry))
+                .map_err(ConfigError::resource)?,
         };
+        let judging = JudgingSettings::new(&inventory, &entries, &options);
         let mut modules = BTreeMap::new();
         for &protocol in Protocol::ALL {
             let module = ProbeModule::of_protocol(protocol);
@@ -189,6 +201,8 @@ impl Runtime {
             modules,
             webhook_secret,
             target_files: Arc::new(target_files),
+            judging: Arc::new(judging),
+            entries,
             inventory,
         })
     }

@@ -1,6 +1,7 @@
 //! `/sd`: the inventory's hosts and ports, for Prometheus' HTTP service discovery.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use hyper::StatusCode;
 use serde_json::json;
@@ -16,7 +17,7 @@ const METRICS_PATH: &str = "__metrics_path__";
 /// Returns one target for each host name, port and protocol. Under a path prefix, they have the
 /// path of `/probe` there.
 pub(super) fn discovery(plan: &Plan, prefix: &str) -> Response {
-    let mut groups: BTreeMap<(&Hostname, u16, Protocol), Vec<&Target>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&Hostname, u16, Protocol), Vec<&Arc<Target>>> = BTreeMap::new();
     // A file is no target of the network.
     for target in plan.targets.keys().filter(|target| !target.is_file()) {
         let place = (&target.hostname, target.port, target.protocol);
@@ -55,7 +56,7 @@ pub(super) fn discovery(plan: &Plan, prefix: &str) -> Response {
 }
 
 /// Returns the labels on which all entries of these targets agree.
-fn own_labels(plan: &Plan, targets: &[&Target]) -> BTreeMap<String, String> {
+fn own_labels(plan: &Plan, targets: &[&Arc<Target>]) -> BTreeMap<String, String> {
     let entries = targets.iter().filter_map(|target| {
         let planned = plan.targets.get(*target)?;
         Some(&plan.watches.get(&planned.key)?.entry)

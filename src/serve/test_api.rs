@@ -195,7 +195,7 @@ fn refuse(why: Refused) -> Response {
 fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
     let all = || {
         let watches = plan.watches.values();
-        watches.flat_map(|watch| watch.kept.iter().map(move |kept| (watch, kept)))
+        watches.flat_map(|watch| watch.kept.iter().map(move |kept| (&**watch, kept)))
     };
     let by_name = all().find(|(_, kept)| kept.loaded.name == name);
     by_name.or_else(|| all().find(|(_, kept)| kept.loaded.common_name.as_deref() == Some(name)))
@@ -204,7 +204,7 @@ fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
 /// Returns the reason why the expected certificate of this name is unknown; `None` if the inventory
 /// cannot contain the name. An account that has never returned its list may have any certificate.
 fn unknown_entries<'a>(plan: &'a Plan, name: &str) -> Option<&'a FetchError> {
-    let of_watch = |watch: &'a Watch| {
+    let of_watch = |watch: &'a Arc<Watch>| {
         let is_its_own = match &watch.entry.source {
             SourceSettings::Sslmate(cn) => cn == name,
             SourceSettings::SslmateAll => watch.kept.is_empty(),
@@ -230,7 +230,7 @@ fn default_ports(of_entry: &[u16]) -> Vec<u16> {
 }
 
 /// Returns the targets to probe: the requested hosts, or else all hosts of the certificate.
-fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Target>, Box<Response>> {
+fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Arc<Target>>, Box<Response>> {
     let bad = |param: &str, what: String| {
         Box::new(error(
             StatusCode::BAD_REQUEST,
@@ -263,7 +263,7 @@ async fn job(
     now: Timestamp,
     watch: &Watch,
     kept: &Kept,
-    target: Target,
+    target: Arc<Target>,
 ) -> Result<Job, Refused> {
     let (runtime, plan) = (&snapshot.runtime, &snapshot.plan);
     let timeout = runtime.options.timeout;

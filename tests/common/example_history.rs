@@ -110,7 +110,8 @@ pub(crate) fn look(ip: Option<&str>, outcome: Outcome) -> Observation {
             port: 443,
             protocol: Protocol::Https,
             names: Box::default(),
-        },
+        }
+        .into(),
         ip: ip.map(|ip| ip.parse().unwrap()),
         key_type: certvigil::model::KeyType::Any,
         vantage: Vantage::local(),

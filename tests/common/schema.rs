@@ -139,7 +139,8 @@ mod tests {
                 port: 443,
                 protocol: Protocol::Https,
                 names: Box::default(),
-            },
+            }
+            .into(),
             ip: Some("192.0.2.1".parse().unwrap()),
             key_type: certvigil::model::KeyType::Any,
             vantage: Vantage::local(),

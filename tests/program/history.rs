@@ -58,7 +58,7 @@ fn quic_endpoint_has_its_own_history() {
     let store = Store::open(folder.path()).unwrap();
     let both = |fresh: Certificate, stale: Certificate| {
         let mut quic = served("192.0.2.1", stale, true, true);
-        quic.observation.target.protocol = Protocol::H3;
+        Arc::make_mut(&mut quic.observation.target).protocol = Protocol::H3;
         [served("192.0.2.1", fresh, true, true), quic]
     };
     let (before, renewed) = (time("2026-03-10T09:00:00Z"), time("2026-03-10T09:05:00Z"));

@@ -9,6 +9,7 @@ use rustls::version::{TLS12, TLS13};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 #[test]
 fn client_certificate_is_sent_if_requested() {
@@ -42,6 +43,32 @@ fn refused_client_certificate_is_critical() {
         let hint = finding["hint"].as_str().unwrap();
         assert!(hint.contains("refuses the client certificate"), "{hint}");
     }
+}
+
+/// With TLS 1.3 the refusal follows the handshake, a round trip later.
+#[test]
+fn refusal_of_a_client_certificate_by_a_distant_server_is_critical() {
+    const ROUND_TRIP: Duration = Duration::from_secs(1);
+    let pki = Pki::new();
+    let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
+    let config = asking_with(&pki, &leaf, Arc::new(Guard::refusing()), &[&TLS13]);
+    let server = Server::start("127.0.0.1", move |stream| {
+        let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+        let mut is_refused = false;
+        while !is_refused && tls.read_tls(stream).is_ok_and(|count| count > 0) {
+            is_refused = tls.process_new_packets().is_err();
+            if tls.wants_write() {
+                std::thread::sleep(ROUND_TRIP);
+            }
+            while tls.wants_write() && tls.write_tls(stream).is_ok() {}
+        }
+    });
+    let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+    let check = check.arg("--client-cert").arg(pki.full_chain(&client));
+    let row = check.arg("--client-key").arg(&client.key).row();
+    row.assert_right(&["handshake_failed"]);
+    let finding = row.finding("handshake_failed");
+    assert_eq!(finding["severity"], "critical");
 }
 
 #[test]

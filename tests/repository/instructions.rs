@@ -102,7 +102,8 @@ fn look(chain: &[&str], root: &str) -> (Arc<Expected>, Observation, TrustStore) 
             port: 443,
             protocol: Protocol::Https,
             names: Box::default(),
-        },
+        }
+        .into(),
         ip: Some("192.0.2.1".parse().unwrap()),
         key_type: KeyType::Any,
         vantage: Vantage::local(),

@@ -45,7 +45,9 @@ pub(super) fn figures(testbed: &Testbed, port: u16, watch: &Watch) -> Vec<Figure
     thread::sleep(watch.seconds / IDLE_DIVISOR);
     let idle = (all(cpu) - before) / begun.elapsed().as_secs_f64();
 
-    let sd = cost(&replicas[0], "/sd", idle / f64::from(REPLICAS));
+    let sd = cost(&replicas[0], idle / f64::from(REPLICAS), || {
+        fetch(replicas[0].address, "/sd");
+    });
 
     let config = sharded(&replicas, watch.interval, "");
     fs::write(testbed.path("prometheus.yml"), config).unwrap();

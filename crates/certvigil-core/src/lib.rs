@@ -43,7 +43,7 @@
 //!     let mut target = Target::new("www", hostname.clone(), 0, Protocol::File);
 //!     target.names = [hostname.clone()].into();
 //!     let observation = Observation {
-//!         target,
+//!         target: target.into(),
 //!         ip: None,
 //!         key_type: KeyType::Any,
 //!         vantage: Vantage::local(),

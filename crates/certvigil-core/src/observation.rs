@@ -3,6 +3,7 @@
 mod alert;
 mod tls_version;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,8 +17,8 @@ pub use tls_version::TlsVersion;
 /// The observation of one probe of one address.
 #[derive(Clone, Debug)]
 pub struct Observation {
-    /// The target.
-    pub target: Target,
+    /// The target. Observations of one target share it.
+    pub target: Arc<Target>,
     /// The address, unless the name did not resolve.
     pub ip: Option<IpAddr>,
     /// The requested kind of key.
@@ -51,7 +52,7 @@ pub struct Served {
     /// The version of the handshake. Without meaning for a file: see [`Served::session`].
     pub tls_version: TlsVersion,
     /// The IANA name of the cipher suite; empty for a file.
-    pub cipher_suite: String,
+    pub cipher_suite: Cow<'static, str>,
     /// The negotiated application protocol.
     pub alpn: Option<String>,
     /// The reports on the leaf's revocation.
@@ -73,7 +74,7 @@ impl Served {
             leaf,
             rest,
             tls_version: TlsVersion::Tls13,
-            cipher_suite: String::new(),
+            cipher_suite: Cow::Borrowed(""),
             alpn: None,
             revocation: Revocation::default(),
             key_proof: KeyProof::File(file),

@@ -1,5 +1,7 @@
 //! Part of the inventory that the targets select.
 
+use std::sync::Arc;
+
 use crate::config::Entry;
 use crate::model::{Hostname, Protocol, Target, TargetAddress};
 
@@ -52,7 +54,7 @@ impl Selection {
     /// Returns the first selection that matches none of the targets.
     pub(in crate::cli) fn not_found<'a>(
         &self,
-        targets: impl Iterator<Item = &'a Target> + Clone,
+        targets: impl Iterator<Item = &'a Arc<Target>> + Clone,
     ) -> Option<&str> {
         let missing =
             |wanted: &&(String, Option<TargetAddress>)| !targets.clone().any(|t| names(wanted, t));

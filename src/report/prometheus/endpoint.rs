@@ -7,45 +7,109 @@ use std::sync::Arc;
 
 use crate::certificate::Certificate;
 use crate::finding::{Client, Code, EntryNotes, Severity};
-use crate::judge::{Clients, Flags, Judged, Thresholds, Verdict};
+use crate::judge::{Flags, Judged, Thresholds, Verdict};
 use crate::model::{KeyType, Target, Timestamp, Vantage};
 use crate::observation::{ErrorKind, Outcome, Status, TlsVersion};
 
-use super::exposition::{Exposition, Rendered, write_labels};
+use super::exposition::{Exposition, Rendered, Rendering, write_labels};
+use super::gathered::{Gathered, METRICS};
 use super::{Metric, first_end, name_of, own};
-
-/// Metrics of endpoints, in the order of the output.
-const METRICS: [Metric; 19] = [
-    Metric::EndpointStatus,
-    Metric::EndpointCorrect,
-    Metric::EndpointChained,
-    Metric::EndpointDummy,
-    Metric::EndpointTrusted,
-    Metric::EndpointHostnameMatch,
-    Metric::EndpointRevoked,
-    Metric::EndpointError,
-    Metric::EndpointFinding,
-    Metric::EndpointClientRefuses,
-    Metric::EndpointNotBefore,
-    Metric::EndpointNotAfter,
-    Metric::EndpointChainNotAfter,
-    Metric::EndpointWarn,
-    Metric::EndpointCrit,
-    Metric::EndpointInterval,
-    Metric::EndpointLastCheck,
-    Metric::EndpointLastConclusive,
-    Metric::EndpointInfo,
-];
 
 /// All `certvigil_endpoint_*` metrics of one probe, as text. A probe is scraped many times before
 /// the next one. Formatting ten thousand probes again would cost more than the rest of a scrape.
 #[derive(Clone, Debug)]
 pub struct Lines {
+    labels: Arc<Labels>,
     /// The metrics that do not depend on the time. Most probes have the same as the previous one,
-    /// and share them with it.
-    result: Arc<Rendered>,
+    /// and as other endpoints with the same certificate, and share them.
+    samples: Arc<Rendered>,
     at: Timestamp,
     last_conclusive: Option<Timestamp>,
+}
+
+/// Labels of all samples of an endpoint.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Labels {
+    /// The labels: those of the certificate, the host, the endpoint and the entry.
+    pub(super) text: Box<str>,
+    /// End of the label of the certificate.
+    certificate: usize,
+    /// End of the label of the host.
+    pub(super) host: usize,
+    /// Start of the labels of the entry.
+    pub(super) own: usize,
+    pub(super) ip: Option<IpAddr>,
+    /// True for the local vantage.
+    pub(super) is_local: bool,
+    pub(super) is_file: bool,
+}
+
+impl Labels {
+    /// Returns the label of the certificate.
+    pub(super) fn certificate(&self) -> &str {
+        self.text.get(..self.certificate).unwrap_or_default()
+    }
+
+    /// Returns the labels of the certificate and the host.
+    pub(super) fn of_host(&self) -> &str {
+        self.text.get(..self.host).unwrap_or_default()
+    }
+
+    /// Returns the names of the certificate and the host in an order of names.
+    pub(super) fn host_name(&self) -> (&str, &str) {
+        // The closing quotes would take part in the order.
+        let host = self.text.get(self.certificate..self.host);
+        let unquoted = |label: &'_ str| label.len().saturating_sub(1);
+        let (certificate, host) = (self.certificate(), host.unwrap_or_default());
+        (
+            certificate.get(..unquoted(certificate)).unwrap_or_default(),
+            host.get(..unquoted(host)).unwrap_or_default(),
+        )
+    }
+
+    /// Returns true if the entry has labels.
+    pub(super) fn has_own(&self) -> bool {
+        self.own < self.text.len()
+    }
+}
+
+/// Capacity in bytes for the labels of one endpoint.
+const USUAL_LABELS: usize = 256;
+
+/// Samples that endpoints share. Those without an endpoint are dropped from time to
+/// time.
+#[derive(Debug, Default)]
+pub struct SharedSamples {
+    known: HashSet<Arc<Rendered>>,
+    /// Number of samples at which those without an endpoint are dropped.
+    sweep_at: usize,
+}
+
+/// Minimum number of shared samples before those without an endpoint are dropped.
+const MIN_SWEEP: usize = 1024;
+
+impl SharedSamples {
+    fn share(&mut self, samples: &mut Arc<Rendered>) {
+        if let Some(known) = self.known.get(samples) {
+            *samples = known.clone();
+            return;
+        }
+        if self.known.len() >= self.sweep_at {
+            self.known.retain(|samples| Arc::strong_count(samples) > 1);
+            self.sweep_at = MIN_SWEEP.max(2 * self.known.len());
+        }
+        self.known.insert(samples.clone());
+    }
+
+    /// Returns the number of samples.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Returns true if there are no samples.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
 }
 
 impl Lines {
@@ -58,8 +122,10 @@ impl Lines {
     /// Creates the metrics of a probe that ended at `at`. The last one that saw a certificate ended
     /// at `last_conclusive`.
     pub fn after(judged: &Judged, at: Timestamp, last_conclusive: Option<Timestamp>) -> Self {
+        let shown = Shown::of(judged);
         Self {
-            result: Arc::new(Shown::of(judged).rendered()),
+            labels: Arc::new(shown.labels()),
+            samples: Arc::new(shown.rendered()),
             at,
             last_conclusive,
         }
@@ -76,28 +142,52 @@ impl Lines {
         last_conclusive: Option<Timestamp>,
     ) -> Self {
         let (before, now) = (Shown::of(was), Shown::of(judged));
+        if before == now {
+            return Self {
+                at,
+                last_conclusive,
+                ..self.clone()
+            };
+        }
+        let labels = now.labels();
         Self {
-            result: match before == now {
-                true => self.result.clone(),
-                false => Arc::new(now.rendered()),
+            labels: match labels == *self.labels {
+                true => self.labels.clone(),
+                false => Arc::new(labels),
             },
+            samples: Arc::new(now.rendered()),
             at,
             last_conclusive,
         }
     }
 
-    fn times(&self) -> impl Iterator<Item = (Metric, i64)> {
-        let at = (Metric::EndpointLastCheck, self.at.0);
-        let last = self.last_conclusive;
-        let last = last.map(|last| (Metric::EndpointLastConclusive, last.0));
-        std::iter::once(at).chain(last)
+    /// Shares the metrics that do not depend on the time with other endpoints, if these have the
+    /// same.
+    pub fn share(&mut self, shared: &mut SharedSamples) {
+        // Those of the previous probe are shared already.
+        if Arc::strong_count(&self.samples) == 1 {
+            shared.share(&mut self.samples);
+        }
+    }
+
+    pub(super) fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    pub(super) fn samples(&self) -> &Arc<Rendered> {
+        &self.samples
+    }
+
+    /// Returns the times of the last probe and of the last conclusive one.
+    pub(super) fn times(&self) -> (i64, Option<i64>) {
+        (self.at.0, self.last_conclusive.map(|last| last.0))
     }
 }
 
 /// Everything that the metrics of an endpoint show, except for the times of its probes.
 #[derive(PartialEq)]
 struct Shown<'a> {
-    target: &'a Target,
+    target: &'a Arc<Target>,
     ip: Option<IpAddr>,
     key_type: KeyType,
     vantage: &'a Vantage,
@@ -137,7 +227,7 @@ impl<'a> Shown<'a> {
             },
             findings: findings.map(|f| (f.code(), f.severity)).collect(),
             refusing: {
-                let opinions = judged.clients.iter().flat_map(Clients::iter);
+                let opinions = judged.clients.iter().flat_map(|clients| clients.iter());
                 let refusing = opinions.filter(|(_, opinion)| opinion.accepts() == Some(false));
                 refusing.map(|(client, _)| client).collect()
             },
@@ -155,7 +245,7 @@ impl<'a> Shown<'a> {
     }
 
     fn rendered(&self) -> Rendered {
-        let mut out = Rendered::new(|text| self.write_labels(text));
+        let mut out = Rendering::new();
         for status in Status::ALL {
             let more = [("status", status.name())];
             out.put(
@@ -198,12 +288,14 @@ impl<'a> Shown<'a> {
         out.done()
     }
 
-    fn write_labels(&self, text: &mut String) {
-        let pairs = [
-            ("certificate", self.target.certificate.as_str()),
-            ("hostname", &name_of(&self.target.hostname)),
-        ];
-        write_labels(text, false, pairs);
+    fn labels(&self) -> Labels {
+        let mut text = String::with_capacity(USUAL_LABELS);
+        let name = self.target.certificate.as_str();
+        write_labels(&mut text, false, [("certificate", name)]);
+        let certificate = text.len();
+        let name = name_of(&self.target.hostname);
+        write_labels(&mut text, true, [("hostname", &*name)]);
+        let host = text.len();
         text.push_str(",ip=\"");
         if let Some(ip) = self.ip {
             let _ = write!(text, "{ip}");
@@ -214,13 +306,23 @@ impl<'a> Shown<'a> {
             ("key_type", self.key_type.name()),
             ("vantage", self.vantage.as_str()),
         ];
-        write_labels(text, true, pairs);
-        write_labels(text, true, own(self.notes));
+        write_labels(&mut text, true, pairs);
+        let own_labels = text.len();
+        write_labels(&mut text, true, own(self.notes));
+        Labels {
+            text: text.into(),
+            certificate,
+            host,
+            own: own_labels,
+            ip: self.ip,
+            is_local: self.vantage.is_local(),
+            is_file: self.target.is_file(),
+        }
     }
 }
 
 impl ShownCertificate<'_> {
-    fn put(&self, out: &mut Rendered, target: &Target) {
+    fn put(&self, out: &mut Rendering, target: &Target) {
         let facts = self.leaf.facts().ok();
         let validity = facts.and_then(crate::certificate::Facts::validity);
         for (metric, time) in [
@@ -256,11 +358,12 @@ impl ShownCertificate<'_> {
 
 /// Writes the metrics of these probes. If two have the same labels, only the first is written.
 pub fn endpoints<'a>(out: &mut Exposition, results: impl IntoIterator<Item = &'a Lines>) {
-    let mut seen = HashSet::new();
-    let results = results.into_iter();
-    let first: Vec<&Lines> = results
-        .filter(|result| seen.insert(result.result.labels()))
-        .collect();
-    let things = first.iter().map(|result| (&*result.result, result.times()));
-    out.gather(&METRICS, things);
+    gathered_endpoints(out, &Arc::new(Gathered::new(results)));
+}
+
+/// Writes the metrics of gathered probes.
+pub fn gathered_endpoints(out: &mut Exposition, gathered: &Arc<Gathered>) {
+    for metric in METRICS {
+        out.gathered(metric, gathered);
+    }
 }

@@ -1,16 +1,18 @@
 //! Prometheus' text format. Samples are gathered first, as spans of shared text, and written in
 //! pieces.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::fmt::{Display, Write as _};
 use std::sync::Arc;
 
 use super::Metric;
+use super::gathered::{Gathered, start};
 
 /// Metrics in memory. The samples of a metric are adjacent, as the format requires.
 ///
 /// The text of ten thousand endpoints is 30 MB, and repeats their labels some twenty times each.
-/// Labels are stored once, and the text is generated when it is sent.
+/// Labels are stored once, and the text is generated when it is sent. Those of endpoints are
+/// [gathered](Gathered) separately.
 #[derive(Debug, Default)]
 pub struct Exposition {
     /// Text that samples share, concatenated.
@@ -23,9 +25,20 @@ pub struct Exposition {
 #[derive(Debug)]
 struct Part {
     text: String,
-    /// Start of each sample after the text: the metric's name and a brace.
-    start: String,
-    samples: Vec<Sample>,
+    samples: PartSamples,
+}
+
+/// Samples after the text of a part.
+#[derive(Debug)]
+enum PartSamples {
+    /// Samples of the shared text.
+    Listed {
+        /// Start of each sample: the metric's name and a brace.
+        start: String,
+        samples: Vec<Sample>,
+    },
+    /// Samples of a metric of gathered endpoints.
+    Gathered(Arc<Gathered>, Metric),
 }
 
 /// Range of the shared text. 32 bits are enough for the text of five million endpoints.
@@ -49,7 +62,9 @@ impl Exposition {
         self.words.shrink_to_fit();
         self.text.shrink_to_fit();
         for part in &mut self.parts {
-            part.samples.shrink_to_fit();
+            if let PartSamples::Listed { samples, .. } = &mut part.samples {
+                samples.shrink_to_fit();
+            }
         }
         self
     }
@@ -73,58 +88,19 @@ impl Exposition {
     /// Adds a metric with samples that were gathered before.
     pub(super) fn series(&mut self, metric: Metric, samples: Vec<Sample>) {
         self.begin(metric);
-        self.parts.push(Part {
-            text: std::mem::take(&mut self.text),
-            start: format!("{}{{", metric.name()),
-            samples,
-        });
+        let start = start(metric);
+        self.push(PartSamples::Listed { start, samples });
     }
 
-    /// Adds these metrics with all samples of `things`, each with the values of further metrics.
-    /// All metrics are gathered in one pass: fetching one of ten thousand things from memory takes
-    /// longer than recording all of its samples.
-    pub(super) fn gather<'a, V: IntoIterator<Item = (Metric, i64)>>(
-        &mut self,
-        metrics: &[Metric],
-        things: impl IntoIterator<Item = (&'a Rendered, V), IntoIter: Clone>,
-    ) {
-        let things = things.into_iter();
-        // A growing string is held twice during reallocation, and this one has five megabytes.
-        self.words
-            .reserve(things.clone().map(|(thing, _)| thing.text.len()).sum());
-        let mut gathered = [const { Vec::new() }; Metric::ALL.len()];
-        // Most things have the same values as others: times in whole seconds.
-        let mut rests = HashMap::new();
-        for (thing, values) in things {
-            let all = self.shared(|text| text.push_str(&thing.text));
-            let place = |end: u32| all.from.saturating_add(end);
-            let labels = Span {
-                to: place(thing.labels),
-                ..all
-            };
-            let mut add = |metric: Metric, rest: Span| {
-                if let Some(samples) = gathered.get_mut(metric as usize) {
-                    samples.push(Sample { labels, rest });
-                }
-            };
-            let mut from = labels.to;
-            for (metric, end) in &thing.samples {
-                let rest = Span {
-                    from,
-                    to: place(*end),
-                };
-                from = rest.to;
-                add(*metric, rest);
-            }
-            for (metric, value) in values {
-                let rest = *rests.entry(value).or_insert_with(|| self.rest(&[], value));
-                add(metric, rest);
-            }
-        }
-        for metric in metrics {
-            let samples = gathered.get_mut(*metric as usize).map(std::mem::take);
-            self.series(*metric, samples.unwrap_or_default());
-        }
+    /// Adds a metric of gathered endpoints.
+    pub(super) fn gathered(&mut self, metric: Metric, gathered: &Arc<Gathered>) {
+        self.begin(metric);
+        self.push(PartSamples::Gathered(gathered.clone(), metric));
+    }
+
+    fn push(&mut self, samples: PartSamples) {
+        let text = std::mem::take(&mut self.text);
+        self.parts.push(Part { text, samples });
     }
 
     /// Adds labels for any number of samples.
@@ -164,25 +140,40 @@ const USUAL_TEXT: usize = 2048;
 /// Capacity for the samples of one endpoint.
 const USUAL_SAMPLES: usize = 24;
 
-/// Samples of one thing, which share their first labels, as text that is kept.
-#[derive(Debug)]
+/// Samples of one endpoint without its labels, as text that is kept. Most endpoints have the same
+/// samples as others.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rendered {
-    /// The shared labels, followed by the rest of each sample.
-    text: String,
-    /// End of the labels.
-    labels: u32,
+    /// Rests of the samples, concatenated.
+    text: Box<str>,
     /// Metric and end of each sample. A sample begins at the end of the previous one.
-    samples: Vec<(Metric, u32)>,
+    samples: Box<[(Metric, u32)]>,
 }
 
 impl Rendered {
-    /// Creates an instance with these labels.
-    pub(super) fn new(write_labels: impl FnOnce(&mut String)) -> Self {
-        let mut text = String::with_capacity(USUAL_TEXT);
-        write_labels(&mut text);
+    /// Returns the metric of each sample, and its text after the labels of the endpoint.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Metric, &str)> {
+        let mut from = 0;
+        self.samples.iter().map(move |(metric, to)| {
+            let span = Span { from, to: *to };
+            from = *to;
+            (*metric, words(&self.text, span))
+        })
+    }
+}
+
+/// Samples of one endpoint that are being written.
+#[derive(Debug)]
+pub(super) struct Rendering {
+    text: String,
+    samples: Vec<(Metric, u32)>,
+}
+
+impl Rendering {
+    /// Creates an instance without samples.
+    pub(super) fn new() -> Self {
         Self {
-            labels: place(text.len()),
-            text,
+            text: String::with_capacity(USUAL_TEXT),
             samples: Vec::with_capacity(USUAL_SAMPLES),
         }
     }
@@ -193,26 +184,53 @@ impl Rendered {
         self.samples.push((metric, place(self.text.len())));
     }
 
-    /// Releases unused capacity.
-    pub(super) fn done(mut self) -> Self {
-        self.text.shrink_to_fit();
-        self.samples.shrink_to_fit();
-        self
-    }
-
-    pub(super) fn labels(&self) -> &str {
-        let labels = Span {
-            from: 0,
-            to: self.labels,
-        };
-        words(&self.text, labels)
+    /// Returns the samples.
+    pub(super) fn done(self) -> Rendered {
+        Rendered {
+            text: self.text.into(),
+            samples: self.samples.into(),
+        }
     }
 }
 
 impl Part {
     fn len(&self) -> usize {
-        let of_sample = |s: &Sample| self.start.len() + s.labels.len() + s.rest.len();
-        self.text.len() + self.samples.iter().map(of_sample).sum::<usize>()
+        self.text.len()
+            + match &self.samples {
+                PartSamples::Listed { start, samples } => {
+                    let of_sample = |s: &Sample| start.len() + s.labels.len() + s.rest.len();
+                    samples.iter().map(of_sample).sum()
+                }
+                PartSamples::Gathered(gathered, metric) => gathered.bytes(*metric),
+            }
+    }
+
+    /// Returns the number of steps in which the samples are written.
+    fn steps(&self) -> usize {
+        match &self.samples {
+            PartSamples::Listed { samples, .. } => samples.len(),
+            PartSamples::Gathered(gathered, metric) => gathered.steps(*metric),
+        }
+    }
+
+    /// Writes samples from a step on, until there are `enough` bytes. Returns the next step.
+    fn write(&self, shared: &str, from: usize, text: &mut String, enough: usize) -> usize {
+        match &self.samples {
+            PartSamples::Listed { start, samples } => {
+                let mut at = from;
+                for sample in samples.get(from..).unwrap_or_default() {
+                    if text.len() >= enough {
+                        break;
+                    }
+                    text.push_str(start);
+                    text.push_str(words(shared, sample.labels));
+                    text.push_str(words(shared, sample.rest));
+                    at += 1;
+                }
+                at
+            }
+            PartSamples::Gathered(gathered, metric) => gathered.write(*metric, from, text, enough),
+        }
     }
 }
 
@@ -242,8 +260,8 @@ pub struct Pieces {
     expositions: VecDeque<Arc<Exposition>>,
     /// Index of the first part that is not completely written.
     part: usize,
-    /// Number of its samples that are written. `None` until the part's text is written.
-    samples: Option<usize>,
+    /// Next step of its samples. `None` until the part's text is written.
+    step: Option<usize>,
     left: usize,
 }
 
@@ -255,7 +273,7 @@ impl Pieces {
             left: expositions.iter().map(|one| one.len()).sum(),
             expositions,
             part: 0,
-            samples: None,
+            step: None,
         }
     }
 
@@ -264,31 +282,22 @@ impl Pieces {
         self.left
     }
 
-    /// Writes until there are `enough` bytes or everything is written. It completes the last
-    /// sample.
+    /// Writes until there are `enough` bytes or everything is written. It completes the samples of
+    /// the last endpoint.
     pub fn write(&mut self, text: &mut String, enough: usize) {
         let before = text.len();
         while text.len() < enough
             && let Some(exposition) = self.expositions.front()
         {
             if let Some(part) = exposition.parts.get(self.part) {
-                let mut written = self.samples.unwrap_or_else(|| {
+                let from = self.step.unwrap_or_else(|| {
                     text.push_str(&part.text);
                     0
                 });
-                for sample in part.samples.get(written..).unwrap_or_default() {
-                    if text.len() >= enough {
-                        break;
-                    }
-                    text.push_str(&part.start);
-                    text.push_str(words(&exposition.words, sample.labels));
-                    text.push_str(words(&exposition.words, sample.rest));
-                    written += 1;
-                }
-                self.samples = Some(written);
-                if written == part.samples.len() {
+                let step = part.write(&exposition.words, from, text, enough);
+                self.step = (step < part.steps()).then_some(step);
+                if self.step.is_none() {
                     self.part += 1;
-                    self.samples = None;
                 }
             } else {
                 text.push_str(&exposition.text);

@@ -9,7 +9,8 @@ use crate::report::{github, github_summary, junit, nagios, nagios_error, prometh
 #[test]
 fn junit_has_a_suite_per_certificate_and_a_case_per_probe() {
     let mut results = everything();
-    results[1].observation.target.certificate = "another \"certificate\"".into();
+    Arc::make_mut(&mut results[1].observation.target).certificate =
+        "another \"certificate\"".into();
     assert_snapshot!(junit(&results, true), @r#"
     <?xml version="1.0" encoding="UTF-8"?>
     <testsuites name="certvigil" tests="10" failures="6" errors="1" time="0.119500">

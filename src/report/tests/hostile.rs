@@ -90,7 +90,7 @@ fn results(text: &str) -> Vec<Judged> {
         failed(ErrorKind::TlsProtocol, "x"),
     );
     for judged in [&mut conclusive, &mut failed] {
-        judged.observation.target.certificate = text.to_owned();
+        Arc::make_mut(&mut judged.observation.target).certificate = text.to_owned();
         judged.observation.vantage = Vantage::named(text);
         judged.findings.extend(findings_with(text));
     }

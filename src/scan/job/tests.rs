@@ -3,6 +3,7 @@
 use std::net::UdpSocket;
 
 use super::*;
+use crate::config::Inventory;
 use crate::model::{Protocol, Service};
 use crate::observation::ErrorKind;
 use crate::source::{Environment, Requests};

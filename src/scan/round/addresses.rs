@@ -1,6 +1,7 @@
 //! Addresses and TLSA records of a target, looked up before it is probed.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ pub(super) struct Found {
 
 impl Round {
     /// Finds the addresses of a target. Failures that prevent a probe are judged here.
-    pub(super) async fn find(&self, job: &Job, target: &Target) -> Option<Found> {
+    pub(super) async fn find(&self, job: &Job, target: &Arc<Target>) -> Option<Found> {
         #[cfg(test)]
         crate::scan::tests::panic_on_bad_host(target);
         let without_probe = |timings, error| {

@@ -3,6 +3,7 @@ use super::*;
 use crate::certificate::{Certificate, Fingerprint, PublicKeyHash};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::Grace;
+use crate::serve::plan::{Plan, plan_all};
 use crate::source::SourceError;
 use crate::testbed::authority::{Authority, Key, Validity};
 
@@ -62,11 +63,14 @@ fn previous(watch: &Watch) -> Vec<Certificate> {
     instances.previous.iter().map(|i| i.leaf.clone()).collect()
 }
 
+/// Target, and its expectation.
+type Expecting = (Arc<Target>, Result<Kept, Arc<FetchError>>);
+
 /// Returns the targets to probe, each with its expectation.
-fn expectations(watch: &Watch) -> Vec<(Target, Result<Kept, Arc<FetchError>>)> {
+fn expectations(watch: &Watch) -> Vec<Expecting> {
     let key: Arc<str> = "one".into();
-    let watches = BTreeMap::from([(key.clone(), watch.clone())]);
-    let plan = super::super::plan::plan_all(&watches, &[key]).plan;
+    let watches = BTreeMap::from([(key.clone(), Arc::new(watch.clone()))]);
+    let plan = plan_all(&watches, &[key], &Plan::default()).plan;
     let targets = plan.targets.into_iter();
     targets
         .map(|(target, planned)| (target, planned.expectation))
@@ -346,6 +350,7 @@ fn entry_keys_match_those_in_databases() {
     add(SourceSettings::TrustOnly, "", &[], &hosts);
     add(SourceSettings::TrustOnly, "", &[], &hosts);
     add(SourceSettings::TrustOnly, "mail", &mx[..1], &[]);
+    let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
     let keyed = super::super::state::keyed(&entries);
     let keys: Vec<&str> = keyed.iter().map(|(key, _)| &**key).collect();
     let wanted = include_str!("../../store/tests/schema-1-keys.txt");

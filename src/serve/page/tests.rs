@@ -95,7 +95,7 @@ fn result(
     expected: &Arc<Expected>,
 ) -> Judged {
     let observation = Observation {
-        target: target.clone(),
+        target: target.clone().into(),
         ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip))),
         key_type: KeyType::Any,
         vantage: Vantage::named(vantage),
@@ -153,7 +153,7 @@ impl State {
                 key: name.into(),
                 expectation: Ok(kept.clone()),
             };
-            self.plan.targets.insert(target.clone(), planned);
+            self.plan.targets.insert(target.clone().into(), planned);
             if !results.is_empty() {
                 let mut probed = TargetResults::probed(&target, results, NOW, None);
                 probed.set_next(&Vantage::local(), Some(NOW));
@@ -163,7 +163,12 @@ impl State {
         let mut watch = Watch::new(Entry::new(SourceSettings::Sslmate(name.into())));
         watch.kept.push(kept);
         watch.up = Some(true);
-        self.plan.watches.entry(name.into()).or_insert(watch)
+        Arc::make_mut(
+            self.plan
+                .watches
+                .entry(name.into())
+                .or_insert_with(|| Arc::new(watch)),
+        )
     }
 
     fn view(self) -> View {
@@ -172,7 +177,11 @@ impl State {
         View {
             now: NOW,
             base: Arc::from(""),
-            plan: Arc::new(Plan::new(self.plan.watches, self.plan.targets)),
+            plan: Arc::new(Plan::new(
+                self.plan.watches,
+                self.plan.targets,
+                &Plan::default(),
+            )),
             results,
             monitor: view::Monitor {
                 is_ready: true,
@@ -967,7 +976,7 @@ const KINDS: [Severity; 5] = [
 /// Returns a result of an address with only one finding, of this severity.
 fn of_severity(judged: &Judged, target: &Target, ip: u8, severity: Severity) -> Judged {
     let mut judged = judged.clone();
-    judged.observation.target = target.clone();
+    judged.observation.target = target.clone().into();
     judged.observation.ip = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip)));
     judged.findings = Vec::new();
     match severity {

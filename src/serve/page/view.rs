@@ -104,7 +104,7 @@ impl View {
         };
         let at = self.plan.at(&named.hostname, named.port);
         let is_named =
-            |t: &&Target| t.certificate == named.certificate && t.protocol == named.protocol;
+            |t: &&Arc<Target>| t.certificate == named.certificate && t.protocol == named.protocol;
         let results = at.filter(is_named).filter_map(|t| self.results.get(t));
         self.endpoints_of(results).collect()
     }

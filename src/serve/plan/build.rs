@@ -21,12 +21,15 @@ pub(in crate::serve) struct Planning {
     pub(in crate::serve) warnings: BTreeSet<String>,
 }
 
-/// Creates the plan of all entries; `order` has their keys in the order of the configuration.
+/// Creates the plan of all entries; `order` has their keys in the order of the configuration. Targets
+/// that are in the plan `before` are shared with it.
 pub(in crate::serve) fn plan_all(
-    watches: &BTreeMap<Arc<str>, Watch>,
+    watches: &BTreeMap<Arc<str>, Arc<Watch>>,
     order: &[Arc<str>],
+    before: &Plan,
 ) -> Planning {
     let mut draft = Draft {
+        before,
         all: watches,
         watches: watches.clone(),
         targets: BTreeMap::new(),
@@ -42,16 +45,18 @@ pub(in crate::serve) fn plan_all(
         }
     }
     Planning {
-        plan: Plan::new(draft.watches, draft.targets),
+        // A map of sorted keys has full nodes; one that keys were added to has half of that.
+        plan: Plan::new(draft.watches, draft.targets.into_iter().collect(), before),
         warnings: draft.warnings,
     }
 }
 
 struct Draft<'a> {
-    all: &'a BTreeMap<Arc<str>, Watch>,
+    before: &'a Plan,
+    all: &'a BTreeMap<Arc<str>, Arc<Watch>>,
     /// Copy of `all`, in which each certificate has the name of its targets.
-    watches: BTreeMap<Arc<str>, Watch>,
-    targets: BTreeMap<Target, Planned>,
+    watches: BTreeMap<Arc<str>, Arc<Watch>>,
+    targets: BTreeMap<Arc<Target>, Planned>,
     warnings: BTreeSet<String>,
 }
 
@@ -67,7 +72,7 @@ impl Draft<'_> {
                     name,
                     ..Loaded::clone(loaded)
                 });
-                let planned = self.watches.get_mut(key);
+                let planned = self.watches.get_mut(key).map(Arc::make_mut);
                 if let Some(place) = planned.and_then(|watch| watch.kept.get_mut(position)) {
                     *place = kept.clone();
                 }
@@ -77,9 +82,9 @@ impl Draft<'_> {
         for (position, failed) in watch.failures.iter().enumerate() {
             let targets = targets_of_failed(&watch.entry, failed);
             let (targets, name) = self.named(&watch.entry, targets);
-            let planned = self.watches.get_mut(key);
             if let Some(name) = name
-                && let Some(place) = planned.and_then(|watch| watch.failures.get_mut(position))
+                && let Some(watch) = self.watches.get_mut(key)
+                && let Some(place) = Arc::make_mut(watch).failures.get_mut(position)
             {
                 place.name = name;
             }
@@ -89,10 +94,14 @@ impl Draft<'_> {
 
     /// Returns the targets that no other entry has. Their certificate gets a new name if the name
     /// is in use; the new name is returned too.
-    fn named(&mut self, entry: &Entry, mut targets: Vec<Target>) -> (Vec<Target>, Option<String>) {
+    fn named(
+        &mut self,
+        entry: &Entry,
+        mut targets: Vec<Arc<Target>>,
+    ) -> (Vec<Arc<Target>>, Option<String>) {
         if comes_late(entry) {
             targets.retain(|target| {
-                let taker = self.targets.get(target);
+                let taker = self.targets.get(&**target);
                 let taker = taker.and_then(|planned| self.all.get(&planned.key));
                 !taker.is_some_and(|taker| is_named_by(&taker.entry, entry, target))
             });
@@ -101,7 +110,7 @@ impl Draft<'_> {
         if let (Some(name), Some(first)) = (&name, targets.first()) {
             self.warnings.insert(describe(name, first));
             for target in &mut targets {
-                target.certificate.clone_from(name);
+                Arc::make_mut(target).certificate.clone_from(name);
             }
         }
         (targets, name)
@@ -110,7 +119,7 @@ impl Draft<'_> {
     fn plan(
         &mut self,
         key: &Arc<str>,
-        targets: Vec<Target>,
+        targets: Vec<Arc<Target>>,
         expectation: &Result<Kept, Arc<FetchError>>,
     ) {
         for target in targets {
@@ -118,6 +127,8 @@ impl Draft<'_> {
                 key: key.clone(),
                 expectation: expectation.clone(),
             };
+            let known = self.before.targets.get_key_value(&target);
+            let target = known.map_or(target, |(known, _)| known.clone());
             self.targets.insert(target, planned);
         }
     }
@@ -148,8 +159,8 @@ mod tests {
         let order: Vec<Arc<str>> = watches.iter().map(|(key, _)| Arc::from(*key)).collect();
         let all = watches
             .iter()
-            .map(|(key, watch)| (Arc::from(*key), watch.clone()));
-        let planned = plan_all(&all.collect(), &order);
+            .map(|(key, watch)| (Arc::from(*key), Arc::new(watch.clone())));
+        let planned = plan_all(&all.collect(), &order, &Plan::default());
         let targets = planned.plan.targets.iter();
         let each =
             targets.map(|(target, planned)| (planned.key.to_string(), target.certificate.clone()));
@@ -172,6 +183,25 @@ mod tests {
             ]
         );
         assert_eq!(warnings, 2);
+    }
+
+    #[test]
+    fn unchanged_targets_are_shared_with_the_plan_before() {
+        let keys: [Arc<str>; 2] = ["a".into(), "b".into()];
+        let watch = |name: &str| {
+            let host = format!("{name}.example");
+            Arc::new(failing(SourceSettings::TrustOnly, name, &host))
+        };
+        let one = BTreeMap::from([(keys[0].clone(), watch("a"))]);
+        let two: BTreeMap<_, _> = keys.iter().map(|key| (key.clone(), watch(key))).collect();
+        let first = plan_all(&one, &keys[..1], &Plan::default()).plan;
+        let second = plan_all(&two, &keys, &first).plan;
+        let third = plan_all(&two, &keys, &second).plan;
+        let targets = |plan: &Plan| plan.targets.keys().cloned().collect::<Vec<_>>();
+        assert_eq!(targets(&second).len(), 2);
+        assert!(Arc::ptr_eq(&targets(&first)[0], &targets(&second)[0]));
+        assert!(!Arc::ptr_eq(&first.by_place, &second.by_place));
+        assert!(Arc::ptr_eq(&second.by_place, &third.by_place));
     }
 
     #[test]

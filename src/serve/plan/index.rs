@@ -66,11 +66,11 @@ pub(in crate::serve) struct Source {
     pub(in crate::serve) certificates: usize,
 }
 
-type Watches = BTreeMap<Arc<str>, Watch>;
+type Watches = BTreeMap<Arc<str>, Arc<Watch>>;
 
 impl Index {
     /// Returns the index of a plan.
-    pub(super) fn new(watches: &Watches, targets: &BTreeMap<Target, Planned>) -> Self {
+    pub(super) fn new(watches: &Watches, targets: &BTreeMap<Arc<Target>, Planned>) -> Self {
         let certificates = certificates(watches, targets);
         let numbered = certificates.iter().enumerate();
         let without_targets = numbered.filter(|(_, place)| place.targets == 0);
@@ -148,7 +148,7 @@ impl Place {
     }
 }
 
-fn certificates(watches: &Watches, targets: &BTreeMap<Target, Planned>) -> Vec<Place> {
+fn certificates(watches: &Watches, targets: &BTreeMap<Arc<Target>, Planned>) -> Vec<Place> {
     let mut all: Vec<(&str, Place)> = Vec::new();
     for (key, watch) in watches {
         let place = |position, is_known| Place {
@@ -285,14 +285,14 @@ mod tests {
             targets in prop::collection::btree_set((0_u8..40, 0_u8..4), 0..40),
         ) {
             let watches = drawn.iter().enumerate();
-            let watches: Watches = watches.map(|(at, one)| (format!("{at:03}").into(), watch(one))).collect();
+            let watches: Watches = watches.map(|(at, one)| (format!("{at:03}").into(), Arc::new(watch(one)))).collect();
             let targets = targets.iter().map(|(name, host)| {
                 let host = format!("h{host}.example").parse().unwrap();
                 let target = Target::new(format!("c{name}"), host, 443, crate::model::Protocol::Https);
                 let expectation = Err(away("not asked yet".to_owned()));
-                (target, Planned { key: "one".into(), expectation })
+                (Arc::new(target), Planned { key: "one".into(), expectation })
             });
-            let targets: BTreeMap<Target, Planned> = targets.collect();
+            let targets: BTreeMap<Arc<Target>, Planned> = targets.collect();
             let index = Index::new(&watches, &targets);
             let mut names: Vec<String> = (0..40).map(|name| format!("c{name}")).collect();
             names.sort();
@@ -323,7 +323,7 @@ mod tests {
             prop_assert_eq!(index.without_targets_count(), without_targets.len());
             prop_assert_eq!(index.without_targets(&watches).collect::<Vec<_>>(), without_targets);
 
-            let mut sources: Vec<String> = watches.values().filter_map(Watch::source).collect();
+            let mut sources: Vec<String> = watches.values().filter_map(|watch| watch.source()).collect();
             sources.sort();
             sources.dedup();
             prop_assert_eq!(index.source_count, sources.len());

@@ -169,7 +169,11 @@ impl TargetResults {
                     *place = result;
                 }
             }
-            Err(at) => self.endpoints.insert(at, result),
+            Err(at) => {
+                // Most targets have one endpoint.
+                self.endpoints.reserve_exact(1);
+                self.endpoints.insert(at, result);
+            }
         }
     }
 
@@ -192,7 +196,10 @@ impl TargetResults {
     /// Sets the due time of the next probe from a vantage.
     pub(in crate::serve) fn set_next(&mut self, vantage: &Vantage, next: Option<Timestamp>) {
         self.next.retain(|(of, _)| of != vantage);
-        self.next.extend(next.map(|next| (vantage.clone(), next)));
+        if let Some(next) = next {
+            self.next.reserve_exact(1);
+            self.next.push((vantage.clone(), next));
+        }
     }
 
     /// Removes the results that are not wanted.

@@ -22,12 +22,14 @@ impl State {
         let mut changed = BTreeSet::new();
         self.order.clear();
         for (key, entry) in keyed(&settings.entries) {
+            let key: Arc<str> = key.into();
             let whole = SourceRequest::whole(&key);
-            let stays = before.remove(key.as_str());
+            let stays = before.remove(&key);
             let mut due = now.elapsed;
             let basis = settings.judging.of(entry);
-            let is_judged_otherwise =
-                |old: &Watch| *old.entry != *entry || self.settings.judging.of(&old.entry) != basis;
+            let is_judged_otherwise = |old: &Arc<Watch>| {
+                *old.entry != **entry || self.settings.judging.of(&old.entry) != basis
+            };
             if stays.as_ref().is_some_and(is_judged_otherwise) {
                 changed.insert(key.clone());
             }
@@ -38,25 +40,25 @@ impl State {
                     watch
                 }),
             };
-            let is_same = old.as_ref().is_some_and(|old| *old.entry == *entry);
-            let new = Watch::new(entry.clone());
+            let is_same = old.as_ref().is_some_and(|old| *old.entry == **entry);
             let watch = match old {
-                Some(old) => Watch {
-                    entry: new.entry,
-                    ..old
-                },
-                None => new,
+                Some(mut old) => {
+                    Arc::make_mut(&mut old).entry = entry.clone();
+                    old
+                }
+                None => Arc::new(Watch::new(entry.clone())),
             };
             // A reload fetches files again. A source over the network keeps its schedule, unless
             // its entry has changed.
             let is_remote = watch.is_asked_over_network();
             let keeps_its_schedule =
                 is_remote && (watch.up == Some(true) || self.sources.is_running(&whole));
-            self.sources.add(whole.clone(), due);
-            if is_account_changed || !is_same || !keeps_its_schedule {
-                self.sources.hurry(&whole, now.elapsed);
+            if !(is_same && watch.is_constant()) {
+                self.sources.add(whole.clone(), due);
+                if is_account_changed || !is_same || !keeps_its_schedule {
+                    self.sources.hurry(&whole, now.elapsed);
+                }
             }
-            let key: Arc<str> = key.into();
             self.order.push(key.clone());
             self.watches.insert(key, watch);
         }
@@ -143,23 +145,22 @@ impl State {
     /// Makes a new plan, and makes the targets due whose expectation has changed.
     pub(super) fn replan(&mut self, now: Now) {
         self.outdated = None;
-        let Planning { plan, warnings } = plan_all(&self.watches, &self.order);
+        let Planning { plan, warnings } = plan_all(&self.watches, &self.order, &self.plan);
         let new_warnings: Vec<LogLine> = warnings
             .difference(&self.warnings)
             .map(LogLine::warning)
             .collect();
         new_warnings.into_iter().for_each(|line| self.log(line));
         self.warnings = warnings;
-        let targets: BTreeSet<Arc<Target>> = plan
-            .targets
-            .keys()
-            .map(|target| match self.targets.get(target) {
-                Some(known) => known.clone(),
-                None => Arc::new(target.clone()),
-            })
-            .collect();
+        // Sorted sets are compared in linear time. At a million targets, a lookup of each takes
+        // seconds.
+        let targets: BTreeSet<Arc<Target>> = plan.targets.keys().cloned().collect();
+        let new: Vec<Arc<Target>> = targets.difference(&self.targets).cloned().collect();
+        let is_one_gone = self.targets.difference(&targets).next().is_some();
         let mut groups: BTreeMap<Subject, Vec<Arc<Target>>> = BTreeMap::new();
-        for (target, planned) in std::iter::zip(&targets, plan.targets.values()) {
+        let planned = std::iter::zip(&targets, plan.targets.values());
+        // Groups are probed only from remote vantages.
+        for (target, planned) in planned.filter(|_| !self.settings.vantages.is_empty()) {
             // A remote test supports only TCP, and needs a certificate to compare with.
             if planned.expectation.is_ok()
                 && !target.protocol.is_quic()
@@ -170,33 +171,38 @@ impl State {
                 groups.entry(group).or_default().push(target.clone());
             }
         }
+        let mut before = self.plan.targets.iter().peekable();
         let changed = plan.targets.iter().filter(|(target, planned)| {
-            let before = self.plan.targets.get(*target);
-            before.is_some_and(|before| differ(&before.expectation, &planned.expectation))
+            while before.next_if(|(earlier, _)| earlier < target).is_some() {}
+            let before = before.next_if(|(same, _)| same == target);
+            before.is_some_and(|(_, before)| differ(&before.expectation, &planned.expectation))
         });
-        let changed: Vec<Target> = changed.map(|(target, _)| target.clone()).collect();
-        let new = targets.difference(&self.targets).cloned();
+        let changed: Vec<Arc<Target>> = changed.map(|(target, _)| target.clone()).collect();
+        if is_one_gone {
+            self.remaining.retain(|target| targets.contains(target));
+            self.results.retain(|target| targets.contains(target));
+            self.dns_failures.retain(&plan);
+        }
+        let is_same = new.is_empty() && !is_one_gone;
         self.remaining.extend(new);
-        self.remaining.retain(|target| targets.contains(target));
-        self.results.retain(|target| targets.contains(target));
-        self.dns_failures.retain(&plan);
         self.plan = Arc::new(plan);
         self.targets = targets;
         self.groups = groups;
-        self.fill_lanes(now);
+        self.fill_schedules(is_same, now);
         let subjects = self.subjects_of(changed.iter());
         self.hurry(&subjects, now);
         self.publish();
         self.end_cycle(now);
     }
 
-    /// Adds the planned probes to the schedules, and removes those that are no longer planned.
-    fn fill_lanes(&mut self, now: Now) {
+    /// Adds the planned probes to the schedules, and removes those that are no longer planned. The
+    /// schedule of the local vantage does not change if the targets are the same.
+    fn fill_schedules(&mut self, is_same: bool, now: Now) {
         let interval = self.settings.interval;
         for (vantage, schedule) in self
             .schedules
             .iter_mut()
-            .filter(|(_, schedule)| schedule.is_wanted)
+            .filter(|(vantage, schedule)| schedule.is_wanted && !(is_same && vantage.is_local()))
         {
             let planned: BTreeSet<Subject> = match vantage.is_local() {
                 true => self.targets.iter().cloned().map(Subject::Target).collect(),
@@ -225,7 +231,7 @@ impl State {
     }
 
     /// Returns the probes of these targets, from all vantages.
-    fn subjects_of<'a>(&self, targets: impl Iterator<Item = &'a Target>) -> Vec<Subject> {
+    fn subjects_of<'a>(&self, targets: impl Iterator<Item = &'a Arc<Target>>) -> Vec<Subject> {
         let mut subjects = BTreeSet::new();
         for target in targets {
             if let (Some(known), Some(planned)) =
@@ -241,7 +247,7 @@ impl State {
 
 /// Returns the entries with their keys, in their order. Two entries may have the same source and no
 /// names; their keys differ in the repetition.
-pub(in crate::serve) fn keyed(entries: &[Entry]) -> Vec<(String, &Entry)> {
+pub(in crate::serve) fn keyed(entries: &[Arc<Entry>]) -> Vec<(String, &Arc<Entry>)> {
     let mut keys = HashSet::new();
     let keyed = entries.iter().map(|entry| {
         let mut key = key(entry);
@@ -261,5 +267,95 @@ fn differ(before: &Result<Kept, Arc<FetchError>>, now: &Result<Kept, Arc<FetchEr
         (Ok(before), Ok(now)) => before.loaded.expected != now.loaded.expected,
         (Err(_), Err(_)) => false,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::{Effect, Event, Fetched, Start};
+    use super::*;
+    use crate::config::SourceSettings;
+    use crate::instance::Expected;
+    use crate::model::Timestamp;
+    use crate::source::Loaded;
+
+    const NOW: Now = Now {
+        elapsed: Duration::ZERO,
+        clock: Timestamp(1_800_000_000),
+    };
+
+    fn settings(entry: Entry) -> Settings {
+        Settings {
+            entries: vec![Arc::new(entry)],
+            interval: Duration::from_secs(300),
+            times: super::super::Times {
+                grace: Duration::ZERO,
+                refresh: Duration::from_secs(900),
+            },
+            history: Duration::ZERO,
+            account: None,
+            vantages: Vec::new(),
+            judging: Arc::default(),
+        }
+    }
+
+    fn fetches(effects: &[Effect]) -> Vec<SourceRequest> {
+        let fetches = effects.iter().filter_map(|effect| match effect {
+            Effect::Fetch { request, .. } => Some(request.clone()),
+            _ => None,
+        });
+        fetches.collect()
+    }
+
+    /// Returns the numbers of fetches at the start, after a reload with the same entry, and after one
+    /// with another host.
+    fn fetches_of(mut entry: Entry) -> [usize; 3] {
+        entry.name = Some("a".into());
+        let (mut state, mut effects) = State::new(settings(entry.clone()), Start::default(), NOW);
+        let hosts = ["b.example", "c.example", "c.example"];
+        hosts.map(|host| {
+            let requests = fetches(&effects);
+            for request in &requests {
+                let loaded = Loaded {
+                    name: "a".into(),
+                    common_name: None,
+                    expected: Arc::new(Expected::trust_only()),
+                    hostnames: entry.hostnames.clone(),
+                    found: Vec::new(),
+                    awaited: None,
+                };
+                let fetched = Fetched {
+                    answers: vec![Ok(loaded)],
+                    known_places: None,
+                };
+                let event = Event::SourceResult {
+                    request: request.clone(),
+                    fetched,
+                    clock_warning: None,
+                };
+                state.on(event, NOW);
+            }
+            entry.hostnames = vec![host.parse().unwrap()];
+            effects = state.on(Event::Reload(settings(entry.clone())), NOW);
+            requests.len()
+        })
+    }
+
+    #[test]
+    fn reload_fetches_only_what_may_have_changed() {
+        let mut entry = Entry::new(SourceSettings::TrustOnly);
+        entry.hostnames = vec!["b.example".parse().unwrap()];
+        assert_eq!(fetches_of(entry.clone()), [1, 0, 1]);
+        let files = SourceSettings::Pem(vec!["/a.pem".into()]);
+        let of_files = Entry {
+            source: files,
+            ..entry.clone()
+        };
+        assert_eq!(fetches_of(of_files), [1, 1, 1]);
+        // Its hosts are those of SRV records.
+        entry.finds_xmpp_hosts = true;
+        assert_eq!(fetches_of(entry), [1, 1, 1]);
     }
 }

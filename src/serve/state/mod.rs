@@ -10,6 +10,8 @@
 //! - **apply**: the configuration, and the plan that follows from it.
 
 mod apply;
+#[cfg(test)]
+mod capacity;
 mod combine;
 mod known_leaves;
 mod probes;
@@ -30,6 +32,7 @@ use std::time::Duration;
 use crate::config::{Entry, SslmateSettings};
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
+use crate::report::prometheus::SharedSamples;
 use crate::scan::KnownPlaces;
 use crate::schedule::DueQueue;
 use crate::source::{Failed, Loaded};
@@ -72,7 +75,7 @@ pub(super) struct Now {
 #[derive(Clone, Debug)]
 pub(super) struct Settings {
     /// Entries of the inventory.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<Arc<Entry>>,
     /// Interval of the probes.
     pub(super) interval: Duration,
     /// Grace period and refresh interval.
@@ -91,13 +94,13 @@ impl From<&Runtime> for Settings {
     fn from(runtime: &Runtime) -> Self {
         let inventory = &runtime.inventory;
         Self {
-            entries: inventory.certificates.clone(),
+            entries: runtime.entries.clone(),
             interval: inventory.defaults.interval,
             times: runtime.times,
             history: inventory.defaults.history,
             account: inventory.sslmate.clone(),
             vantages: runtime.remotes.keys().cloned().collect(),
-            judging: Arc::new(JudgingSettings::new(inventory, &runtime.options)),
+            judging: runtime.judging.clone(),
         }
     }
 }
@@ -147,7 +150,7 @@ pub(super) enum Event {
     ProbeDone { id: ProbeId, is_complete: bool },
     /// A probe found another leaf than expected at a target, and waits until its source was read
     /// again.
-    Unexpected { ticket: Ticket, target: Target },
+    Unexpected { ticket: Ticket, target: Arc<Target> },
     /// The files of an entry were read again.
     Reread {
         key: Arc<str>,
@@ -228,7 +231,7 @@ pub(super) struct State {
     concurrency: usize,
     has_store: bool,
     is_stopping: bool,
-    watches: BTreeMap<Arc<str>, Watch>,
+    watches: BTreeMap<Arc<str>, Arc<Watch>>,
     /// Keys of the entries in the order of the configuration.
     order: Vec<Arc<str>>,
     /// Entries that are no longer in the configuration.
@@ -244,6 +247,8 @@ pub(super) struct State {
     runs: BTreeMap<ProbeId, Run>,
     last_id: ProbeId,
     results: ResultMap,
+    /// Metrics that endpoints share.
+    samples: SharedSamples,
     /// Schedule of the requests to sources.
     sources: DueQueue<SourceRequest>,
     /// Latest time of the next plan, if sources have returned results since the last one.
@@ -301,6 +306,7 @@ impl State {
             runs: BTreeMap::new(),
             last_id: 0,
             results: ResultMap::default(),
+            samples: SharedSamples::default(),
             sources: DueQueue::default(),
             outdated: None,
             awaiting: BTreeMap::new(),

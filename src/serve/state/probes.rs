@@ -66,9 +66,7 @@ impl State {
     fn start_probe(&mut self, vantage: Vantage, subject: Subject, now: Now) {
         let targets = match &subject {
             Subject::Target(target) => vec![target.clone()],
-            group @ Subject::Certificate { .. } => {
-                self.groups.get(group).cloned().unwrap_or_default()
-            }
+            group @ Subject::Group(_) => self.groups.get(group).cloned().unwrap_or_default(),
         };
         let before = |target: &Arc<Target>| self.results.get(target).cloned();
         let of_run: Vec<_> = targets.iter().map(|t| (t.clone(), before(t))).collect();
@@ -121,7 +119,7 @@ impl State {
         let held = self.runs.get_mut(&id).map(|run| {
             let is_of_place = |(held, _): &mut (Arc<Judged>, Now)| {
                 let other = &held.observation;
-                other.ip == ip && other.key_type != key_type && other.target == *target
+                other.ip == ip && other.key_type != key_type && other.target == target
             };
             run.held.extract_if(.., is_of_place).collect::<Vec<_>>()
         });
@@ -172,7 +170,8 @@ impl State {
         let place = place.map(|e| &*e.alone);
         let judged = preliminary(&alone, old.as_deref(), place);
         let at = (at.clock, at.elapsed);
-        let result = EndpointResult::new(alone, judged, at, id, old.as_deref());
+        let mut result = EndpointResult::new(alone, judged, at, id, old.as_deref());
+        result.lines.share(&mut self.samples);
         results.put(result);
         self.results.put(Arc::new(results));
         self.publish();

@@ -177,7 +177,7 @@ impl State {
     }
 
     fn absorb_reread(&mut self, key: &Arc<str>, answers: Vec<Result<Loaded, Failed>>, now: Now) {
-        let Some(watch) = self.watches.get_mut(key) else {
+        let Some(watch) = self.watches.get_mut(key).map(Arc::make_mut) else {
             return;
         };
         let before: Vec<Arc<Loaded>> = watch.kept.iter().map(|k| k.loaded.clone()).collect();
@@ -245,3 +245,6 @@ impl State {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

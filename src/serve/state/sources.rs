@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::source::Loaded;
 use crate::store::Remembered;
 
-use super::super::expectations::{MAX_ALONE, News, RETRY, Watch};
+use super::super::expectations::{MAX_ALONE, News, RETRY};
 use super::super::history_writer::Note;
 use super::vantage::Subject;
 use super::{Effect, Fetched, LogLine, Now, State};
@@ -22,6 +22,10 @@ pub(in crate::serve) const REPLAN_PAUSE: Duration = Duration::from_millis(250);
 /// a plan for all of them costs a thousand times as much as one fetch.
 const UNCHANGED_REPLAN_PAUSE: Duration = Duration::from_secs(30);
 
+/// Number of entries for which both are longer by [`REPLAN_PAUSE`]. A plan of a million entries takes
+/// seconds.
+const REPLAN_STEP: usize = 4_000;
+
 /// Request to the source of an entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::serve) struct SourceRequest {
@@ -33,12 +37,22 @@ pub(in crate::serve) struct SourceRequest {
 
 impl SourceRequest {
     /// Returns a request for all certificates.
-    pub(in crate::serve) fn whole(key: &str) -> Self {
+    pub(in crate::serve) fn whole(key: &Arc<str>) -> Self {
         Self {
-            key: key.into(),
+            key: key.clone(),
             only: None,
         }
     }
+}
+
+/// Returns the time until the next plan after a result of a source, which is known or new.
+fn replan_pause(is_known: bool, entries: usize) -> Duration {
+    let pause = match is_known {
+        true => UNCHANGED_REPLAN_PAUSE,
+        false => REPLAN_PAUSE,
+    };
+    let steps = u32::try_from(entries / REPLAN_STEP).unwrap_or(u32::MAX);
+    pause + REPLAN_PAUSE.saturating_mul(steps)
 }
 
 impl State {
@@ -69,7 +83,7 @@ impl State {
     pub(super) fn on_source_result(&mut self, request: &SourceRequest, fetched: Fetched, now: Now) {
         let key = &request.key;
         self.end_fetch_beside_reread(key);
-        let Some(watch) = self.watches.get_mut(key) else {
+        let Some(watch) = self.watches.get_mut(key).map(Arc::make_mut) else {
             self.sources.finish_at(request, None, now.elapsed);
             if request.only.is_none() {
                 let refresh = self.settings.times.refresh;
@@ -123,11 +137,7 @@ impl State {
         }
         lines.into_iter().for_each(|line| self.log(line));
         self.reschedule(request, !news.changed.is_empty(), now);
-        let pause = match is_known {
-            true => UNCHANGED_REPLAN_PAUSE,
-            false => REPLAN_PAUSE,
-        };
-        let until = now.elapsed + pause;
+        let until = now.elapsed + replan_pause(is_known, self.watches.len());
         self.outdated = Some(self.outdated.map_or(until, |before| before.min(until)));
     }
 
@@ -188,7 +198,7 @@ impl State {
                 request.only = None;
             }
             // An unknown name has no targets to probe, and may be any text.
-            requests.insert(request, Watch::knows(watch, cn));
+            requests.insert(request, watch.knows(cn));
         }
         for (request, is_known) in requests {
             self.sources.add(request.clone(), now.elapsed);
@@ -209,5 +219,23 @@ impl State {
         {
             self.replan(now);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plans_of_many_entries_are_further_apart() {
+        assert_eq!(replan_pause(false, 100), REPLAN_PAUSE);
+        assert_eq!(replan_pause(true, 100), UNCHANGED_REPLAN_PAUSE);
+        let of_million = replan_pause(false, 1_000_000);
+        let seconds = Duration::from_secs(60)..Duration::from_secs(70);
+        assert!(seconds.contains(&of_million), "{of_million:?}");
+        assert_eq!(
+            replan_pause(true, 1_000_000),
+            of_million - REPLAN_PAUSE + UNCHANGED_REPLAN_PAUSE
+        );
     }
 }

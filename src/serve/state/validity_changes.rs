@@ -54,7 +54,7 @@ impl Servers {
                 leaf: issued.certificate,
                 rest: vec![middle.certificate.clone()],
                 tls_version: TlsVersion::Tls13,
-                cipher_suite: String::new(),
+                cipher_suite: "".into(),
                 alpn: None,
                 revocation: Revocation::default(),
                 key_proof: KeyProof::Handshake,
@@ -77,7 +77,7 @@ impl Servers {
 
     fn judged(&self, target: &Target, server: usize, now: Timestamp) -> Judged {
         let observation = Observation {
-            target: target.clone(),
+            target: target.clone().into(),
             ip: Some(Ipv4Addr::new(192, 0, 2, 1).into()),
             key_type: KeyType::Any,
             vantage: Vantage::local(),
@@ -105,7 +105,7 @@ fn settings(count: usize) -> Settings {
         entry.name = Some(format!("h{number}"));
         entry.hostnames = vec![host(number)];
         entry.ports = vec![443];
-        entry
+        Arc::new(entry)
     });
     Settings {
         entries: entries.collect(),
@@ -302,7 +302,7 @@ fn simultaneous_expiry_of_ten_thousand_endpoints_stays_within_the_permits() {
     let judged = [0, 2_001].map(|at| servers.judged(&one, 0, Timestamp(START + at)));
     let of = |target: &Target, now: Timestamp| {
         let mut judged = judged[usize::from(now.0 > START + 2_000)].clone();
-        judged.observation.target = target.clone();
+        judged.observation.target = target.clone().into();
         judged
     };
     world.run(Duration::from_secs(1_900), of, |_| {});

@@ -25,24 +25,28 @@ pub(in crate::serve) enum Subject {
     /// One target, from the local vantage.
     Target(Arc<Target>),
     /// Targets of one certificate and port, from a remote vantage.
-    Certificate {
-        /// Key of the entry.
-        key: Arc<str>,
-        /// Name of the certificate.
-        certificate: Arc<str>,
-        /// Port.
-        port: u16,
-    },
+    Group(Arc<Group>),
+}
+
+/// Targets of one certificate and port.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in crate::serve) struct Group {
+    /// Key of the entry.
+    key: Arc<str>,
+    /// Name of the certificate.
+    certificate: Box<str>,
+    /// Port.
+    port: u16,
 }
 
 impl Subject {
     /// Returns the group that contains a target.
     pub(super) fn group(key: &Arc<str>, target: &Target) -> Self {
-        Self::Certificate {
+        Self::Group(Arc::new(Group {
             key: key.clone(),
             certificate: target.certificate.as_str().into(),
             port: target.port,
-        }
+        }))
     }
 }
 

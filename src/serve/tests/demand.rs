@@ -6,7 +6,7 @@ use hyper::header::RETRY_AFTER;
 use super::*;
 use crate::instance::Expected;
 use crate::serve::expectations::Watch;
-use crate::serve::plan::plan_all;
+use crate::serve::plan::{Plan, plan_all};
 use crate::serve::snapshot::Snapshot;
 use crate::serve::{page, probe, test_api};
 use crate::source::Loaded;
@@ -109,19 +109,24 @@ async fn on_demand_probe_and_test_end_at_the_deadline_while_queued() {
 /// Publishes a plan as the monitor does once each source has returned a result.
 fn publish_plan(current: &Current) {
     let mut snapshot = Snapshot::clone(&current.snapshot());
-    let entry = snapshot.runtime.inventory.certificates[0].clone();
+    let entry = snapshot.runtime.entries[0].clone();
     let key: Arc<str> = "any".into();
     let mut watch = Watch::new(entry.clone());
     let loaded = Loaded {
         name: "any".into(),
         common_name: None,
         expected: Arc::new(Expected::trust_only()),
-        hostnames: entry.hostnames,
+        hostnames: entry.hostnames.clone(),
         found: Vec::new(),
         awaited: None,
     };
     watch.absorb(vec![Ok(loaded)], current.now());
-    let plan = plan_all(&[(key.clone(), watch)].into(), &[key]).plan;
+    let plan = plan_all(
+        &[(key.clone(), Arc::new(watch))].into(),
+        &[key],
+        &Plan::default(),
+    )
+    .plan;
     snapshot.plan = Arc::new(plan);
     current.publish(snapshot);
 }

@@ -19,7 +19,7 @@ fn target() -> Target {
 fn result(ip: u8, details: Vec<Detail>) -> Judged {
     let error = ProbeError::new(ErrorKind::ConnectTimeout, "no \"answer\"");
     let observation = Observation {
-        target: target(),
+        target: target().into(),
         ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip))),
         key_type: KeyType::Any,
         vantage: Vantage::local(),

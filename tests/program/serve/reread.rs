@@ -1,9 +1,15 @@
 //! Files of expected certificates that are read again when a probe finds another leaf.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde_json::json;
 
 use super::*;
+use crate::canned::{self, Canned};
 use crate::fixture::exporter::Answer;
+use crate::support::Refusing;
 
 /// Replaces a file with the chain of a leaf.
 fn write_chain(pki: &Pki, leaf: &Leaf, file: &Path) {
@@ -15,10 +21,10 @@ fn write_chain(pki: &Pki, leaf: &Leaf, file: &Path) {
 }
 
 /// A monitor of one server, whose expected certificate is in `web.pem` of its folder.
-fn exporter(pki: &Pki, leaf: &Leaf, port: u16) -> Exporter {
+fn exporter(pki: &Pki, leaf: &Leaf, port: u16, settings: &str) -> Exporter {
     let place = format!("hostnames: {HOST}, addresses: 127.0.0.1, port: {port}");
     let entry = format!("name: web, pem: web.pem, {place}");
-    let config = inventory(pki, SHORT_INTERVAL, "", &[entry]);
+    let config = inventory(pki, SHORT_INTERVAL, settings, &[entry]);
     Exporter::start(&config, &[], |folder| {
         write_chain(pki, leaf, &folder.join("web.pem"));
     })
@@ -40,7 +46,7 @@ fn renewed_file_is_read_before_the_renewed_server_is_judged() {
     let pki = Pki::new();
     let (leaf, renewed) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
     let server = server(&pki, &leaf);
-    let exporter = exporter(&pki, &leaf, server.port());
+    let exporter = exporter(&pki, &leaf, server.port(), "");
     exporter.wait_until_ready();
     assert_eq!(correct(&exporter.get("/metrics")), Some(1.0));
 
@@ -67,5 +73,59 @@ fn renewed_file_is_read_before_the_renewed_server_is_judged() {
     );
     let log = exporter.log();
     assert!(!log.contains("endpoint critical"), "{log}");
+    assert!(log.contains("another instance is expected now"), "{log}");
+}
+
+/// The vantage has another leaf than the monitor expects, because the file was renewed.
+#[test]
+fn vantage_is_asked_again_once_the_renewed_file_is_read() {
+    let pki = Pki::new();
+    let (leaf, renewed) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    // Only the vantage reaches the server, so that no local probe reads the file again.
+    let refusing = Refusing::new();
+    let port: u16 = refusing
+        .place()
+        .rsplit(':')
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    let is_renewed = Arc::new(AtomicBool::new(false));
+    let is_new = is_renewed.clone();
+    let east = Canned::start(move |_, _| {
+        let row = json!({
+            "hostname": HOST,
+            "ip_address": "192.0.2.1",
+            "port": port,
+            "status": "conclusive",
+            "correct": !is_new.swap(false, Ordering::SeqCst),
+            "chained": true,
+            "dummy": false,
+        });
+        canned::json(200, &json!({ "result": [row] }))
+    });
+    let settings = format!(
+        "vantages: [{{name: east, type: certvigil, url: '{}'}}]",
+        east.endpoint()
+    );
+    let exporter = exporter(&pki, &leaf, port, &settings);
+    exporter.wait_until_ready();
+    let of_east = [r#"vantage="east""#];
+    let is_correct =
+        |metrics: &Answer| metrics.sample("certvigil_endpoint_correct", &of_east) == Some(1.0);
+    exporter.wait_for_metrics("the vantage has answered", is_correct);
+
+    write_chain(&pki, &renewed, &exporter.path("web.pem"));
+    is_renewed.store(true, Ordering::SeqCst);
+    wait_until("the vantage has another leaf", || {
+        (!is_renewed.load(Ordering::SeqCst)).then_some(())
+    });
+    // Its next test, and one of a later probe.
+    let asked = east.requests().len();
+    wait_until("the result is published", || {
+        (east.requests().len() > asked + 1).then_some(())
+    });
+    let log = exporter.log();
+    assert!(!log.contains("vantage=east"), "{log}");
     assert!(log.contains("another instance is expected now"), "{log}");
 }

@@ -32,7 +32,8 @@ pub(crate) fn judged(record: &Record, case: &Recorded) -> Judged {
             port: 443,
             protocol: Protocol::Https,
             names: Box::default(),
-        },
+        }
+        .into(),
         ip: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         key_type: KeyType::Any,
         vantage: Vantage::local(),

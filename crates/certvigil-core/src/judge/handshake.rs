@@ -53,7 +53,7 @@ fn is_key_proved(served: &Served) -> bool {
 /// only after the server refuses all others, so the server supports no better one.
 fn legacy_cipher(served: &Served) -> Option<Finding> {
     Some(Finding::new(Detail::LegacyCipher {
-        cipher_suite: served.cipher_suite.clone(),
+        cipher_suite: served.cipher_suite.to_string(),
         weakness: weakness(&served.cipher_suite)?,
         tls_version: served.tls_version,
         is_key_proved: is_key_proved(served),
@@ -137,7 +137,7 @@ fn no_common_offer(served: &Served) -> Option<Finding> {
     let parameters = served.parameters;
     let detail = Detail::RefusedByClients(Refused::NoCommonOffer {
         refused_by,
-        cipher_suite: served.cipher_suite.clone(),
+        cipher_suite: served.cipher_suite.to_string(),
         group: parameters.rare_group,
         is_signed_with_sha1: parameters.sha1_signature,
     });
@@ -274,7 +274,7 @@ fn is_of_rustls(served: &Served) -> bool {
     match served.tls_version {
         TlsVersion::Tls13 => !parameters.refused_common_offer,
         _ => {
-            let suite = served.cipher_suite.as_str();
+            let suite = &*served.cipher_suite;
             // The names of other suites than those of TLS 1.2 lack this part.
             (RUSTLS_SUITES.contains(&suite) || !suite.contains("_WITH_"))
                 && !parameters.sha1_signature

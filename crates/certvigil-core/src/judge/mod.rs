@@ -105,8 +105,8 @@ pub struct Judged {
     /// Findings, most severe first.
     pub findings: Vec<Finding>,
     /// Opinions of mainstream clients on the served chain; `None` if this program did not receive
-    /// it.
-    pub clients: Option<Clients>,
+    /// it. Results of chains that every client accepts share one.
+    pub clients: Option<Arc<Clients>>,
     /// The expiry of the valid path that expires last, including its root; `None` if there is no
     /// valid path.
     pub path_expiry: Option<Timestamp>,
@@ -303,7 +303,7 @@ pub fn judge_within(
             let names = observation.target.names_to_match();
             let judged = judge_served(expected, served, names, trust, rules, now, signatures);
             thresholds = expiry::thresholds(&served.leaf, rules);
-            (clients, path_expiry) = (Some(judged.clients), judged.path_expiry);
+            (clients, path_expiry) = (Some(judged.clients.shared()), judged.path_expiry);
             let mut findings = judged.findings;
             findings.extend(handshake::incomplete(served, &observation.target));
             (Verdict::Conclusive(judged.flags), findings)

@@ -1,5 +1,6 @@
 //! Offer of a handshake, and the verifier that records the server's certificates and proof.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -9,7 +10,9 @@ use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
-use rustls::{ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedCipherSuite};
+use rustls::{
+    CipherSuite, ClientConfig, DigitallySignedStruct, Error, SignatureScheme, SupportedCipherSuite,
+};
 
 use crate::certificate::Interner;
 use crate::model::{Hostname, KeyType};
@@ -291,14 +294,11 @@ impl Recorder {
         }
         let mut certificates = chain.iter().map(|c| self.certificates.certificate(c));
         let leaf = certificates.next().ok_or_else(no_certificate)?;
-        let suite = suite.map(|s| s.suite());
-        let suite = suite.and_then(|s| s.as_str()).unwrap_or_default();
         Ok(Served {
             leaf,
             rest: certificates.collect(),
             tls_version,
-            // rustls spells TLS 1.3 suites differently from IANA.
-            cipher_suite: suite.replacen("TLS13_", "TLS_", 1),
+            cipher_suite: suite.map_or(Cow::Borrowed(""), |suite| iana_name(suite.suite())),
             alpn: alpn.map(|p| String::from_utf8_lossy(p).into_owned()),
             revocation: Revocation {
                 staple: self.staple.get().cloned().unwrap_or_default(),
@@ -314,6 +314,16 @@ impl Recorder {
         let proof = result?;
         let _ = self.proof.set(proof);
         Ok(HandshakeSignatureValid::assertion())
+    }
+}
+
+/// Returns the IANA name of a cipher suite. rustls spells those of TLS 1.3 differently.
+fn iana_name(suite: CipherSuite) -> Cow<'static, str> {
+    match suite {
+        CipherSuite::TLS13_AES_128_GCM_SHA256 => "TLS_AES_128_GCM_SHA256".into(),
+        CipherSuite::TLS13_AES_256_GCM_SHA384 => "TLS_AES_256_GCM_SHA384".into(),
+        CipherSuite::TLS13_CHACHA20_POLY1305_SHA256 => "TLS_CHACHA20_POLY1305_SHA256".into(),
+        other => other.as_str().unwrap_or_default().into(),
     }
 }
 

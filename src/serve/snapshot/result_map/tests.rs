@@ -40,7 +40,7 @@ fn judged(target: &Target, (ip, is_remote, severity, _, has_interval): Probed) -
     let error = ProbeError::new(ErrorKind::ConnectTimeout, "no answer");
     let vantage = if is_remote { "north" } else { Vantage::LOCAL };
     let observation = Observation {
-        target: target.clone(),
+        target: target.clone().into(),
         ip: Some(Ipv4Addr::new(192, 0, 2, ip).into()),
         key_type: KeyType::Any,
         vantage: Vantage::named(vantage),

@@ -21,7 +21,7 @@ fn target() -> Target {
 /// error.
 fn result(ip: u8, vantage: &Vantage, key_type: KeyType, seen: Result<bool, ErrorKind>) -> Judged {
     let observation = |outcome| Observation {
-        target: target(),
+        target: target().into(),
         ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip))),
         key_type,
         vantage: vantage.clone(),

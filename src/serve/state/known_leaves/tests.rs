@@ -94,7 +94,7 @@ fn settings() -> Settings {
     entry.hostnames = vec!["a.example".parse().unwrap()];
     entry.ports = vec![443];
     Settings {
-        entries: vec![entry],
+        entries: vec![Arc::new(entry)],
         interval: INTERVAL,
         times: Times {
             grace: INTERVAL,
@@ -208,7 +208,7 @@ impl Simulated {
 
     fn judged(&self, target: &Target, ip: u8, seen: Seen) -> Judged {
         let observation = |outcome| Observation {
-            target: target.clone(),
+            target: target.clone().into(),
             ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, ip))),
             key_type: KeyType::Any,
             vantage: Vantage::local(),

@@ -29,7 +29,7 @@ const UNEVEN: usize = 8;
 /// Steps between two checks of the index.
 const INDEX_STEPS: u64 = 128;
 
-type Endpoint = (Target, Option<IpAddr>, KeyType, Vantage);
+type Endpoint = (Arc<Target>, Option<IpAddr>, KeyType, Vantage);
 
 /// Observation: its time, and whether the certificate was correct.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,8 +287,8 @@ impl Truth {
         for (key, entry) in keyed(&now.entries) {
             let source = self.sources.entry(key.clone()).or_default();
             // An entry that is added again may differ from the removed one.
-            let old = source.entry.replace(entry.clone());
-            let is_same = old.is_none_or(|old| old == *entry);
+            let old = source.entry.replace(Entry::clone(entry));
+            let is_same = old.is_none_or(|old| old == **entry);
             let is_file = !key.contains("sslmate");
             if !is_same || is_file || source.is_up == Some(false) {
                 source.excuses += 1;
@@ -407,7 +407,7 @@ impl World {
                 targets.any(|t| t.hostname.to_string() == *host)
             });
             for target in planned.targets.keys() {
-                let target = Arc::new(target.clone());
+                let target = target.clone();
                 let running = truth.running.values();
                 let is_running = running
                     .clone()
@@ -477,7 +477,7 @@ impl World {
         for later in [0, seconds, 2 * seconds, 3 * seconds] {
             check_index(results, Timestamp(clock.0 + later), interval);
         }
-        let is_waiting = |target: &&Target| {
+        let is_waiting = |target: &&Arc<Target>| {
             let results = results.get(target);
             results.is_none_or(|results| results.endpoints.is_empty())
         };

@@ -90,7 +90,7 @@ fn settings(count: usize) -> Settings {
         entry.name = Some(format!("site{number}"));
         entry.hostnames = vec![format!("site{number}.example").parse().unwrap()];
         entry.ports = vec![443];
-        entry
+        Arc::new(entry)
     });
     Settings {
         entries: entries.collect(),
@@ -342,7 +342,6 @@ impl Renewals {
             since: self.now,
         };
         self.waits.insert(ticket, wait);
-        let target = Target::clone(&target);
         self.step(Event::Unexpected { ticket, target });
     }
 

@@ -92,7 +92,7 @@ pub(super) struct World {
     last: u64,
     pub(super) state: State,
     pub(super) settings: Settings,
-    universe: Vec<Entry>,
+    universe: Vec<Arc<Entry>>,
     hosts: BTreeMap<Hostname, Host>,
     pub(super) vantages: BTreeMap<Vantage, Peer>,
     pub(super) sources: BTreeMap<String, Peer>,
@@ -105,8 +105,8 @@ impl World {
         let mut rng = Rng(seed);
         let count = 2 + rng.below(5);
         let mut hosts = BTreeMap::new();
-        let universe: Vec<Entry> = (0..count)
-            .map(|number| entry(number, kind, &mut rng, &mut hosts))
+        let universe: Vec<Arc<Entry>> = (0..count)
+            .map(|number| Arc::new(entry(number, kind, &mut rng, &mut hosts)))
             .collect();
         let all = ["north", "south"].map(Vantage::named);
         let vantages: Vec<Vantage> = match kind {
@@ -500,6 +500,7 @@ impl World {
         if self.rng.one_in(4)
             && let Some(entry) = settings.entries.first_mut()
         {
+            let entry = Arc::make_mut(entry);
             entry.dane = match entry.dane {
                 DaneCheck::Off => DaneCheck::On,
                 DaneCheck::On | DaneCheck::Required => DaneCheck::Off,
@@ -568,7 +569,7 @@ pub(super) fn judged(
     error: Option<ProbeError>,
 ) -> Judged {
     let observation = |outcome| Observation {
-        target: target.clone(),
+        target: Arc::new(target.clone()),
         ip: ip.map(|ip| Ipv4Addr::new(192, 0, 2, ip).into()),
         key_type,
         vantage,

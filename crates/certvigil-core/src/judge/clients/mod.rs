@@ -12,6 +12,7 @@ mod traits;
 mod webpki_path;
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
 
 use crate::certificate::{Certificate, Key, Kind, rsa};
 use crate::finding::{Client, Property, Refusal, Trait, TraitPosition};
@@ -73,6 +74,24 @@ impl Clients {
         Self {
             opinions,
             traits: traits.into_iter().collect(),
+        }
+    }
+
+    /// Returns the opinions behind a pointer. Those of all chains that every client accepts, and
+    /// whose paths have no traits, are one object.
+    pub(super) fn shared(self) -> Arc<Self> {
+        static ACCEPTED: LazyLock<Arc<Clients>> = LazyLock::new(|| Arc::new(Clients::accepted()));
+        match self == **ACCEPTED {
+            true => ACCEPTED.clone(),
+            false => Arc::new(self),
+        }
+    }
+
+    /// Returns the opinions on a chain that every client accepts, and whose paths have no traits.
+    fn accepted() -> Self {
+        Self {
+            opinions: std::array::from_fn(|_| Opinion::Accepts),
+            traits: Vec::new(),
         }
     }
 
@@ -152,10 +171,7 @@ pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients 
         })
         .collect();
     if is_ordinary(presented, &paths) {
-        return Clients {
-            opinions: std::array::from_fn(|_| Opinion::Accepts),
-            traits: Vec::new(),
-        };
+        return Clients::accepted();
     }
     let opinions = Client::ALL.map(|client| match client {
         // Without a path, webpki would repeat the search.

@@ -164,6 +164,56 @@ fn an_excluded_domain_that_a_wildcard_covers_is_found_among_many_names() {
 }
 
 #[test]
+fn long_name_is_shortened_in_a_message() {
+    let name = [&b"x.".repeat(2_000)[..], b"b.test"].concat();
+    let names = element(0x82, &name);
+    let case = Chain::new(same, excluding(0x82, b"b.test", 1), naming(&names)).case();
+    let (message, _) = case.reported("untrusted_root");
+    assert!(message.contains("x.…`"), "{message}");
+    assert!(message.len() < 1_000, "{message}");
+}
+
+/// TLS 1.3 adds the extensions of each certificate, and the context.
+#[test]
+fn size_of_the_certificate_message_counts_for_java() {
+    const MAX: usize = 32_768;
+    let padded = |size: usize| {
+        let chain = Chain::new(same, same, |params: &mut CertificateParams| {
+            let value = element(4, &vec![0; size]);
+            let padding = extension(&[1, 3, 6, 1, 4, 1, 55_555, 1], false, &value);
+            params.custom_extensions.push(padding);
+        });
+        chain.case()
+    };
+    let message = |case: &Case| 3 + case.served.iter().map(|c| 3 + c.der().len()).sum::<usize>();
+    let mut padding = 30_000;
+    // The length of the signatures is random.
+    let case = loop {
+        let case = padded(padding);
+        let size = message(&case);
+        if (MAX - 2..=MAX).contains(&size) {
+            break case;
+        }
+        padding = padding + MAX - 1 - size;
+    };
+    for (version, suite, is_refused) in [
+        (
+            TlsVersion::Tls12,
+            "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+            false,
+        ),
+        (TlsVersion::Tls13, "TLS_AES_128_GCM_SHA256", true),
+    ] {
+        let judged = case.judged_with(version, suite, KeyProof::Handshake, Parameters::default());
+        let mut refusals = judged.clients.as_ref().unwrap().refusals();
+        assert_eq!(
+            refusals.any(|(client, _)| client == Client::Java),
+            is_refused
+        );
+    }
+}
+
+#[test]
 fn a_leaf_with_many_invalid_names_keeps_a_bounded_number_of_deviations() {
     let names: Vec<u8> = (0..2_000)
         .flat_map(|n| element(0x82, format!("\u{1b}{n}").as_bytes()))
@@ -218,7 +268,9 @@ fn findings_of_many_faulty_certificates_are_bounded_and_the_severest_kept() {
     }
     let leaf = node(HOST, nodes.last(), server);
     let above = nodes.iter().skip(1).rev().map(|n| n.certificate.clone());
-    let served: Vec<_> = std::iter::once(leaf.certificate).chain(above).collect();
+    let unrelated = node("Unrelated", None, ca).certificate;
+    let served = std::iter::once(leaf.certificate).chain(above);
+    let served: Vec<_> = served.chain([unrelated]).collect();
     let case = trusting(&[&nodes[0]], &served);
     let judged = case.judged();
     assert_eq!(judged.findings.len(), MAX_FINDINGS + 1);
@@ -228,6 +280,8 @@ fn findings_of_many_faulty_certificates_are_bounded_and_the_severest_kept() {
         "more findings, which are not listed",
     );
     // The findings of each code are represented, whatever its severity.
-    let mut codes = judged.findings.iter().map(|f| f.code());
-    assert!(codes.any(|code| code == Code::NotYetValid));
+    for code in [Code::NotYetValid, Code::UnrelatedCertificate] {
+        let mut codes = judged.findings.iter().map(|f| f.code());
+        assert!(codes.any(|found| found == code), "{code}");
+    }
 }

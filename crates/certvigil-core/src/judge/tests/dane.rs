@@ -359,7 +359,7 @@ impl Case {
     /// Returns the case for mail to a host of these mail domains, judged by these records.
     fn mail(&self, dane: DaneCheck, records: &[TlsaRecord], domains: &[MailDomain]) -> Judged {
         let mut judged = self.judged();
-        judged.observation.target.protocol = Protocol::Smtp;
+        Arc::make_mut(&mut judged.observation.target).protocol = Protocol::Smtp;
         let domains = domains.iter().cloned().map(Arc::new);
         let facts = DnsFacts {
             dane,

@@ -1,6 +1,7 @@
 //! Probes without a certificate, remote probes, and several probes together.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::*;
 use crate::finding::{Code, Detail, Finding, LeafValidity};
@@ -53,7 +54,7 @@ impl Judged {
     }
 
     fn of(mut self, change: impl FnOnce(&mut Target)) -> Self {
-        change(&mut self.observation.target);
+        change(Arc::make_mut(&mut self.observation.target));
         self
     }
 }

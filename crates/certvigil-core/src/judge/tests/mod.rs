@@ -272,7 +272,7 @@ impl Case {
         let expected = Arc::new(self.expected.clone());
         let served = Served {
             tls_version,
-            cipher_suite: suite.into(),
+            cipher_suite: suite.to_owned().into(),
             key_proof,
             parameters,
             failure: None,
@@ -357,13 +357,13 @@ impl Judged {
 
 fn observation(host: &str, outcome: Outcome) -> Observation {
     Observation {
-        target: Target {
+        target: Arc::new(Target {
             certificate: "web".into(),
             hostname: host.parse().unwrap(),
             port: 443,
             protocol: Protocol::Https,
             names: Box::default(),
-        },
+        }),
         ip: Some("192.0.2.1".parse().unwrap()),
         key_type: crate::model::KeyType::Any,
         vantage: Vantage::local(),

@@ -374,6 +374,29 @@ fn clients_refuse_parameters_of_a_handshake_that_they_can_negotiate() {
 }
 
 #[test]
+fn key_usage_is_judged_for_the_key_exchange() {
+    use rcgen::KeyUsagePurpose::{DigitalSignature, KeyEncipherment};
+    const STATIC: &str = "TLS_RSA_WITH_AES_128_GCM_SHA256";
+    const EPHEMERAL: &str = "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256";
+    for (usage, suite, refusing) in [
+        (KeyEncipherment, STATIC, "rustls"),
+        (KeyEncipherment, EPHEMERAL, "gnutls java chromium"),
+        (DigitalSignature, STATIC, "gnutls java chromium rustls"),
+        (DigitalSignature, EPHEMERAL, ""),
+    ] {
+        let chain = paths::Chain::new(paths::same, paths::same, |params| {
+            params.key_usages = vec![usage];
+        });
+        let parameters = Parameters::default();
+        let (version, proof) = (TlsVersion::Tls12, KeyProof::Handshake);
+        let judged = chain.case().judged_with(version, suite, proof, parameters);
+        let refusals = judged.clients.as_ref().unwrap().refusals();
+        let names: Vec<_> = refusals.map(|(client, _)| client.name()).collect();
+        assert_eq!(names.join(" "), refusing, "{usage:?} {suite}");
+    }
+}
+
+#[test]
 fn weak_keys_and_signatures_are_warnings() {
     for (served, root, codes, words) in [
         (

@@ -11,7 +11,7 @@ fn path(certificates: &[Certificate], roots: &[&Authority]) -> ServedPath {
         leaf: leaf.clone(),
         rest: rest.to_vec(),
         tls_version: TlsVersion::Tls13,
-        cipher_suite: String::new(),
+        cipher_suite: "".into(),
         alpn: None,
         revocation: Revocation::default(),
         key_proof: KeyProof::Handshake,

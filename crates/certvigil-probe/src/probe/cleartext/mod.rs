@@ -270,7 +270,7 @@ pub(super) fn may_be_common(served: &Served) -> bool {
 /// still accept other parameters that it offers.
 pub(super) fn is_not_of_java(served: &Served) -> bool {
     let mut offered = suites::offered(Offer::Java, KeyType::Any);
-    let is_offered = offered.any(|suite| suite.id.as_str() == Some(&served.cipher_suite));
+    let is_offered = offered.any(|suite| suite.id.as_str() == Some(&*served.cipher_suite));
     let parameters = &served.parameters;
     let group = parameters.rare_group;
     let is_of_java = |group| groups::OF_JAVA.iter().any(|(_, name)| *name == group);
@@ -370,7 +370,7 @@ fn served(
         leaf,
         rest: chain.collect(),
         tls_version: chosen.version.tls_version(),
-        cipher_suite: chosen.suite.id.as_str().unwrap_or_default().to_owned(),
+        cipher_suite: chosen.suite.id.as_str().unwrap_or_default().into(),
         alpn: alpn.map(|name| String::from_utf8_lossy(name).into_owned()),
         revocation: Revocation {
             staple: Staple::of(&reader.staple),
