@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::ValueEnum;
 
 use crate::judge::Judged;
-use crate::model::Timestamp;
+use crate::model::{Thresholds, Timestamp};
 use crate::report;
 
 use super::exit::{Code, FailOn};
@@ -54,7 +54,7 @@ pub(super) struct Rendering<'a> {
     pub(super) fail_on: FailOn,
     pub(super) code: Code,
     /// Expiry thresholds, if they are the same for all.
-    pub(super) thresholds: Option<report::Thresholds>,
+    pub(super) thresholds: Option<Thresholds>,
     /// False if the run was interrupted.
     pub(super) is_complete: bool,
     /// Time as of which the results were judged.

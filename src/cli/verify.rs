@@ -8,7 +8,7 @@ use clap::{ArgGroup, ValueHint};
 
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
 use crate::config::{FoundPlace, Inventory, SslmateSettings};
-use crate::model::{CritBeforeWarn, Hostname, RevocationCheck, Threshold};
+use crate::model::{Hostname, RevocationCheck, Threshold, Thresholds};
 use crate::report;
 use crate::source::{Requests, Sources};
 
@@ -71,23 +71,13 @@ pub(super) struct Args {
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = parse_positive, help_heading = "Limits")]
     timeout: Duration,
 
-    /// Report expiry within this as a warning: a share of the lifetime, a duration, or the smaller of both
-    #[arg(
-        long,
-        value_name = "THRESHOLD",
-        default_value = "25%,30d",
-        help_heading = "Judging"
-    )]
-    warn: Threshold,
+    /// Report expiry within this as a warning: a share of the lifetime, a duration, or the smaller of both [default: 25%,30d]
+    #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
+    warn: Option<Threshold>,
 
-    /// Report expiry within this as critical
-    #[arg(
-        long,
-        value_name = "THRESHOLD",
-        default_value = "10%,7d",
-        help_heading = "Judging"
-    )]
-    crit: Threshold,
+    /// Report expiry within this as critical [default: 10%,7d]
+    #[arg(long, value_name = "THRESHOLD", help_heading = "Judging")]
+    crit: Option<Threshold>,
 
     /// Judge as of this time: RFC 3339 (2027-03-01T00:00:00Z), a date, or +30d
     #[arg(long, value_name = "TIME", help_heading = "Judging")]
@@ -144,8 +134,9 @@ async fn verify(args: Args) -> Result<Code, Error> {
             let _ = read_certificate_file_within(file, args.timeout);
         }
     }
-    CritBeforeWarn::check(args.warn, args.crit).map_err(FlagsError::from)?;
-    let mut inventory = inventory(&args);
+    let thresholds = Thresholds::default().with(args.warn, args.crit);
+    let thresholds = thresholds.map_err(FlagsError::from)?;
+    let mut inventory = inventory(&args, thresholds);
     args.roots.apply(&mut inventory);
     let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
@@ -166,10 +157,7 @@ async fn verify(args: Args) -> Result<Code, Error> {
         fail_on: args.fail_on,
         code,
         is_complete: scan.complete,
-        thresholds: Some(report::Thresholds {
-            warn: args.warn,
-            crit: args.crit,
-        }),
+        thresholds: Some(thresholds),
         now,
     };
     let text = rendering.text(&scan.results);
@@ -177,7 +165,7 @@ async fn verify(args: Args) -> Result<Code, Error> {
 }
 
 /// Returns the files with the expected certificate as an inventory.
-fn inventory(args: &Args) -> Inventory {
+fn inventory(args: &Args, thresholds: Thresholds) -> Inventory {
     let wanted = Wanted::from_flags(
         &args.cert,
         &args.fingerprint,
@@ -198,7 +186,7 @@ fn inventory(args: &Args) -> Inventory {
     };
     inventory.defaults.timeout = args.timeout;
     for entry in &mut inventory.certificates {
-        (entry.warn, entry.crit) = (args.warn, args.crit);
+        (entry.warn, entry.crit) = (thresholds.warn, thresholds.crit);
         // There is no handshake that could staple a response, and no request leaves the machine.
         entry.revocation = RevocationCheck::Off;
     }

@@ -8,7 +8,7 @@ use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
 
 use crate::guard::Allowed;
 use crate::model::{
-    CritBeforeWarn, Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port,
+    Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, Thresholds, parse_port,
 };
 
 use super::annotations::{accept, labels};
@@ -329,23 +329,26 @@ impl Reader<'_> {
     }
 }
 
-/// Reads the expiry thresholds. The critical one must not be longer than the other.
+/// Reads the expiry thresholds, as [`Thresholds::with`] combines them with inherited ones.
 pub(super) fn read_thresholds(
     fields: &mut Fields<'_>,
     warn: &mut Threshold,
     crit: &mut Threshold,
     problems: &mut Problems,
 ) {
-    let [of_warn, of_crit] = ["warn", "crit"].map(|name| fields.take(name));
-    for (item, place) in [(&of_warn, &mut *warn), (&of_crit, &mut *crit)] {
-        let read = item.as_ref();
-        let read = read.and_then(|item| item.parse(problems, Threshold::from_str));
-        *place = read.unwrap_or(*place);
-    }
-    if let Some(item) = of_crit.or(of_warn)
-        && let Err(error) = CritBeforeWarn::check(*warn, *crit)
-    {
-        problems.at(&item, error.to_string());
+    let of_crit = fields.take("crit");
+    let inherited = Thresholds {
+        warn: *warn,
+        crit: *crit,
+    };
+    let set_warn = fields.read("warn", problems, Threshold::from_str);
+    let set_crit = of_crit.as_ref();
+    let set_crit = set_crit.and_then(|item| item.parse(problems, Threshold::from_str));
+    match (inherited.with(set_warn, set_crit), &of_crit) {
+        (Ok(thresholds), _) => (*warn, *crit) = (thresholds.warn, thresholds.crit),
+        (Err(error), Some(item)) => problems.at(item, error.to_string()),
+        // Both are set.
+        (Err(_), None) => {}
     }
 }
 

@@ -21,7 +21,7 @@ pub use human::{Style, human, human_on_terminal, line};
 pub(crate) use human::{colour_of, paint};
 pub use json::{json, json_of_run, jsonl};
 pub use junit::{junit, junit_of_run};
-pub use nagios::{Thresholds, incomplete as nagios_incomplete, nagios, nagios_error};
+pub use nagios::{incomplete as nagios_incomplete, nagios, nagios_error};
 pub use rows::place;
 
 /// Text that marks the result of an interrupted run.

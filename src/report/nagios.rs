@@ -7,21 +7,12 @@ use std::time::Duration;
 use crate::certificate::{Facts, printable};
 use crate::finding::Severity;
 use crate::judge::Judged;
-use crate::model::{Threshold, Timestamp, Timings};
+use crate::model::{Thresholds, Timestamp, Timings};
 use crate::observation::Outcome;
 
 use super::human::{severity_word, until};
 use super::rows::{Row, rows};
 use super::{DAY, INCOMPLETE, Summary};
-
-/// Thresholds of expiry.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Thresholds {
-    /// Warning threshold.
-    pub warn: Threshold,
-    /// Critical threshold.
-    pub crit: Threshold,
-}
 
 /// Formats the results as plugin output. `state` is the severity of the exit code. `thresholds` are
 /// those of all certificates, if they are the same.

@@ -9,12 +9,11 @@ mod json;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Thresholds;
 use crate::certificate::{Certificate, parse_certificates};
 use crate::finding::{Code, Severity};
 use crate::instance::{Expectation, Expected, Instance, Instances, SourceKind};
 use crate::judge::{Judged, Rules, TrustStore, judge, together};
-use crate::model::{Protocol, Target, Threshold, Timestamp, Timings, Vantage};
+use crate::model::{Protocol, Target, Threshold, Thresholds, Timestamp, Timings, Vantage};
 use crate::observation::{
     ErrorKind, KeyProof, Observation, Outcome, ProbeError, Reported, Served, TlsVersion,
 };

@@ -149,7 +149,8 @@ fn api_error_status_is_reported_and_not_used_as_a_result() {
         ),
     ] {
         let api = Canned::start(move |_, _| answer.clone());
-        let run = check(&api.endpoint(), None, "500ms");
+        // Long enough for one repetition after two to three seconds, and no other.
+        let run = check(&api.endpoint(), None, "5s");
         assert_error(case, &run, &[words]);
     }
 }

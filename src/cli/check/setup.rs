@@ -10,9 +10,8 @@ use crate::cli::error::{Error, FlagsError, VantageAdvice};
 use crate::cli::plan::{self, Selection, Wanted};
 use crate::cli::targets::{self, TargetError};
 use crate::config::{Entry, Inventory, SslmateSettings, VantageKind};
-use crate::model::{CritBeforeWarn, RevocationCheck, Vantage, did_you_mean};
+use crate::model::{RevocationCheck, Thresholds, Vantage, did_you_mean};
 use crate::remote::remotes;
-use crate::report;
 use crate::resolve::Override;
 use crate::revocation::Revocations;
 use crate::scan::{ProbeOptions, Scanner};
@@ -125,9 +124,9 @@ impl Plan {
             inventory.defaults.per_address = count;
         }
         for entry in &mut inventory.certificates {
-            entry.warn = args.warn.unwrap_or(entry.warn);
-            entry.crit = args.crit.unwrap_or(entry.crit);
-            CritBeforeWarn::check(entry.warn, entry.crit)?;
+            let (warn, crit) = (entry.warn, entry.crit);
+            let thresholds = Thresholds { warn, crit }.with(args.warn, args.crit)?;
+            (entry.warn, entry.crit) = (thresholds.warn, thresholds.crit);
             entry.revocation = args.revocation.unwrap_or(entry.revocation);
             entry.dane = entry
                 .dane
@@ -173,12 +172,12 @@ impl Plan {
     }
 
     /// Returns the expiry thresholds if they are the same for all selected certificates.
-    pub(super) fn thresholds(&self) -> Option<report::Thresholds> {
+    pub(super) fn thresholds(&self) -> Option<Thresholds> {
         let all = self.inventory.certificates.iter();
         let mut all = all.filter(|e| self.selection.may_want(e));
         let first = all.next()?;
         let is_same = all.all(|e| e.warn == first.warn && e.crit == first.crit);
-        is_same.then_some(report::Thresholds {
+        is_same.then_some(Thresholds {
             warn: first.warn,
             crit: first.crit,
         })

@@ -484,11 +484,7 @@ impl State {
         let awaited = self.awaiting.values().map(BTreeSet::len).sum::<usize>();
         let newer = self.newer.values().map(BTreeSet::len).sum::<usize>();
         Sizes {
-            slots: self
-                .schedules
-                .values()
-                .map(|schedule| schedule.queue.len())
-                .sum(),
+            slots: self.schedules.values().map(|s| s.queue.len()).sum(),
             requests: self.sources.len(),
             runs: self.runs.len(),
             results: self.results.iter().count(),

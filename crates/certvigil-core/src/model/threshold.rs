@@ -93,15 +93,59 @@ pub struct CritBeforeWarn {
     pub warn: Threshold,
 }
 
-impl CritBeforeWarn {
-    /// Checks that the critical threshold is not longer than the warning threshold.
+/// Warning and critical threshold of a certificate.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Thresholds {
+    /// Warning threshold.
+    pub warn: Threshold,
+    /// Critical threshold.
+    pub crit: Threshold,
+}
+
+impl Default for Thresholds {
+    fn default() -> Self {
+        Self {
+            warn: Threshold::WARN,
+            crit: Threshold::CRIT,
+        }
+    }
+}
+
+impl Thresholds {
+    /// Returns these thresholds with others in their place. If only one is given, and the critical
+    /// threshold would be longer than the warning threshold, both become the given one.
+    ///
+    /// ```
+    /// use certvigil_core::model::{ThresholdError, Thresholds};
+    ///
+    /// let thresholds = Thresholds::default();
+    /// let three_days = "3d".parse()?;
+    /// let changed = thresholds.with(Some(three_days), None).unwrap();
+    /// assert_eq!((changed.warn, changed.crit), (three_days, three_days));
+    /// # Ok::<(), ThresholdError>(())
+    /// ```
     ///
     /// # Errors
-    /// If it is.
-    pub fn check(warn: Threshold, crit: Threshold) -> Result<(), Self> {
-        match crit.is_longer_than(&warn) {
-            true => Err(Self { crit, warn }),
-            false => Ok(()),
+    /// If both are given, and the critical threshold is longer than the warning threshold.
+    pub fn with(
+        self,
+        warn: Option<Threshold>,
+        crit: Option<Threshold>,
+    ) -> Result<Self, CritBeforeWarn> {
+        let changed = Self {
+            warn: warn.unwrap_or(self.warn),
+            crit: crit.unwrap_or(self.crit),
+        };
+        if !changed.crit.is_longer_than(&changed.warn) {
+            return Ok(changed);
+        }
+        match (warn, crit) {
+            (Some(warn), Some(crit)) => Err(CritBeforeWarn { crit, warn }),
+            (Some(given), None) | (None, Some(given)) => Ok(Self {
+                warn: given,
+                crit: given,
+            }),
+            (None, None) => Ok(changed),
         }
     }
 }
@@ -178,6 +222,29 @@ impl FromStr for Threshold {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threshold_that_is_not_set_follows_the_other() {
+        let of = |text: &str| (!text.is_empty()).then(|| text.parse().unwrap());
+        for (warn, crit, expected) in [
+            ("", "", Some(("25%,30d", "10%,7d"))),
+            ("14d", "", Some(("14d", "10%,7d"))),
+            ("3d", "", Some(("3d", "3d"))),
+            ("5%", "", Some(("5%", "5%"))),
+            ("", "40d", Some(("40d", "40d"))),
+            ("", "14d", Some(("25%,30d", "14d"))),
+            ("3d", "2d", Some(("3d", "2d"))),
+            ("3d", "4d", None),
+            ("20%,30d", "30%", None),
+        ] {
+            let thresholds = Thresholds::default().with(of(warn), of(crit));
+            let expected = expected.map(|(warn, crit)| Thresholds {
+                warn: of(warn).unwrap(),
+                crit: of(crit).unwrap(),
+            });
+            assert_eq!(thresholds.ok(), expected, "{warn} {crit}");
+        }
+    }
 
     #[test]
     fn a_threshold_is_the_smaller_of_share_and_duration() {
