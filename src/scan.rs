@@ -2,8 +2,10 @@
 //! commands and pages use this code, and its limits are defined here.
 
 mod caught;
+mod host_limits;
 mod job;
 mod judging;
+mod locate;
 pub(crate) mod names;
 mod permits;
 mod reread;
@@ -31,12 +33,13 @@ use crate::source::Sources;
 use crate::tlsa::TlsaLookup;
 
 pub(crate) use caught::caught;
+pub use host_limits::{MAX_DOMAIN_ADDRESSES, MAX_FOUND_HOSTS, MAX_HOST_ADDRESSES};
 pub use job::{
-    Job, KnownPlaces, LocateTime, Located, OwnTrust, ProbeOptions, locate, own_trust, prepare,
-    targets, targets_at, targets_of_failed,
+    Job, OwnTrust, ProbeOptions, own_trust, prepare, targets, targets_at, targets_of_failed,
 };
+pub use locate::{KnownPlaces, LocateTime, Located, locate};
 pub use permits::{
-    MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGETS_PER_SLOT,
+    MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGET_SHARE, TARGETS_PER_SLOT,
 };
 pub use reread::{Refreshed, Reread};
 use round::{Event, Round};

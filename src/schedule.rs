@@ -101,6 +101,20 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
         self.queue.first().map(|(due, _)| *due)
     }
 
+    /// Returns the due time of the first waiting key for which `is_free` returns true.
+    pub fn next_due_of(&self, is_free: impl Fn(&K) -> bool) -> Option<Duration> {
+        let mut free = self.queue.iter().filter(|(_, key)| is_free(key));
+        free.next().map(|(due, _)| *due)
+    }
+
+    /// Returns the due time of the present run of a key, or `None` if it does not run.
+    pub fn running_due(&self, key: &K) -> Option<Duration> {
+        match self.slots.get(key)? {
+            Slot::Running { due, .. } => Some(*due),
+            Slot::Waiting { .. } => None,
+        }
+    }
+
     /// Returns the due time of a key, or `None` if it runs or is unknown.
     pub fn due(&self, key: &K) -> Option<Duration> {
         match self.slots.get(key)? {
@@ -136,10 +150,15 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
 
     /// Starts the first key that is due. It does not start again before it has finished.
     pub fn start(&mut self, now: Duration) -> Option<K> {
-        if self.next_due()? > now {
-            return None;
-        }
-        let (due, key) = self.queue.pop_first()?;
+        self.start_of(now, |_| true)
+    }
+
+    /// Starts the first key that is due and for which `is_free` returns true.
+    pub fn start_of(&mut self, now: Duration, is_free: impl Fn(&K) -> bool) -> Option<K> {
+        let due = self.queue.iter().take_while(|(due, _)| *due <= now);
+        let first = due.into_iter().find(|(_, key)| is_free(key))?.clone();
+        self.queue.remove(&first);
+        let (due, key) = first;
         let slot = Slot::Running {
             due,
             again: false,
@@ -231,7 +250,6 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
         interval: Duration,
         now: Duration,
     ) {
-        let interval = interval.max(MIN_INTERVAL);
         let mut new = Vec::new();
         for key in keys {
             match self.slots.contains_key(&key) {
@@ -239,8 +257,7 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
                 false => new.push(key),
             }
         }
-        let fitting = interval / u32::try_from(new.len().max(1)).unwrap_or(u32::MAX);
-        let gap = FIRST_RUNS_GAP.min(fitting);
+        let gap = first_runs_gap(new.len(), interval);
         let mut due = now;
         for key in new {
             self.wait(key, due);
@@ -274,6 +291,32 @@ impl<K: Clone + Ord + Hash> DueQueue<K> {
         })
     }
 
+    /// Makes waiting keys due earlier, as if they had waited longer. Keys that are due now because of
+    /// it are spaced as first runs are.
+    pub fn catch_up(&mut self, earlier: Duration, interval: Duration, now: Duration) {
+        let waiting = std::mem::take(&mut self.queue);
+        let gap = first_runs_gap(waiting.len(), interval);
+        let mut first = now;
+        for (due, key) in waiting {
+            let moved = due.saturating_sub(earlier);
+            if moved < first && due > now {
+                self.wait(key, due.min(first));
+                first += gap;
+            } else {
+                self.wait(key, moved.max(now).min(due));
+            }
+        }
+    }
+
+    /// Makes running keys due again when they finish.
+    pub fn run_again(&mut self) {
+        for slot in self.slots.values_mut() {
+            if let Slot::Running { again, gone, .. } = slot {
+                *again = !*gone;
+            }
+        }
+    }
+
     /// Changes the interval. Waiting keys get due times in the new one.
     pub fn set_interval(&mut self, interval: Duration, now: Duration) {
         for (due, key) in std::mem::take(&mut self.queue) {
@@ -287,6 +330,12 @@ impl Slot {
     fn is_gone(&self) -> bool {
         matches!(self, Self::Running { gone: true, .. })
     }
+}
+
+/// Returns the pause between this number of first runs.
+fn first_runs_gap(count: usize, interval: Duration) -> Duration {
+    let count = u32::try_from(count.max(1)).unwrap_or(u32::MAX);
+    FIRST_RUNS_GAP.min(interval.max(MIN_INTERVAL) / count)
 }
 
 /// Returns the key's own time in the interval, after `now` and at most one interval later.

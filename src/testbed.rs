@@ -103,6 +103,8 @@ impl Tester {
             resolved: None,
             key_types: KeyTypes::ANY,
             reach: Arc::default(),
+            due: None,
+            shared_by: None,
             is_stranger: false,
             dane: crate::tlsa::DaneCheck::Off,
             places: Arc::default(),

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use crate::config::ValueError;
 use crate::error::Cause;
+use crate::model::CritBeforeWarn;
 use crate::remote::RemoteError;
 #[cfg(feature = "serve")]
 use crate::serve::{RouteError, ServerError};
@@ -146,8 +147,11 @@ pub(super) enum InventoryError {
 }
 
 /// Reason why flags cannot be used together, or with these targets.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, thiserror::Error)]
 pub(super) enum FlagsError {
+    /// The critical threshold is longer than the warning threshold.
+    #[error(transparent)]
+    Thresholds(#[from] CritBeforeWarn),
     /// `--starttls` was given with an inventory.
     #[error("--starttls does not apply to an inventory; set `protocol` in its entries instead")]
     StarttlsOfInventory,

@@ -8,7 +8,7 @@ use clap::{ArgGroup, ValueHint};
 
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
 use crate::config::{FoundPlace, Inventory, SslmateSettings};
-use crate::model::{Hostname, RevocationCheck, Threshold};
+use crate::model::{CritBeforeWarn, Hostname, RevocationCheck, Threshold};
 use crate::report;
 use crate::source::{Requests, Sources};
 
@@ -144,6 +144,7 @@ async fn verify(args: Args) -> Result<Code, Error> {
             let _ = read_certificate_file_within(file, args.timeout);
         }
     }
+    CritBeforeWarn::check(args.warn, args.crit).map_err(FlagsError::from)?;
     let mut inventory = inventory(&args);
     args.roots.apply(&mut inventory);
     let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;

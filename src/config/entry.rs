@@ -11,15 +11,14 @@ use yaml_config::{Fields, Item, Problems};
 use crate::finding::EntryNotes;
 use crate::instance::Pins;
 use crate::model::{
-    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Service, Sni, Threshold,
-    parse_port,
+    Hostname, KeyTypes, Protocol, ProxyProtocol, RevocationCheck, Service, Sni, parse_port,
 };
 use crate::probe::ClientFiles;
 
 use super::annotations::{accept, labels};
 use crate::tlsa::DaneCheck;
 
-use super::read::{Reader, each, families};
+use super::read::{Reader, each, families, read_thresholds};
 use super::values::{
     base_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain,
     parse_ehlo, parse_mail_domain,
@@ -100,8 +99,7 @@ impl Reader<'_> {
             let items = ports.some_or_one(problems, "the list is empty; add at least one port");
             entry.ports = unique(each(&items, problems, parse_port));
         }
-        fields.read_into(&mut entry.warn, "warn", problems, Threshold::from_str);
-        fields.read_into(&mut entry.crit, "crit", problems, Threshold::from_str);
+        read_thresholds(&mut fields, &mut entry.warn, &mut entry.crit, problems);
         fields.read_into(
             &mut entry.key_types,
             "key_type",

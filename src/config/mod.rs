@@ -316,6 +316,12 @@ impl Entry {
             .collect()
     }
 
+    /// Returns true if DNS gives hosts of the entry: those of mail domains, services or an XMPP
+    /// domain.
+    pub fn finds_hosts(&self) -> bool {
+        !self.mx.is_empty() || !self.srv.is_empty() || self.finds_xmpp_hosts
+    }
+
     /// Creates an entry with the given defaults.
     pub fn by(defaults: &Defaults, source: SourceSettings) -> Self {
         Self {

@@ -7,7 +7,9 @@ use std::str::FromStr;
 use yaml_config::{ConfigErrors, Fields, Item, Problems, with_root};
 
 use crate::guard::Allowed;
-use crate::model::{Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port};
+use crate::model::{
+    CritBeforeWarn, Families, Family, KeyTypes, Protocol, RevocationCheck, Threshold, parse_port,
+};
 
 use super::annotations::{accept, labels};
 use crate::tlsa::DaneCheck;
@@ -327,6 +329,26 @@ impl Reader<'_> {
     }
 }
 
+/// Reads the expiry thresholds. The critical one must not be longer than the other.
+pub(super) fn read_thresholds(
+    fields: &mut Fields<'_>,
+    warn: &mut Threshold,
+    crit: &mut Threshold,
+    problems: &mut Problems,
+) {
+    let [of_warn, of_crit] = ["warn", "crit"].map(|name| fields.take(name));
+    for (item, place) in [(&of_warn, &mut *warn), (&of_crit, &mut *crit)] {
+        let read = item.as_ref();
+        let read = read.and_then(|item| item.parse(problems, Threshold::from_str));
+        *place = read.unwrap_or(*place);
+    }
+    if let Some(item) = of_crit.or(of_warn)
+        && let Err(error) = CritBeforeWarn::check(*warn, *crit)
+    {
+        problems.at(&item, error.to_string());
+    }
+}
+
 fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
     let mut out = Defaults::default();
     let mut fields = item.fields(problems);
@@ -336,8 +358,7 @@ fn defaults(item: &Item<'_>, problems: &mut Problems) -> Defaults {
     fields.read_into(&mut out.history, "history", problems, duration);
     fields.read_into(&mut out.per_address, "per_address", problems, count);
     fields.read_into(&mut out.port, "port", problems, parse_port);
-    fields.read_into(&mut out.warn, "warn", problems, Threshold::from_str);
-    fields.read_into(&mut out.crit, "crit", problems, Threshold::from_str);
+    read_thresholds(&mut fields, &mut out.warn, &mut out.crit, problems);
     fields.read_into(&mut out.key_types, "key_type", problems, KeyTypes::from_str);
     fields.read_into(
         &mut out.revocation,

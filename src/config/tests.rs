@@ -516,6 +516,18 @@ fn invalid_inventory_value_error_names_the_valid_form() {
             "2: certificates[0].addresses[0]: `a` is not an IP address",
         ),
         (
+            entry("sslmate: a, crit: 40d"),
+            "2: certificates[0].crit: `crit` (40d) is longer than `warn` (25%,30d), so that expiry would be critical before it is a warning; shorten `crit` or lengthen `warn`",
+        ),
+        (
+            entry("sslmate: a, crit: '50%'"),
+            "2: certificates[0].crit: `crit` (50%) is longer than `warn` (25%,30d), so that expiry would be critical before it is a warning; shorten `crit` or lengthen `warn`",
+        ),
+        (
+            entry("sslmate: a, warn: '5%,3d'"),
+            "2: certificates[0].warn: `crit` (10%,7d) is longer than `warn` (5%,3d), so that expiry would be critical before it is a warning; shorten `crit` or lengthen `warn`",
+        ),
+        (
             entry("sslmate: a, warn: soon"),
             "2: certificates[0].warn: `soon` is not an expiry threshold; write a share and a duration (25%,30d), or one of them",
         ),
@@ -729,7 +741,7 @@ const KEYS_OF_AN_ENTRY: [(&str, &str, &str); 38] = [
     ("srv", "_imaps._tcp.b.example", ""),
     ("sslmate", "b.example", ""),
     ("timeout", "3s", ""),
-    ("warn", "3d", ""),
+    ("warn", "20d", ""),
     ("xmpp_domain", "b.example", ", protocol: xmpp"),
 ];
 

@@ -111,6 +111,9 @@ impl Serialize for Shared<'_> {
 /// Certificates of the rows so far. Thousands of endpoints may serve the same ones.
 type Known<'a> = HashMap<Fingerprint, Shared<'a>>;
 
+/// Maximum alternative names of a certificate. A chain may have tens of thousands.
+const MAX_SANS: usize = 1000;
+
 /// A certificate. Values that cannot be parsed are null.
 #[derive(Serialize)]
 struct CertificateRow<'a> {
@@ -121,6 +124,9 @@ struct CertificateRow<'a> {
     issuer: Option<&'a str>,
     serial: Option<&'a str>,
     sans: Vec<String>,
+    /// Number of further names; absent if `sans` has all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sans_omitted: Option<usize>,
     not_before: Option<String>,
     expiration: Option<i64>,
     key: Option<String>,
@@ -293,8 +299,12 @@ fn certificate_row(certificate: &Certificate) -> CertificateRow<'_> {
         issuer: facts.map(|f| f.issuer.as_str()),
         serial: facts.map(|f| f.serial.as_str()),
         sans: facts.map_or_else(Vec::new, |f| {
-            f.sans.iter().map(ToString::to_string).collect()
+            let names = f.sans.iter().take(MAX_SANS);
+            names.map(ToString::to_string).collect()
         }),
+        sans_omitted: facts
+            .and_then(|f| f.sans.len().checked_sub(MAX_SANS))
+            .filter(|omitted| *omitted > 0),
         not_before: validity.map(|(not_before, _)| not_before.to_string()),
         expiration: validity.map(|(_, not_after)| not_after.0),
         key: facts.map(|f| f.key.to_string()),

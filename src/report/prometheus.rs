@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::certificate::Facts;
 use crate::finding::{Code, EntryNotes};
 use crate::instance::Expected;
 use crate::judge::{Flags, Judged, Verdict};
@@ -142,8 +143,23 @@ fn name_of(hostname: &Hostname) -> Cow<'_, str> {
     }
 }
 
+/// Maximum alternative names in a label.
+const MAX_LABEL_SANS: usize = 100;
+
+/// Returns the alternative names of a certificate as a label, separated by commas as in
+/// blackbox_exporter. Names beyond the maximum are counted.
+fn sans(facts: &Facts) -> String {
+    let names = facts.sans.iter().take(MAX_LABEL_SANS);
+    let mut names: Vec<String> = names.map(ToString::to_string).collect();
+    match facts.sans.len().saturating_sub(MAX_LABEL_SANS) {
+        0 => {}
+        more => names.push(format!("and {more} more")),
+    }
+    names.join(",")
+}
+
 /// Returns the labels of an entry.
-fn own(notes: &EntryNotes) -> impl Iterator<Item = (&str, &str)> {
+pub fn own(notes: &EntryNotes) -> impl Iterator<Item = (&str, &str)> {
     let labels = notes.labels.iter();
     labels.map(|(name, value)| (name.as_str(), value.as_str()))
 }
@@ -307,14 +323,12 @@ pub fn probe_tls(out: &mut Exposition, results: &[Judged]) {
         let last = judged.path_expiry.filter(|_| is_trusted);
         last_chain = last_chain.into_iter().chain(last).min();
         let facts = served.leaf.facts().ok();
-        let sans: Vec<String> = facts.map_or_else(Vec::new, |f| {
-            f.sans.iter().map(ToString::to_string).collect()
-        });
+        let sans = facts.map_or_else(String::new, sans);
         leaves.insert(labels([
             ("fingerprint_sha256", &*served.leaf.sha256().to_string()),
             ("subject", facts.map_or("", |f| f.subject.as_str())),
             ("issuer", facts.map_or("", |f| f.issuer.as_str())),
-            ("subjectalternative", &sans.join(",")),
+            ("subjectalternative", &sans),
             ("serialnumber", facts.map_or("", |f| f.serial.as_str())),
         ]));
         if let Some((version, suite)) = served.session() {

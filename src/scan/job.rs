@@ -1,6 +1,6 @@
 //! Jobs: the targets of an inventory's entries and the certificates expected there.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,21 +13,17 @@ use tokio::time::Instant;
 use crate::config::{Entry, FoundPlace, SourceSettings, TrustSettings};
 use crate::finding::EntryNotes;
 use crate::judge::{Rules, TrustStore};
-use crate::mail::MailDomain;
-use crate::model::{Families, Hostname, KeyTypes, Service, Target};
-use crate::observation::ProbeError;
+use crate::model::{Families, Hostname, KeyTypes, Target};
 use crate::probe::{Reach, Reaches};
 use crate::resolve::{Resolution, Resolver};
-use crate::source::{Failed, FetchError, Loaded, Sources, files_of};
+use crate::source::{Failed, FetchError, Loaded, Sources};
 use crate::tlsa::DaneCheck;
 use crate::trust::{self, TrustError};
 
-use super::{Reread, caught, names, xmpp};
+use super::{KnownPlaces, LocateTime, Reread, caught, locate, names};
 
 /// Maximum concurrent source requests.
 const MAX_SOURCES: usize = 8;
-/// Maximum files that the patterns of one entry name.
-const MAX_FILES_OF_ENTRY: usize = 10_000;
 
 /// Settings for probing and judging a job, other than the expected certificate.
 #[derive(Clone, Debug)]
@@ -100,6 +96,10 @@ pub struct Job {
     pub key_types: KeyTypes,
     /// Settings for reaching the servers.
     pub reach: Arc<Reach>,
+    /// Time at which the probe was due; `None` for now.
+    pub due: Option<Instant>,
+    /// Key of the entry whose hosts share connection slots, because DNS decides on their number.
+    pub shared_by: Option<Arc<str>>,
     /// True if the targets are not in the inventory. URLs in their certificates are then fetched
     /// only if the guard allows it.
     pub is_stranger: bool,
@@ -152,12 +152,14 @@ pub async fn prepare(
                 let none = KnownPlaces::default();
                 let located = locate(&entry, &none, &resolver, &sources, time).await;
                 let places = Arc::new(located.known);
+                let shared_by = entry.finds_hosts().then(|| Arc::from(position.to_string()));
                 for (entry, failure) in located.entries {
                     let resolved = failure.map(Resolution::failed);
                     for one in sources.load(&entry, patience).await {
                         jobs.push(Job {
                             resolved: resolved.clone(),
                             places: places.clone(),
+                            shared_by: shared_by.clone(),
                             ..job(&entry, one, &options)
                         });
                     }
@@ -188,200 +190,6 @@ pub async fn prepare(
     jobs.into_iter().map(|(_, job)| job).collect()
 }
 
-/// Results of the last successful MX lookup, by domain.
-pub(super) type MailHosts = BTreeMap<Hostname, Arc<MailDomain>>;
-
-/// Returns the domains with this mail host.
-pub(super) fn mail_domains(mail_hosts: &MailHosts, host: &Hostname) -> Arc<[Arc<MailDomain>]> {
-    let domains = mail_hosts.values().filter(|mail| mail.hosts.contains(host));
-    domains.cloned().collect()
-}
-
-/// Places of the last successful lookups of an entry, which are kept if DNS fails.
-#[derive(Clone, Debug, Default)]
-pub struct KnownPlaces {
-    /// Mail hosts of its domains.
-    pub mail: MailHosts,
-    /// Hosts of its services.
-    pub services: BTreeMap<Service, Vec<FoundPlace>>,
-}
-
-/// Hosts of an entry.
-pub struct Located {
-    /// The entry, with the mail servers of its domains among its hosts. For each domain whose
-    /// lookup failed, there is another entry with the domain as host, and the error.
-    pub entries: Vec<(Entry, Option<ProbeError>)>,
-    /// Mail servers and hosts of services in the entries.
-    pub known: KnownPlaces,
-}
-
-/// Time for finding the hosts of an entry.
-#[derive(Clone, Copy, Debug)]
-pub struct LocateTime {
-    /// Maximum duration of one DNS lookup.
-    pub lookup: Duration,
-    /// End of all lookups, and of requests to policy hosts.
-    pub deadline: Instant,
-}
-
-impl LocateTime {
-    /// Returns the end of a DNS lookup that begins now.
-    pub(super) fn end_of_lookup(&self) -> Instant {
-        self.deadline.min(Instant::now() + self.lookup)
-    }
-}
-
-/// Resolves the mail servers of an entry's domains and the hosts of its services, and finds its
-/// files. If DNS fails (SERVFAIL, timeout), known hosts are kept. Also finds the
-/// MTA-STS policies of the domains.
-pub async fn locate(
-    entry: &Entry,
-    known: &KnownPlaces,
-    resolver: &Arc<Resolver>,
-    sources: &Sources,
-    time: LocateTime,
-) -> Located {
-    #[cfg(test)]
-    super::tests::panic_on_bad_source(entry);
-    if let (true, Some(domain)) = (entry.finds_xmpp_hosts, &entry.reach.xmpp_domain) {
-        return xmpp::locate(entry, domain, known, resolver, time.end_of_lookup()).await;
-    }
-    let mut found = entry.clone();
-    found.mx.clear();
-    locate_files(entry, &mut found);
-    found.srv.clear();
-    if found.name.is_none() && found.hostnames.is_empty() && !has_names(entry) {
-        let service = || entry.srv.first().map(ToString::to_string);
-        found.name = entry.mx.first().map(ToString::to_string).or_else(service);
-    }
-    let (mut failed, mut current) = (Vec::new(), KnownPlaces::default());
-    for domain in &entry.mx {
-        let mail = match mail_domain(entry, domain, resolver, sources, time).await {
-            Ok(mail) => Arc::new(mail),
-            Err(error) => {
-                let kept = known.mail.get(domain).filter(|_| !error.is_dns_answer());
-                // A domain that is its own mail server has the same failure in its row.
-                if !kept.is_some_and(|mail| mail.hosts.contains(domain)) {
-                    let mut alone = found.clone();
-                    alone.found.clear();
-                    alone.hostnames = vec![domain.clone()];
-                    failed.push((alone, Some(error)));
-                }
-                let Some(kept) = kept else { continue };
-                kept.clone()
-            }
-        };
-        let is_new = |h: &&Hostname| !entry.hostnames.contains(h);
-        let new = mail.hosts.iter().filter(is_new);
-        found.hostnames.extend(new.cloned());
-        current.mail.insert(domain.clone(), mail);
-    }
-    for service in &entry.srv {
-        let places = match resolver.service(service, time.end_of_lookup()).await {
-            Ok(targets) => places_of(service, targets),
-            Err(error) => {
-                let kept = known.services.get(service);
-                let kept = kept.filter(|_| !error.is_dns_answer()).cloned();
-                failed.extend(alone_of_service(&found, service).map(|alone| (alone, Some(error))));
-                let Some(kept) = kept else { continue };
-                kept
-            }
-        };
-        current.services.insert(service.clone(), places.clone());
-        for place in places {
-            if !found.found.contains(&place) {
-                found.found.push(place);
-            }
-        }
-    }
-    let is_looked_up = !entry.mx.is_empty() || !entry.srv.is_empty();
-    let has_places = !is_looked_up || !found.hostnames.is_empty() || !found.found.is_empty();
-    let found = has_places.then_some((found, None));
-    Located {
-        entries: found.into_iter().chain(failed).collect(),
-        known: current,
-    }
-}
-
-/// Divisor of the time for a mail domain. The quotient is the maximum duration of the lookups that
-/// its mail hosts do not depend on.
-const MAIL_SHARE: u32 = 2;
-
-/// Finds the mail hosts of a domain, and in parallel what else DNS and its policy host report.
-async fn mail_domain(
-    entry: &Entry,
-    domain: &Hostname,
-    resolver: &Arc<Resolver>,
-    sources: &Sources,
-    time: LocateTime,
-) -> Result<MailDomain, ProbeError> {
-    let now = Instant::now();
-    let share = now + time.deadline.saturating_duration_since(now) / MAIL_SHARE;
-    let lookup = time.end_of_lookup();
-    let security = async {
-        match entry.dane {
-            DaneCheck::Off => None,
-            DaneCheck::On | DaneCheck::Required => {
-                Some(resolver.is_mx_secure(domain, lookup.min(share)).await)
-            }
-        }
-    };
-    let (hosts, is_authenticated, sts) = tokio::join!(
-        resolver.mail_hosts(domain, lookup),
-        security,
-        sources
-            .policies(resolver)
-            .of(domain, lookup.min(share), share),
-    );
-    Ok(MailDomain {
-        domain: domain.clone(),
-        hosts: hosts?,
-        is_authenticated,
-        sts,
-    })
-}
-
-pub(super) fn places_of(service: &Service, targets: Vec<(Hostname, u16)>) -> Vec<FoundPlace> {
-    let places = targets.into_iter().map(|(hostname, port)| FoundPlace {
-        hostname,
-        port,
-        protocol: service.protocol,
-        names: service.names_to_match(),
-    });
-    places.collect()
-}
-
-/// Returns the entry of a service that could not be looked up. Its only place has the name of the
-/// service.
-fn alone_of_service(found: &Entry, service: &Service) -> Option<Entry> {
-    let mut alone = found.clone();
-    alone.found.clear();
-    alone.hostnames = vec![service.owner().parse().ok()?];
-    alone.protocol = service.protocol;
-    alone.ports = vec![service.protocol.default_port()];
-    Some(alone)
-}
-
-/// Replaces the patterns of files with the files that they name. The entry's host names are the
-/// names that each file must match.
-fn locate_files(entry: &Entry, found: &mut Entry) {
-    if entry.files.is_empty() {
-        return;
-    }
-    found.files.clear();
-    let names = std::mem::take(&mut found.hostnames);
-    if found.name.is_none() && !has_names(entry) {
-        found.name = entry.files.first().cloned();
-    }
-    let files = entry.files.iter().flat_map(|pattern| files_of(pattern));
-    let mut seen = HashSet::new();
-    let files = files.filter(|file| seen.insert(file.clone()));
-    let files = files.take(MAX_FILES_OF_ENTRY);
-    found
-        .found
-        .extend(files.map(|file| FoundPlace::file(file, &names)));
-}
-
 /// Returns true if the source of an entry supplies the names of its certificates.
 pub(super) fn has_names(entry: &Entry) -> bool {
     !matches!(
@@ -407,6 +215,8 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, options: &ProbeOptions) ->
         resolved: None,
         key_types: entry.key_types,
         reach: options.reaches.of(&entry.reach),
+        due: None,
+        shared_by: None,
         is_stranger: false,
         dane: entry.dane,
         places: Arc::default(),
@@ -476,6 +286,3 @@ pub fn targets_of_failed(entry: &Entry, failed: &Failed) -> Vec<Arc<Target>> {
     targets.extend(targets_found(&failed.name, &failed.found));
     targets
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,11 +1,13 @@
 //! Limits of concurrent work. Each group of probes has its own connection slots. All groups share
 //! the limit of one address.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use crate::model::{Hostname, Vantage};
 
@@ -25,14 +27,13 @@ const ON_DEMAND_ADDRESS_SHARE: usize = 2;
 /// Divisor of the threads that judge. The quotient is the limit for one host.
 const JUDGING_SHARE: usize = 2;
 /// Divisor of a group's connection slots. The quotient is the limit for the addresses of one
-/// target.
-const TARGET_SHARE: usize = 2;
+/// target, and for those of all hosts that DNS gives for one entry.
+pub const TARGET_SHARE: usize = 2;
 
 /// The permits of one group of probes, shared by its scans.
 #[derive(Debug)]
 pub struct Permits {
     slot_count: usize,
-    max_addresses: usize,
     /// Connection slots.
     slots: Semaphore,
     names: Semaphore,
@@ -42,6 +43,9 @@ pub struct Permits {
     /// The share of each host of these threads.
     judging_hosts: Mutex<HashMap<Hostname, Arc<Semaphore>>>,
     remote_tests: Mutex<HashMap<Vantage, Arc<Semaphore>>>,
+    /// Connection slots of the entries whose hosts DNS gives, by the keys of the entries.
+    entries: Mutex<HashMap<Arc<str>, Arc<Semaphore>>>,
+    waits: Mutex<Waits>,
     addresses: Arc<Addresses>,
     is_on_demand: bool,
 }
@@ -102,17 +106,14 @@ impl Permits {
         let slots = slots.clamp(1, Semaphore::MAX_PERMITS);
         Self {
             slot_count: slots,
-            max_addresses: if is_on_demand {
-                MAX_ON_DEMAND_ADDRESSES
-            } else {
-                usize::MAX
-            },
             slots: Semaphore::new(slots),
             names: Semaphore::new(slots.saturating_mul(TARGETS_PER_SLOT).min(MAX_NAMES)),
             judging: Arc::new(Semaphore::new(judging_threads)),
             judging_threads,
             judging_hosts: Mutex::default(),
             remote_tests: Mutex::default(),
+            entries: Mutex::default(),
+            waits: Mutex::default(),
             addresses,
             is_on_demand,
         }
@@ -137,9 +138,32 @@ impl Permits {
         self.slot_count
     }
 
-    /// Returns the maximum addresses of one name that are probed.
-    pub(super) fn max_addresses(&self) -> usize {
-        self.max_addresses
+    /// Returns true if the permits are those of on-demand probes.
+    pub(super) fn is_on_demand(&self) -> bool {
+        self.is_on_demand
+    }
+
+    /// Records a wait for permits until the returned value is dropped; `since` is the time at which
+    /// the probe was due.
+    pub(super) fn wait(&self, since: Instant) -> Wait<'_> {
+        let mut waits = lock(&self.waits);
+        waits.last += 1;
+        let wait = (since, waits.last);
+        waits.running.insert(wait);
+        Wait {
+            waits: &self.waits,
+            wait,
+        }
+    }
+
+    /// Returns the time since which the longest-waiting probe that has started has been due, as of
+    /// `now`. It is zero if no probe waits for permits.
+    pub fn longest_wait(&self, now: Instant) -> Duration {
+        let waits = lock(&self.waits);
+        let oldest = waits.running.first();
+        oldest.map_or(Duration::ZERO, |(since, _)| {
+            now.saturating_duration_since(*since)
+        })
     }
 
     /// Returns the maximum concurrent probes of one target's addresses.
@@ -167,6 +191,18 @@ impl Permits {
             _at_address: [Some(at_address), Some(own)],
             _slot: slot,
         }
+    }
+
+    /// Waits for one of the connection slots that all hosts of an entry may use together.
+    pub(super) async fn entry(&self, key: &Arc<str>) -> Option<OwnedSemaphorePermit> {
+        let permits = {
+            let mut all = lock(&self.entries);
+            // Removes entries without a running probe.
+            all.retain(|known, permits| known == key || Arc::strong_count(permits) > 1);
+            let new = || Arc::new(Semaphore::new(self.slots_of_target()));
+            all.entry(key.clone()).or_insert_with(new).clone()
+        };
+        permits.acquire_owned().await.ok()
     }
 
     /// Waits for a permit to resolve a name.
@@ -218,6 +254,26 @@ fn judging_threads(is_on_demand: bool) -> usize {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Probes that wait for permits.
+#[derive(Debug, Default)]
+struct Waits {
+    /// Each wait, by the time at which its probe was due. The number makes it unique.
+    running: BTreeSet<(Instant, u64)>,
+    last: u64,
+}
+
+/// A wait for permits. It ends when it is dropped.
+pub(super) struct Wait<'a> {
+    waits: &'a Mutex<Waits>,
+    wait: (Instant, u64),
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        lock(self.waits).running.remove(&self.wait);
+    }
 }
 
 /// Permit to use a thread for judging. It is released when it is dropped.
@@ -326,164 +382,4 @@ impl Drop for AddressPermit<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::{Pin, pin};
-    use std::task::{Context, Poll, Waker};
-
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[test]
-    fn one_host_has_half_of_the_judging_threads() {
-        let permits = Permits::with_threads(8, Arc::new(Addresses::new(1)), false, 4);
-        let [slow, other] = ["slow.example", "other.example"].map(|name| name.parse().unwrap());
-        let mut cx = Context::from_waker(Waker::noop());
-        let mut granted = |host| match pin!(permits.judging(host)).poll(&mut cx) {
-            Poll::Ready(permit) => Some(permit),
-            Poll::Pending => None,
-        };
-        let of_slow = [granted(&slow), granted(&slow)];
-        assert!(of_slow.iter().all(Option::is_some));
-        assert!(granted(&slow).is_none());
-        assert!(granted(&other).is_some());
-        drop(of_slow);
-        assert!(granted(&slow).is_some());
-        drop(granted(&other));
-        // Hosts without permits are forgotten.
-        assert_eq!(lock(&permits.judging_hosts).len(), 1);
-    }
-
-    const ADDRESS: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 443);
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Start,
-        /// Ends the probe with this number among those that run or wait, if there are any.
-        End(usize),
-        Set(usize),
-    }
-
-    fn step() -> impl Strategy<Value = Step> {
-        prop_oneof![
-            4 => Just(Step::Start),
-            3 => (0..20_usize).prop_map(Step::End),
-            1 => (0..6_usize).prop_map(Step::Set),
-        ]
-    }
-
-    enum Probe<'a> {
-        Runs { _permit: ProbePermit<'a> },
-        Waits(Pin<Box<dyn Future<Output = ProbePermit<'a>> + 'a>>),
-    }
-
-    fn running(probes: &[Probe<'_>]) -> usize {
-        let runs = |probe: &&Probe<'_>| matches!(probe, Probe::Runs { .. });
-        probes.iter().filter(runs).count()
-    }
-
-    fn poll(probes: &mut [Probe<'_>]) {
-        let mut cx = Context::from_waker(Waker::noop());
-        for probe in probes {
-            if let Probe::Waits(wait) = probe
-                && let Poll::Ready(permit) = wait.as_mut().poll(&mut cx)
-            {
-                *probe = Probe::Runs { _permit: permit };
-            }
-        }
-    }
-
-    fn waiting(permits: &Permits, address: SocketAddr) -> Probe<'_> {
-        Probe::Waits(Box::pin(permits.probe(address)))
-    }
-
-    proptest! {
-        /// When the limit changes while probes run, no probe starts beyond it, and none waits
-        /// within it.
-        #[test]
-        fn changed_per_address_limit_applies_to_running_probes(steps in proptest::collection::vec(step(), 1..60)) {
-            let permits = Permits::new(1000, 2);
-            let (mut limit, mut probes) = (2, Vec::<Probe<'_>>::new());
-            for step in steps {
-                match step {
-                    Step::Start => probes.push(waiting(&permits, ADDRESS)),
-                    Step::End(number) if !probes.is_empty() => drop(probes.remove(number % probes.len())),
-                    Step::End(_) => {}
-                    Step::Set(count) => {
-                        permits.set_per_address(count);
-                        limit = count.max(1);
-                    }
-                }
-                let before = running(&probes);
-                poll(&mut probes);
-                let after = running(&probes);
-                prop_assert!(after <= limit || after == before, "{after} of {limit}");
-                prop_assert!(after >= limit || after == probes.len(), "{after} of {limit}, {} in all", probes.len());
-                prop_assert_eq!(permits.in_use(), after);
-            }
-            drop(probes);
-            prop_assert!(lock(&permits.addresses.all.0).limits.is_empty());
-        }
-
-        /// The limit of an address covers both groups. The monitor's probe waits behind the share
-        /// of on-demand probes at most.
-        #[test]
-        fn on_demand_probes_have_a_share_of_an_address(per_address in 1..8_usize, flood in 1..40_usize) {
-            let (monitor, on_demand) = Permits::of_monitor(1000, per_address);
-            let mut flooding = Vec::from_iter((0..flood).map(|_| waiting(&on_demand, ADDRESS)));
-            poll(&mut flooding);
-            let share = (per_address / ON_DEMAND_ADDRESS_SHARE).max(1);
-            prop_assert_eq!(running(&flooding), flood.min(share));
-            let mut own = Vec::from_iter((0..per_address).map(|_| waiting(&monitor, ADDRESS)));
-            poll(&mut own);
-            prop_assert_eq!(running(&own) + running(&flooding), per_address.min(per_address + flood));
-            // After the running probes end, at most the share is ahead of the monitor's probe.
-            for _ in 0..share {
-                flooding.retain(|probe| matches!(probe, Probe::Waits(_)));
-                poll(&mut own);
-                poll(&mut flooding);
-            }
-            prop_assert!(running(&own) >= per_address.saturating_sub(share).max(1));
-            drop((own, flooding));
-            for limits in [&monitor.addresses.all, &monitor.addresses.on_demand] {
-                prop_assert!(lock(&limits.0).limits.is_empty());
-            }
-        }
-    }
-
-    #[test]
-    fn on_demand_probes_leave_the_monitor_its_slots() {
-        for concurrency in [1, 2, 3, 4, 256] {
-            let (monitor, on_demand) = Permits::of_monitor(concurrency, 4);
-            let at = |host: u8| SocketAddr::from(([127, 0, 0, host], 443));
-            let mut flood = Vec::from_iter((0..255).map(|host| waiting(&on_demand, at(host))));
-            poll(&mut flood);
-            assert_eq!(running(&flood), (concurrency / ON_DEMAND_SHARE).max(1));
-            // The monitor has a slot even at an address for which on-demand probes wait.
-            let mut own = vec![waiting(&monitor, at(254))];
-            poll(&mut own);
-            assert_eq!(running(&own), 1);
-            assert!(monitor.slots() + on_demand.slots() <= concurrency.max(2));
-        }
-    }
-
-    #[test]
-    fn each_vantage_has_permits_of_its_own() {
-        let permits = Permits::new(1000, 4);
-        let mut cx = Context::from_waker(Waker::noop());
-        let (a, b) = (Vantage::named("a"), Vantage::named("b"));
-        let mut held = Vec::new();
-        for _ in 0..MAX_REMOTE_TESTS {
-            let Poll::Ready(permit) = pin!(permits.remote_test(&a)).poll(&mut cx) else {
-                panic!("there is a permit")
-            };
-            held.push(permit);
-        }
-        assert!(pin!(permits.remote_test(&a)).poll(&mut cx).is_pending());
-        assert!(pin!(permits.remote_test(&b)).poll(&mut cx).is_ready());
-        drop(held);
-        assert!(pin!(permits.remote_test(&a)).poll(&mut cx).is_ready());
-        assert!(lock(&permits.remote_tests).len() <= 2);
-    }
-}
+mod tests;

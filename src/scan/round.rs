@@ -192,12 +192,15 @@ impl Round {
         let found = Arc::new(found);
         let mut probes = JoinSet::new();
         // A name with many unresponsive addresses must leave connection slots to other targets.
+        let due = job.due.unwrap_or_else(Instant::now);
         let permits = Arc::new(Semaphore::new(self.scanner.permits.slots_of_target()));
         for &ip in &found.addresses {
             for &key_type in job.key_types.each() {
+                let wait = self.scanner.permits.wait(due);
                 let Ok(permit) = permits.clone().acquire_owned().await else {
                     return;
                 };
+                drop(wait);
                 let (round, job) = (self.clone(), job.clone());
                 let (target, found) = (target.clone(), found.clone());
                 probes.spawn(async move {
@@ -238,7 +241,7 @@ impl Round {
                 key_type,
                 reach: &job.reach,
             };
-            let (outcome, timings) = self.probe(request, found.left).await;
+            let (outcome, timings) = self.probe(job, request, found.left).await;
             if let Outcome::Failed(error) = &outcome
                 && found.hinted.contains(&ip)
                 && error.kind.status() == Status::ConnectError
@@ -269,9 +272,21 @@ impl Round {
         let _ = self.sender.send(Event::Judged(Box::new(failed)));
     }
 
-    /// Waits for a permit. The timeout begins after that.
-    async fn probe(&self, request: Request<'_>, timeout: Duration) -> (Outcome, Timings) {
-        let _permit = self.scanner.permits.probe(request.address).await;
+    /// Waits for the permits. The timeout begins after that.
+    async fn probe(
+        &self,
+        job: &Job,
+        request: Request<'_>,
+        timeout: Duration,
+    ) -> (Outcome, Timings) {
+        let permits = &self.scanner.permits;
+        let wait = permits.wait(job.due.unwrap_or_else(Instant::now));
+        let _of_entry = match &job.shared_by {
+            Some(key) => permits.entry(key).await,
+            None => None,
+        };
+        let _permit = permits.probe(request.address).await;
+        drop(wait);
         #[cfg(test)]
         super::tests::panic_on_bad_address(&request);
         let deadline = Instant::now() + timeout;

@@ -7,7 +7,9 @@ use crate::model::{Hostname, Protocol, Service};
 use crate::observation::{ErrorKind, ProbeError};
 use crate::resolve::Resolver;
 
-use super::job::{has_names, places_of};
+use super::host_limits::limit_hosts;
+use super::job::has_names;
+use super::locate::places_of;
 use super::{KnownPlaces, Located};
 
 /// Services of an XMPP domain, each with the protocol of its hosts.
@@ -67,13 +69,21 @@ pub(super) async fn locate(
     let lookups = services.into_iter().zip([starttls, direct]);
     let lookups = lookups.map(|(service, lookup)| {
         let places = match lookup {
-            Ok(hosts) => Ok(hosts.map(|hosts| places_of(&service, hosts))),
+            Ok(hosts) => Ok(hosts.map(|mut hosts| {
+                failure = limit_hosts(service.owner(), &mut hosts).or_else(|| failure.take());
+                places_of(&service, hosts)
+            })),
             Err(error) => match known.services.get(&service) {
                 Some(kept) if !error.is_dns_answer() => {
                     failure = Some(error);
                     Ok(Some(kept.clone()))
                 }
-                _ => Err(error),
+                _ => {
+                    if !error.is_dns_answer() {
+                        failure = Some(error.clone());
+                    }
+                    Err(error)
+                }
             },
         };
         if let Ok(Some(places)) = &places {

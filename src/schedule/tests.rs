@@ -227,3 +227,41 @@ proptest! {
         }
     }
 }
+
+/// After a suspension that is longer than the interval, keys run in their order, spaced as first runs
+/// are. After a shorter one, they run at the time of the clock at which they would have run.
+#[test]
+fn keys_catch_up_with_the_clock_without_running_all_at_once() {
+    const COUNT: usize = 100;
+    let start = || {
+        let mut queue = DueQueue::default();
+        keep(&mut queue, &targets(COUNT), Duration::ZERO);
+        run(&mut queue, MINUTE);
+        let due: BTreeMap<Target, Duration> = (0..COUNT)
+            .map(|number| (target(number), queue.due(&target(number)).unwrap()))
+            .collect();
+        (queue, due)
+    };
+    let now = MINUTE;
+    let (mut queue, before) = start();
+    queue.catch_up(60 * MINUTE, MINUTE, now);
+    let mut all: Vec<(Duration, Duration)> = before
+        .iter()
+        .map(|(target, before)| (*before, queue.due(target).unwrap()))
+        .collect();
+    all.sort();
+    for (number, (before, due)) in all.iter().enumerate() {
+        let turn = now + FIRST_RUNS_GAP * u32::try_from(number).unwrap();
+        assert_eq!(*due, turn.min(*before));
+    }
+    let (mut queue, before) = start();
+    let short = MINUTE / 4;
+    queue.catch_up(short, MINUTE, now);
+    for (target, before) in before {
+        let due = queue.due(&target).unwrap();
+        assert!(due <= before && due >= now, "{due:?}");
+        if before >= now + short + FIRST_RUNS_GAP * 100 {
+            assert_eq!(due, before - short);
+        }
+    }
+}

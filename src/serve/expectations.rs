@@ -392,6 +392,8 @@ impl Watch {
             resolved: None,
             key_types: self.entry.key_types,
             reach: options.reaches.of(&self.entry.reach),
+            due: None,
+            shared_by: None,
             is_stranger: false,
             dane: self.entry.dane,
             places: self.known_places.clone(),

@@ -1,9 +1,14 @@
 //! Writer of the state folder. It has its own thread, so that no probe waits for the disk.
+//!
+//! While the folder cannot be written, the thread keeps the last note about each subject, and tries
+//! to write them again at an interval.
+
+mod unwritten;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use std::time::Duration;
@@ -15,6 +20,7 @@ use crate::model::Timestamp;
 use crate::store::{KnownLeaf, Place, Remembered, Store, StoreError};
 
 use super::snapshot::EndpointResult;
+use unwritten::Unwritten;
 
 /// Maximum notes that wait to be written. If the disk is too slow, further notes are lost, and this
 /// is logged.
@@ -24,8 +30,8 @@ const MAX_WAITING: usize = 1 << 14;
 /// another process.
 const MAX_WRITE: Duration = Duration::from_secs(30);
 
-/// Minimum time between two attempts to open a state folder that could not be opened at the start.
-const REOPEN_DISTANCE: Duration = Duration::from_secs(15);
+/// Time between two attempts to write into a state folder that cannot be written.
+const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// State folder of a monitor.
 #[derive(Debug)]
@@ -33,7 +39,8 @@ pub(super) struct StateFolder {
     folder: PathBuf,
     /// Database for the start: writable, or at least readable.
     store: Option<Store>,
-    is_writable: bool,
+    /// Error if it is not writable.
+    error: Option<StoreError>,
 }
 
 impl StateFolder {
@@ -43,18 +50,18 @@ impl StateFolder {
     /// # Errors
     /// Returns the errors of [`Store::open`] that do not pass.
     pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let (store, is_writable) = match Store::open(folder) {
-            Ok(store) => (Some(store), true),
+        let (store, error) = match Store::open(folder) {
+            Ok(store) => (Some(store), None),
             Err(error) if error.is_temporary() => {
                 tracing::error!("the state cannot be kept: {error}");
-                (Store::open_to_read(folder).ok(), false)
+                (Store::open_to_read(folder).ok(), Some(error))
             }
             Err(error) => return Err(error),
         };
         Ok(Self {
             folder: folder.to_owned(),
             store,
-            is_writable,
+            error,
         })
     }
 
@@ -122,26 +129,11 @@ impl HistoryWriter {
         let left = Arc::new(AtomicUsize::new(0));
         let still_left = left.clone();
         let health = Arc::new(StateHealth::default());
-        let of_thread = health.clone();
-        health
-            .has_failed
-            .store(!folder.is_writable, Ordering::Relaxed);
+        let mut writer = Writer::new(folder, health.clone(), still_left);
         std::thread::spawn(move || {
-            let store = match folder {
-                StateFolder {
-                    store: Some(store),
-                    is_writable: true,
-                    ..
-                } => Some(store),
-                // The database is not held open for reading while it is opened again.
-                StateFolder { folder, store, .. } => {
-                    drop(store);
-                    open_later(&folder, &waiting, &still_left, &of_thread)
-                }
-            };
-            if let Some(store) = store {
-                write_all(&store, &waiting, &still_left, &of_thread);
-            }
+            writer.run(&waiting);
+            // Closes the database, before the process may end.
+            drop(writer);
             // `finish` no longer waits if its deadline has passed.
             let _ = end.send(());
         });
@@ -191,61 +183,165 @@ impl HistoryWriter {
     }
 }
 
-/// Opens a state folder again from time to time, and drops the notes until then. Returns `None` if
-/// the monitor stops before.
-fn open_later(
-    folder: &Path,
-    notes: &Receiver<Note>,
-    left: &AtomicUsize,
-    health: &StateHealth,
-) -> Option<Store> {
-    let mut next = Instant::now() + REOPEN_DISTANCE;
-    while notes.recv().is_ok() {
-        left.fetch_sub(1, Ordering::Relaxed);
-        if Instant::now() < next {
-            continue;
-        }
-        match Store::open(folder) {
-            Ok(store) => {
-                health.has_failed.store(false, Ordering::Relaxed);
-                tracing::info!("the state is kept again");
-                return Some(store);
-            }
-            Err(error) => tracing::debug!("the state cannot be kept: {error}"),
-        }
-        next = Instant::now() + REOPEN_DISTANCE;
-    }
-    None
+/// State of the thread that writes.
+struct Writer {
+    folder: PathBuf,
+    store: Option<Store>,
+    health: Arc<StateHealth>,
+    /// Number of notes that are not written yet.
+    left: Arc<AtomicUsize>,
+    /// Notes that could not be written.
+    unwritten: Unwritten,
+    /// Time of the next attempt to write them.
+    retry_at: Option<Instant>,
+    /// Last reported error. An error that repeats is logged once.
+    reported: Option<String>,
 }
 
-fn write_all(store: &Store, notes: &Receiver<Note>, left: &AtomicUsize, health: &StateHealth) {
-    // An error that repeats is logged once.
-    let mut reported = None;
-    while let Ok(note) = notes.recv() {
-        *health.writing() = Some(Instant::now());
-        let written = match note {
-            Note::Probed(results) => {
-                store.note_each(results.iter().map(|result| (&*result.judged, result.at)))
+impl Writer {
+    fn new(folder: StateFolder, health: Arc<StateHealth>, left: Arc<AtomicUsize>) -> Self {
+        let StateFolder {
+            folder,
+            store,
+            error,
+        } = folder;
+        let is_writable = error.is_none();
+        health.has_failed.store(!is_writable, Ordering::Relaxed);
+        Self {
+            folder,
+            // A database that is open for reading is not needed any more.
+            store: store.filter(|_| is_writable),
+            health,
+            left,
+            unwritten: Unwritten::default(),
+            retry_at: (!is_writable).then(|| Instant::now() + RETRY_INTERVAL),
+            reported: error.map(|error| error.to_string()),
+        }
+    }
+
+    /// Writes notes until there is no sender.
+    fn run(&mut self, notes: &Receiver<Note>) {
+        loop {
+            let note = match self.retry_at {
+                None => notes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                Some(at) => match at.saturating_duration_since(Instant::now()) {
+                    Duration::ZERO => Err(RecvTimeoutError::Timeout),
+                    wait => notes.recv_timeout(wait),
+                },
+            };
+            match note {
+                Ok(note) => self.take(note),
+                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Disconnected) => break,
             }
-            Note::Remember(key, said) => store.remember(&key, &said),
-            Note::Leaves(place, leaves) => store.keep_leaves(&place, &leaves),
-            Note::Entries(keys, now) => store.configured(&keys, now),
-            Note::Prune(before) => store.prune(before).map(drop),
-        };
-        *health.writing() = None;
-        left.fetch_sub(1, Ordering::Relaxed);
-        health.has_failed.store(written.is_err(), Ordering::Relaxed);
-        match written.map_err(|e| e.to_string()) {
-            Ok(()) => {
-                if reported.take().is_some() {
-                    tracing::info!("the state is kept again");
+        }
+        if self.retry_at.is_some() {
+            self.retry();
+        }
+        if let lost @ 1.. = self.unwritten.count() {
+            tracing::error!("the state could not be kept: {lost} notes are given up");
+        }
+    }
+
+    /// Writes a note, or keeps it until the folder can be written.
+    fn take(&mut self, note: Note) {
+        match self.retry_at {
+            None => {
+                if self.write(note) {
+                    self.left.fetch_sub(1, Ordering::Relaxed);
+                    return;
+                }
+                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+            }
+            Some(_) => self.keep(note),
+        }
+        self.unwritten.add_count();
+    }
+
+    /// Tries to write the notes that could not be written.
+    fn retry(&mut self) {
+        self.retry_at = None;
+        if self.store.is_none() {
+            *self.health.writing() = Some(Instant::now());
+            let opened = Store::open(&self.folder);
+            *self.health.writing() = None;
+            match opened {
+                Ok(store) => self.store = Some(store),
+                Err(error) => {
+                    self.report(&error);
+                    self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                    return;
                 }
             }
-            Err(error) if reported.as_ref() == Some(&error) => {}
-            Err(error) => {
-                tracing::error!("the state cannot be kept: {error}");
-                reported = Some(error);
+        }
+        while let Some(note) = self.unwritten.next() {
+            if !self.write(note) {
+                // The next attempt opens the database again, which another file may have replaced.
+                self.store = None;
+                self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                return;
             }
+        }
+        let written = self.unwritten.take_count();
+        self.left.fetch_sub(written, Ordering::Relaxed);
+        self.succeed();
+    }
+
+    /// Writes a note. If the reason why it fails may pass, keeps the note and returns false.
+    fn write(&mut self, note: Note) -> bool {
+        let Some(store) = &self.store else {
+            self.keep(note);
+            return false;
+        };
+        *self.health.writing() = Some(Instant::now());
+        let written = note.write(store);
+        *self.health.writing() = None;
+        match written {
+            Ok(()) => self.succeed(),
+            Err(error) => {
+                self.report(&error);
+                if error.is_temporary() {
+                    self.keep(note);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    fn keep(&mut self, note: Note) {
+        if !self.unwritten.add(note) && !self.health.is_behind.swap(true, Ordering::Relaxed) {
+            tracing::error!("the state cannot be kept for so long: a part of the history is lost");
+        }
+    }
+
+    fn succeed(&mut self) {
+        self.health.has_failed.store(false, Ordering::Relaxed);
+        if self.reported.take().is_some() {
+            tracing::info!("the state is kept again");
+        }
+    }
+
+    fn report(&mut self, error: &StoreError) {
+        self.health.has_failed.store(true, Ordering::Relaxed);
+        let error = error.to_string();
+        if self.reported.as_ref() != Some(&error) {
+            tracing::error!("the state cannot be kept: {error}");
+            self.reported = Some(error);
+        }
+    }
+}
+
+impl Note {
+    fn write(&self, store: &Store) -> Result<(), StoreError> {
+        match self {
+            Self::Probed(results) => {
+                store.note_each(results.iter().map(|result| (&*result.judged, result.at)))
+            }
+            Self::Remember(key, said) => store.remember(key, said),
+            Self::Leaves(place, leaves) => store.keep_leaves(place, leaves),
+            Self::Entries(keys, now) => store.configured(keys, *now),
+            Self::Prune(before) => store.prune(*before).map(drop),
         }
     }
 }
@@ -268,28 +364,81 @@ mod tests {
         assert!(!health.is_up(now));
     }
 
-    /// Writes one note, waits for the result, and returns true if the state is healthy then.
-    fn tried(store: &Store, health: &StateHealth) -> bool {
-        let (notes, waiting) = sync_channel(1);
-        let note = Note::Entries(BTreeSet::from(["x".to_owned()]), Timestamp(0));
-        notes.send(note).unwrap();
-        drop(notes);
-        write_all(store, &waiting, &AtomicUsize::new(1), health);
-        health.is_up(Instant::now())
+    fn note(key: &str) -> Note {
+        Note::Entries(BTreeSet::from([key.to_owned()]), Timestamp(0))
+    }
+
+    fn writer(folder: &Path) -> Writer {
+        let folder = StateFolder::open(folder).unwrap();
+        let left = Arc::new(AtomicUsize::new(1));
+        Writer::new(folder, Arc::default(), left)
+    }
+
+    fn is_up(writer: &Writer) -> bool {
+        writer.health.is_up(Instant::now())
     }
 
     #[test]
     fn state_is_up_again_after_a_successful_write() {
         let folder = tempfile::tempdir().unwrap();
-        let store = Store::open(folder.path()).unwrap();
+        let mut writer = writer(folder.path());
         let other = rusqlite::Connection::open(folder.path().join(FILE_NAME)).unwrap();
-        let health = StateHealth::default();
-        assert!(tried(&store, &health));
+        let mut tried = || {
+            writer.left.store(1, Ordering::Relaxed);
+            writer.take(note("x"));
+            is_up(&writer)
+        };
+        assert!(tried());
         let fails =
             "CREATE TRIGGER fails BEFORE INSERT ON entries BEGIN SELECT RAISE(ABORT, 'x'); END";
         other.execute_batch(fails).unwrap();
-        assert!(!tried(&store, &health));
+        assert!(!tried());
         other.execute_batch("DROP TRIGGER fails").unwrap();
-        assert!(tried(&store, &health));
+        assert!(tried());
+    }
+
+    /// Sets the write version in the header of a database that no process has open. SQLite does not
+    /// write into one of version 3 (<https://www.sqlite.org/fileformat2.html>, section 1.3.3), even
+    /// as root.
+    fn set_write_version(file: &Path, version: u8) {
+        const AT: usize = 18;
+        let mut content = std::fs::read(file).unwrap();
+        content[AT] = version;
+        std::fs::write(file, content).unwrap();
+    }
+
+    #[test]
+    fn notes_are_kept_while_the_database_is_read_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE_NAME);
+        drop(Store::open(folder.path()).unwrap());
+        set_write_version(&file, 3);
+        let mut writer = writer(folder.path());
+        // The latest of several notes about one subject is kept.
+        let remembered: Vec<Note> = ["a", "b", "b"]
+            .into_iter()
+            .map(|key| Note::Remember(key.to_owned(), Vec::new()))
+            .collect();
+        let notes = std::iter::once(note("first")).chain(remembered);
+        let notes: Vec<Note> = notes.chain([note("last")]).collect();
+        writer.left.store(notes.len(), Ordering::Relaxed);
+        for note in notes {
+            writer.take(note);
+        }
+        assert!(!is_up(&writer));
+        writer.retry();
+        assert!(!is_up(&writer));
+        assert_eq!(writer.left.load(Ordering::Relaxed), 5);
+        assert_eq!(writer.unwritten.len(), 3);
+        // The writer has no connection between two attempts.
+        set_write_version(&file, 2);
+        writer.retry();
+        assert!(is_up(&writer));
+        assert_eq!(writer.left.load(Ordering::Relaxed), 0);
+        assert_eq!(writer.unwritten.len(), 0);
+        let other = rusqlite::Connection::open(&file).unwrap();
+        let keys = "SELECT group_concat(key) FROM entries";
+        let keys: String = other.query_row(keys, [], |row| row.get(0)).unwrap();
+        assert_eq!(keys, "last");
     }
 }

@@ -320,38 +320,59 @@ fn expose(plan: &Plan, targets: &TargetFiles) -> Exposed {
     }
 }
 
+/// Health of a source.
+#[derive(Default)]
+struct SourceHealth<'a> {
+    is_up: Option<bool>,
+    last_success: Option<i64>,
+    /// Labels that all entries with the source have.
+    labels: Option<BTreeMap<&'a str, &'a str>>,
+}
+
 /// Writes the health of the sources. A source of several entries is up if it is up for each of
-/// them.
+/// them. It has the labels that all of them have, so that its alerts reach their owner.
 fn how_sources_are(out: &mut Exposition, plan: &Plan, targets: &TargetFiles) {
-    let mut up: BTreeMap<String, bool> = BTreeMap::new();
-    let mut last: BTreeMap<String, i64> = BTreeMap::new();
+    let mut all: BTreeMap<String, SourceHealth<'_>> = BTreeMap::new();
     for watch in plan.watches.values() {
         let Some(source) = watch.source() else {
             continue;
         };
+        let health = all.entry(source).or_default();
         if let Some(is_up) = watch.up {
-            let all = up.entry(source.clone()).or_insert(true);
-            *all &= is_up;
+            health.is_up = Some(is_up && health.is_up.unwrap_or(true));
         }
         if let Some(at) = watch.last_success() {
-            let first = last.entry(source).or_insert(at.0);
-            *first = at.0.min(*first);
+            health.last_success = Some(health.last_success.map_or(at.0, |first| first.min(at.0)));
+        }
+        let own: BTreeMap<&str, &str> = report::prometheus::own(&watch.entry.notes).collect();
+        match &mut health.labels {
+            Some(labels) => labels.retain(|name, value| own.get(name) == Some(value)),
+            none => *none = Some(own),
         }
     }
     for (path, file) in targets.states() {
-        let source = TargetFiles::source(path);
-        up.insert(source.clone(), file.failure.is_none());
+        let health = all.entry(TargetFiles::source(path)).or_default();
+        health.is_up = Some(file.failure.is_none());
         if let Some(at) = file.last_success {
-            last.insert(source, at.0);
+            health.last_success = Some(at.0);
         }
     }
+    let series = |source: &str, health: &SourceHealth<'_>| {
+        let own = health.labels.iter().flatten();
+        let own = own.map(|(name, value)| (*name, *value));
+        labels(std::iter::once(("source", source)).chain(own))
+    };
     let mut samples = out.begin(Metric::SourceUp);
-    for (source, up) in &up {
-        samples.put(&labels([("source", source.as_str())]), u8::from(*up));
+    for (source, health) in &all {
+        if let Some(is_up) = health.is_up {
+            samples.put(&series(source, health), u8::from(is_up));
+        }
     }
     let mut samples = out.begin(Metric::SourceLastSuccess);
-    for (source, at) in &last {
-        samples.put(&labels([("source", source.as_str())]), at);
+    for (source, health) in &all {
+        if let Some(at) = health.last_success {
+            samples.put(&series(source, health), at);
+        }
     }
 }
 

@@ -33,6 +33,9 @@ const MAX_COMMANDS: usize = 64;
 /// once needs less CPU time for each than one that wakes for every probe, and for every response,
 /// separately.
 const START_STEP: Duration = Duration::from_millis(250);
+/// Maximum time between two comparisons of the clock with the time since the start. The clock may be
+/// set, or run on while the machine is suspended.
+const CLOCK_CHECK: Duration = Duration::from_secs(5);
 /// Maximum results of probes that share one snapshot.
 const MAX_RESULTS_PER_PASS: usize = 256;
 
@@ -181,7 +184,7 @@ impl Monitor {
                 }
                 Some(read) = self.reloads.ended() => self.apply(read),
                 Some(command) = self.commands.recv() => self.on_command(command),
-                () = wait_until(wake) => self.on(Event::Tick),
+                () = sleep_until(wake) => self.on(Event::Tick),
                 () = &mut shutdown => break,
             }
             while self.probes.try_join_next().is_some() {}
@@ -220,10 +223,12 @@ impl Monitor {
         now(&self.current)
     }
 
-    fn next_due(&self) -> Option<Instant> {
+    fn next_due(&self) -> Instant {
         let due = self.state.next_due().map(next_step).into_iter();
-        let due = due.chain(self.reloads.next_due()).min()?;
-        Some(self.current.started + due)
+        let clock_check = self.current.started.elapsed() + CLOCK_CHECK;
+        let due = due.chain(self.reloads.next_due()).min();
+        let due = due.map_or(clock_check, |due| due.min(clock_check));
+        self.current.started + due
     }
 
     fn on(&mut self, event: Event) {
@@ -288,11 +293,14 @@ impl Monitor {
                     vantage,
                     targets,
                     known,
+                    due,
                 } => {
+                    let due = vantage.is_local().then(|| self.current.started + due);
                     let reread = self.current.reread();
                     let job = self.job(&targets).map(|job| Job {
                         known,
                         reread,
+                        due,
                         ..job
                     });
                     self.start_probe(id, &vantage, job);
@@ -477,13 +485,6 @@ fn now(current: &Current) -> Now {
     Now {
         elapsed: current.started.elapsed(),
         clock: current.now(),
-    }
-}
-
-async fn wait_until(wake: Option<Instant>) {
-    match wake {
-        Some(wake) => sleep_until(wake).await,
-        None => std::future::pending().await,
     }
 }
 

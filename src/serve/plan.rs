@@ -157,7 +157,10 @@ impl Plan {
             &runtime.options,
             now,
         );
-        Some(job)
+        Some(Job {
+            shared_by: watch.entry.finds_hosts().then(|| planned.key.clone()),
+            ..job
+        })
     }
 }
 

@@ -247,6 +247,8 @@ impl Request {
             resolved: None,
             key_types: defaults.key_types,
             reach: Arc::default(),
+            due: None,
+            shared_by: None,
             is_stranger: true,
             dane: defaults.dane,
             places: Arc::default(),

@@ -103,9 +103,11 @@ impl Snapshot {
     }
 
     /// Returns the time for which the longest-waiting local probe has been due; `elapsed` is the
-    /// time since the start.
+    /// time since the start. A probe that has started waits as long as one of its addresses does
+    /// not have its permits.
     pub(super) fn lag(&self, elapsed: Duration) -> Duration {
-        lag(self.cycle.oldest_due, elapsed)
+        let permits = &self.runtime.scanner.permits;
+        lag(self.cycle.oldest_due, elapsed).max(permits.longest_wait(Instant::now()))
     }
 }
 

@@ -87,6 +87,13 @@ fn invalid_flag_value_error_names_the_valid_form() {
         ),
         ("--warn soon", &["`soon`", "25%,30d"]),
         ("--crit 101%", &["0% to 100%"]),
+        (
+            "--warn 3d",
+            &[
+                "`crit` (10%,7d) is longer than `warn` (3d)",
+                "shorten `crit`",
+            ],
+        ),
         ("--timeout 0s", &["greater than zero", "write it as 10s"]),
         ("--timeout soon", &["write it as 10s"]),
         ("--wait soon", &["write it as 10s"]),

@@ -509,3 +509,34 @@ fn formats_show_a_file_without_address_and_port() {
         run.stdout
     );
 }
+
+/// A certificate decides on the number of its names. The outputs list some of them and count the rest.
+#[test]
+fn outputs_about_a_certificate_with_5000_names_are_bounded() {
+    const NAMES: usize = 5_000;
+    /// Maximum names in JSON (`src/report/json.rs`) and in the detail of a finding.
+    const LISTED: (usize, usize) = (1_000, 16);
+    /// Maximum length of an output without the list of names.
+    const MAX_TEXT: usize = 16 << 10;
+    let bench = Bench::new();
+    let names: Vec<String> = (0..NAMES).map(|n| format!("h{n}.example.com")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let leaf = bench.pki.leaf(&names);
+    let file = bench.pem(&[&leaf.certificate, &bench.pki.intermediate.certificate]);
+    let mismatch = ["--hostname", "other.example"];
+    let (code, codes, row) = bench.judged(&mismatch, &file);
+    assert_eq!((code, codes.join(" ").as_str()), (2, "hostname_mismatch"));
+    let served = &row["served"]["leaf"];
+    assert_eq!(served["sans"].as_array().unwrap().len(), LISTED.0);
+    assert_eq!(served["sans_omitted"], NAMES - LISTED.0);
+    let detail = &row["findings"][0]["detail"];
+    assert_eq!(detail["names"].as_array().unwrap().len(), LISTED.1);
+    assert_eq!(detail["name_count"], NAMES);
+    assert!(row["served"]["chain"][0]["sans_omitted"].is_null());
+    for format in ["human", "junit", "github", "nagios", "prometheus"] {
+        let run = bench.verify(&["--hostname", "other.example", "--format", format], &file);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        let text = run.stdout;
+        assert!(text.len() < MAX_TEXT, "{format}: {} bytes", text.len());
+    }
+}

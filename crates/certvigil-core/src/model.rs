@@ -31,7 +31,7 @@ pub use protocol::{Protocol, ProtocolError};
 pub use service::{Service, ServiceError};
 pub use sni::{Sni, SniError};
 pub use target::Target;
-pub use threshold::{Threshold, ThresholdError};
+pub use threshold::{CritBeforeWarn, Threshold, ThresholdError};
 pub use time::{TimeError, Timestamp, parse_date};
 pub use userinfo::{redacted, userinfo, without_userinfo};
 

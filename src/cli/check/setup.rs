@@ -10,7 +10,7 @@ use crate::cli::error::{Error, FlagsError, VantageAdvice};
 use crate::cli::plan::{self, Selection, Wanted};
 use crate::cli::targets::{self, TargetError};
 use crate::config::{Entry, Inventory, SslmateSettings, VantageKind};
-use crate::model::{RevocationCheck, Vantage, did_you_mean};
+use crate::model::{CritBeforeWarn, RevocationCheck, Vantage, did_you_mean};
 use crate::remote::remotes;
 use crate::report;
 use crate::resolve::Override;
@@ -127,6 +127,7 @@ impl Plan {
         for entry in &mut inventory.certificates {
             entry.warn = args.warn.unwrap_or(entry.warn);
             entry.crit = args.crit.unwrap_or(entry.crit);
+            CritBeforeWarn::check(entry.warn, entry.crit)?;
             entry.revocation = args.revocation.unwrap_or(entry.revocation);
             entry.dane = entry
                 .dane

@@ -9,7 +9,8 @@ use tokio::time::Instant;
 use crate::model::{Protocol, Target, Timings};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError};
 use crate::resolve::{AddressQuery, Resolution};
-use crate::scan::Job;
+use crate::scan::host_limits::AddressLimit;
+use crate::scan::{Job, MAX_ON_DEMAND_ADDRESSES};
 use crate::tlsa::{DaneCheck, TlsaLookup};
 
 use super::{Round, unplaced};
@@ -53,7 +54,10 @@ impl Round {
         let (hostname, port) = (&target.hostname, target.port);
         let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
         // As with a probe, the timeout begins after the permit.
-        let permit = self.scanner.permits.name().await;
+        let permits = &self.scanner.permits;
+        let wait = permits.wait(job.due.unwrap_or_else(Instant::now));
+        let permit = permits.name().await;
+        drop(wait);
         let start = Instant::now();
         let resolve = async {
             match &job.resolved {
@@ -89,7 +93,7 @@ impl Round {
             ..
         } = resolution;
         addresses.extend(&hinted);
-        let unprobed = self.limit_addresses(target, &mut addresses);
+        let unprobed = self.limit_addresses(job, target, &mut addresses);
         let timings = Timings {
             resolve: took,
             ..Timings::default()
@@ -113,24 +117,24 @@ impl Round {
     }
 
     /// Removes the addresses beyond the maximum. Returns the error that is reported for them.
-    fn limit_addresses(&self, target: &Target, addresses: &mut Vec<IpAddr>) -> Option<ProbeError> {
-        let most = self.scanner.permits.max_addresses();
-        let unprobed = addresses
-            .len()
-            .checked_sub(most)
-            .filter(|count| *count > 0)?;
-        addresses.truncate(most);
-        let all = most + unprobed;
+    fn limit_addresses(
+        &self,
+        job: &Job,
+        target: &Target,
+        addresses: &mut Vec<IpAddr>,
+    ) -> Option<ProbeError> {
+        let own = AddressLimit::of(job, target);
+        let limit = match self.scanner.permits.is_on_demand() {
+            true => own
+                .filter(|own| own.most() < MAX_ON_DEMAND_ADDRESSES)
+                .unwrap_or(AddressLimit::OnDemand(MAX_ON_DEMAND_ADDRESSES)),
+            false => own?,
+        };
+        let error = limit.apply(&target.hostname, addresses)?;
         tracing::debug!(
-            "addresses not probed: hostname={} addresses={all} unprobed={unprobed}",
+            "addresses not probed: hostname={} error=\"{error}\"",
             target.hostname
         );
-        Some(ProbeError::new(
-            ErrorKind::Internal,
-            format!(
-                "{unprobed} of the {all} addresses of {} were not probed: on demand at most {most} are; add the host to the inventory to have all of them probed",
-                target.hostname
-            ),
-        ))
+        Some(error)
     }
 }

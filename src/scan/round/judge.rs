@@ -10,8 +10,8 @@ use crate::judge::{DnsFacts, Signatures};
 use crate::model::RevocationCheck;
 use crate::observation::{Observation, Outcome};
 use crate::scan::Job;
-use crate::scan::job::mail_domains;
 use crate::scan::judging::Judging;
+use crate::scan::locate::mail_domains;
 use crate::source::Loaded;
 use crate::tlsa::TlsaLookup;
 

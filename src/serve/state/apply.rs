@@ -1,6 +1,6 @@
 //! Applies a configuration, and makes the plan that follows from it.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::config::Entry;
@@ -112,7 +112,7 @@ impl State {
             }
             removed.insert(vantage.clone());
             schedule.is_wanted = false;
-            schedule.queue.retain(|_| false);
+            schedule.retain(|_| false);
             !schedule.queue.is_empty()
         });
         if removed.is_empty() {
@@ -199,6 +199,10 @@ impl State {
     /// schedule of the local vantage does not change if the targets are the same.
     fn fill_schedules(&mut self, is_same: bool, now: Now) {
         let interval = self.settings.interval;
+        let shared = self.shared_subjects();
+        if let Some(local) = self.schedules.get_mut(&Vantage::local()) {
+            local.set_shared(shared);
+        }
         for (vantage, schedule) in self
             .schedules
             .iter_mut()
@@ -208,7 +212,7 @@ impl State {
                 true => self.targets.iter().cloned().map(Subject::Target).collect(),
                 false => self.groups.keys().cloned().collect(),
             };
-            schedule.queue.retain(|subject| planned.contains(subject));
+            schedule.retain(|subject| planned.contains(subject));
             let is_back = |subject: &&Subject| {
                 schedule.queue.is_running(subject) && !schedule.queue.contains(subject)
             };
@@ -228,6 +232,20 @@ impl State {
                 schedule.queue.hurry(subject, now.elapsed);
             }
         }
+    }
+
+    /// Returns the local probes of entries whose hosts DNS gives, with the keys of these entries.
+    fn shared_subjects(&self) -> HashMap<Subject, Arc<str>> {
+        let each = std::iter::zip(&self.targets, self.plan.targets.values());
+        let shared = each.filter(|(_, planned)| {
+            let watch = self.watches.get(&planned.key);
+            watch.is_some_and(|watch| watch.entry.finds_hosts())
+        });
+        let shared = shared.map(|(target, planned)| {
+            let subject = Subject::Target(target.clone());
+            (subject, planned.key.clone())
+        });
+        shared.collect()
     }
 
     /// Returns the probes of these targets, from all vantages.

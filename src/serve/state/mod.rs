@@ -7,11 +7,13 @@
 //! - **combine**: findings that compare several endpoints;
 //! - **known_leaves**: findings that compare a leaf with earlier ones;
 //! - **rereads**: files that are read again for a probe of another leaf;
+//! - **clock**: a clock that was set, or that ran on while the machine was suspended;
 //! - **apply**: the configuration, and the plan that follows from it.
 
 mod apply;
 #[cfg(test)]
 mod capacity;
+mod clock;
 mod combine;
 mod known_leaves;
 mod probes;
@@ -176,12 +178,13 @@ pub(super) enum Effect {
         known: Arc<KnownPlaces>,
     },
     /// Probe targets of one entry from one vantage; `known` are the addresses of the last
-    /// successful DNS lookup.
+    /// successful DNS lookup, and `due` is the time at which the probe was due.
     Probe {
         id: ProbeId,
         vantage: Vantage,
         targets: Vec<Arc<Target>>,
         known: Vec<IpAddr>,
+        due: Duration,
     },
     /// Read the files of an entry again, without DNS lookups.
     Reread { key: Arc<str>, entry: Arc<Entry> },
@@ -270,6 +273,8 @@ pub(super) struct State {
     /// True after the log line about the difference between the local clock and that of the
     /// sources.
     is_clock_wrong: bool,
+    /// Time of the last event.
+    last_event: Now,
     effects: Vec<Effect>,
 }
 
@@ -320,6 +325,7 @@ impl State {
             dns_failures: DnsFailures::default(),
             known_leaves: KnownLeaves::new(start.known_leaves, now.elapsed),
             is_clock_wrong: false,
+            last_event: now,
             effects: Vec::new(),
         };
         for (key, remembered) in start.remembered {
@@ -331,6 +337,7 @@ impl State {
 
     /// Applies an event. Returns the effects that follow from it, in order.
     pub(super) fn on(&mut self, event: Event, now: Now) -> Vec<Effect> {
+        self.follow_clock(now);
         match event {
             Event::SourceResult {
                 request,

@@ -13,7 +13,7 @@ use super::super::history_writer::Note;
 use super::super::snapshot::{EndpointResult, TargetResults};
 use super::super::transition_log::transitions;
 use super::combine::{combine, depends_on_other_key_type, preliminary};
-use super::vantage::{Change, Seen, Subject, VantageSchedule};
+use super::vantage::{Change, Seen, Started, Subject, VantageSchedule};
 use super::{Effect, LogLine, Now, ProbeId, State};
 
 /// Minimum time between the end of a probe and the next probe because a certificate begins or ends
@@ -25,6 +25,8 @@ pub(super) const MIN_CHANGE_DISTANCE: Duration = Duration::from_secs(5);
 pub(super) struct Run {
     vantage: Vantage,
     subject: Subject,
+    /// Key of its entry, if DNS gives the hosts of the entry.
+    shared_by: Option<Arc<str>>,
     started: Duration,
     /// Time of the clock at its start. Its results were judged then or later.
     judged_from: Timestamp,
@@ -51,10 +53,10 @@ impl State {
         let mut has_started = false;
         for vantage in vantages {
             while let Some(schedule) = self.schedules.get_mut(&vantage)
-                && let Some(subject) = schedule.start(now.elapsed)
+                && let Some(started) = schedule.start(now.elapsed)
             {
                 has_started = true;
-                self.start_probe(vantage.clone(), subject, now);
+                self.start_probe(vantage.clone(), started, now);
             }
         }
         // The published lag depends on the started probes.
@@ -63,7 +65,12 @@ impl State {
         }
     }
 
-    fn start_probe(&mut self, vantage: Vantage, subject: Subject, now: Now) {
+    fn start_probe(&mut self, vantage: Vantage, started: Started, now: Now) {
+        let Started {
+            subject,
+            due,
+            shared_by,
+        } = started;
         let targets = match &subject {
             Subject::Target(target) => vec![target.clone()],
             group @ Subject::Group(_) => self.groups.get(group).cloned().unwrap_or_default(),
@@ -79,6 +86,7 @@ impl State {
         let run = Run {
             vantage: vantage.clone(),
             subject,
+            shared_by,
             started: now.elapsed,
             judged_from: now.clock,
             targets: of_run,
@@ -91,6 +99,7 @@ impl State {
             vantage,
             targets,
             known,
+            due,
         });
     }
 
@@ -210,6 +219,9 @@ impl State {
             true => Duration::ZERO,
             false => run.started + interval / 2,
         };
+        if let Some(key) = &run.shared_by {
+            schedule.release(key);
+        }
         let queue = &mut schedule.queue;
         let is_wanted = queue.finish_spaced(&run.subject, interval, earliest, now.elapsed);
         if let Some(change) = change {
@@ -218,6 +230,7 @@ impl State {
             let due = now.elapsed.saturating_add(ahead).max(earliest);
             queue.advance(&run.subject, due);
         }
+        schedule.set_change(&run.subject, change.filter(|_| is_wanted));
         let change = schedule.end_probe(run.seen, run.started, now);
         let next = schedule.queue.due(&run.subject);
         schedule.unprobed.remove(&run.subject);

@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use proptest::prelude::*;
 
 use crate::config::SourceSettings;
+use crate::finding::Code;
 use crate::instance::{Expectation, Expected, SourceKind};
 use crate::judge::{Rules, TrustStore, judge};
 use crate::model::{Hostname, KeyType, Protocol, Timings};
@@ -124,6 +125,8 @@ fn settings(count: usize) -> Settings {
 struct World {
     state: State,
     now: Duration,
+    /// Seconds by which the clock is ahead of the time since the start.
+    jump: i64,
     running: BTreeMap<ProbeId, (Arc<Target>, Duration, Timestamp)>,
     /// Results of sources that the state does not have yet.
     fetched: Vec<Event>,
@@ -146,6 +149,7 @@ impl World {
         let mut world = Self {
             state,
             now: Duration::ZERO,
+            jump: 0,
             running: BTreeMap::new(),
             fetched: Vec::new(),
             started: 0,
@@ -159,7 +163,7 @@ impl World {
         let seconds = i64::try_from(self.now.as_secs()).unwrap();
         Now {
             elapsed: self.now,
-            clock: Timestamp(START + seconds),
+            clock: Timestamp(START + seconds + self.jump),
         }
     }
 
@@ -344,4 +348,86 @@ fn certificates_that_live_for_a_second_are_probed_at_the_minimum_distance() {
     let most = HOUR.as_secs() / MIN_CHANGE_DISTANCE.as_secs() + 2;
     let started = u64::try_from(world.started).unwrap();
     assert!((10..=most).contains(&started), "{started} of {most}");
+}
+
+/// Number of endpoints whose published result is of a time, or later.
+fn probed_since(world: &World, time: Timestamp) -> usize {
+    let results = world.state.results.iter();
+    let endpoints = results.flat_map(|results| &results.endpoints);
+    endpoints.filter(|endpoint| endpoint.at >= time).count()
+}
+
+fn is_expired(judged: &Judged) -> bool {
+    let mut findings = judged.findings.iter();
+    findings.any(|finding| finding.code() == Code::Expired)
+}
+
+/// A suspended machine has a clock that runs on, while the time since the start does not.
+#[test]
+fn certificates_that_expire_during_a_suspension_are_critical_within_seconds() {
+    const COUNT: usize = 400;
+    // One of the certificates expires during the suspension.
+    let servers = Servers::new(
+        (-1_000_000, 1_000_000),
+        &[(-900_000, 900_000), (-900_000, 4_000)],
+    );
+    let expiring = host(COUNT - 1);
+    let judged = |target: &Target, now: Timestamp| {
+        servers.judged(target, usize::from(target.hostname == expiring), now)
+    };
+    let mut world = World::new(COUNT, 8);
+    world.run(Duration::from_secs(600), judged, |_| {});
+    let before = world.started;
+    world.jump = 2 * 3_600;
+    let resumed = world.at();
+    world.step(Event::Tick);
+    world.run(world.now + BOUND, judged, |_| {});
+    let of_host = world.state.results.iter();
+    let of_host = of_host.filter(|results| results.target.hostname == expiring);
+    let expired: Vec<bool> = of_host
+        .flat_map(|results| &results.endpoints)
+        .map(|endpoint| is_expired(&endpoint.judged))
+        .collect();
+    assert_eq!(expired, [true]);
+    // The other results are old. They are replaced as after a start, not all at the same moment.
+    assert!(world.started - before < COUNT);
+    world.run(world.now + Duration::from_secs(60), judged, |_| {});
+    assert_eq!(probed_since(&world, resumed.clock), COUNT);
+}
+
+/// A clock that is set back has judged certificates by a time that was wrong.
+#[test]
+fn everything_is_probed_again_after_the_clock_was_set_back() {
+    const COUNT: usize = 20;
+    let servers = Servers::new((-1_000_000, 1_000_000), &[(-900_000, 4_000)]);
+    let judged = |target: &Target, now: Timestamp| servers.judged(target, 0, now);
+    let mut world = World::new(COUNT, 8);
+    world.jump = 5_000;
+    world.step(Event::Tick);
+    world.run(Duration::from_secs(60), judged, |_| {});
+    assert_eq!(probed_since(&world, Timestamp(START + 5_000)), COUNT);
+    world.jump = 0;
+    world.step(Event::Tick);
+    world.run(world.now + Duration::from_secs(60), judged, |_| {});
+    let results = world.state.results.iter();
+    let endpoints = results.flat_map(|results| &results.endpoints);
+    for endpoint in endpoints {
+        assert!(endpoint.at < Timestamp(START + 5_000));
+        assert!(!is_expired(&endpoint.judged));
+    }
+}
+
+/// Small steps of the clock, and its resolution, are no jumps.
+#[test]
+fn a_clock_that_is_adjusted_by_seconds_causes_no_probes() {
+    let servers = Servers::new((-1_000_000, 1_000_000), &[(-900_000, 900_000)]);
+    let judged = |target: &Target, now: Timestamp| servers.judged(target, 0, now);
+    let mut world = World::new(4, 8);
+    world.run(Duration::from_secs(600), judged, |_| {});
+    let before = world.started;
+    for jump in [1, 4, 0, -4, 0] {
+        world.jump = jump;
+        world.step(Event::Tick);
+    }
+    assert_eq!(world.started, before);
 }

@@ -8,6 +8,7 @@ use certvigil::web::Web;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use super::*;
 use crate::fixture::pki::now;
@@ -42,17 +43,11 @@ fn value(metrics: &str, name: &str) -> Option<f64> {
     line.map(|line| line.rsplit_once(' ').unwrap().1.parse().unwrap())
 }
 
-#[tokio::test]
-async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
-    let pki = Pki::new();
-    let leaf = pki.leaf(&[HOST]);
-    let server = server(&pki, &leaf);
-    let text = inventory(
-        &pki,
-        SHORT_INTERVAL,
-        "",
-        &[entry(&pki, "web", &leaf, server.port())],
-    );
+/// Starts a monitor with a clock. It stops once the sender is dropped.
+async fn start(
+    text: String,
+    clock: fn() -> Timestamp,
+) -> (std::net::SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let monitor = Monitor::new(Setup {
         load: Box::new(move || {
             certvigil::config::parse(&text, std::path::Path::new("c.yml"))
@@ -73,8 +68,26 @@ async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
     let (stop, stopped) = oneshot::channel::<()>();
     let running = tokio::spawn(async move {
         let shutdown = async { drop(stopped.await) };
-        monitor.run(vec![listener], hangups, shutdown).await
+        monitor
+            .run(vec![listener], hangups, shutdown)
+            .await
+            .unwrap();
     });
+    (address, stop, running)
+}
+
+#[tokio::test]
+async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let text = inventory(
+        &pki,
+        SHORT_INTERVAL,
+        "",
+        &[entry(&pki, "web", &leaf, server.port())],
+    );
+    let (address, stop, running) = start(text, clock).await;
     let when = "certvigil_endpoint_last_check_timestamp_seconds";
     // The leaf has been valid for 30 days, and expires in 60.
     for (off, is_trusted) in [
@@ -103,7 +116,7 @@ async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
         }
     }
     drop(stop);
-    running.await.unwrap().unwrap();
+    running.await.unwrap();
 }
 
 /// A leaf that expires between two regular probes is critical seconds later, in every output.
@@ -135,4 +148,40 @@ fn certificate_that_expires_between_two_probes_is_critical_within_seconds() {
         metrics.sample("certvigil_endpoint_finding", &expired) == Some(1.0)
             && metrics.sample("certvigil_endpoint_trusted", &of_local) == Some(0.0)
     });
+}
+
+/// Offset of the clock of a machine that was suspended, in seconds.
+static SUSPENDED: AtomicI64 = AtomicI64::new(0);
+
+/// No probe is due for an hour when the machine resumes. The certificate has expired meanwhile.
+#[tokio::test]
+async fn certificate_that_expires_during_a_suspension_is_critical_within_seconds() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let entries = [entry(&pki, "web", &leaf, server.port())];
+    let text = inventory(&pki, LONG_INTERVAL, "", &entries);
+    let clock = || Timestamp(now().0 + SUSPENDED.load(Ordering::SeqCst));
+    let (address, stop, running) = start(text, clock).await;
+    // The leaf expires in 60 days.
+    for (suspended, is_expired) in [(0, false), (61 * DAY, true)] {
+        SUSPENDED.store(suspended, Ordering::SeqCst);
+        let begun = clock().0 as f64;
+        let start = std::time::Instant::now();
+        loop {
+            let metrics = metrics(address).await;
+            let is_reported = metrics.contains("code=\"expired\"");
+            let at = value(&metrics, "certvigil_endpoint_last_check_timestamp_seconds");
+            if at >= Some(begun) && is_reported == is_expired {
+                break;
+            }
+            assert!(
+                start.elapsed() < crate::fixture::process::PATIENCE,
+                "{suspended}: {metrics}"
+            );
+            tokio::task::yield_now().await;
+        }
+    }
+    drop(stop);
+    running.await.unwrap();
 }

@@ -6,6 +6,7 @@ use crate::fixture::dns::{
     A, DnsQuery, DnsResponse, MX, NXDOMAIN, NameServer, SERVFAIL, wire_name,
 };
 use crate::fixture::exporter::Answer;
+use crate::support::command;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
 
@@ -277,4 +278,55 @@ fn nxdomain_removes_the_mail_hosts_of_a_domain() {
             probed.is_empty() != is_probed && unknown.is_empty() != is_unknown
         });
     }
+}
+
+/// The operator of a domain decides on the number of its mail hosts. Those that are not probed are
+/// unknown, for `serve` and `check`.
+#[test]
+fn mail_hosts_beyond_the_maximum_are_reported_as_unknown() {
+    const HOSTS: usize = 60;
+    /// Maximum hosts of a domain (`src/scan/host_limits.rs`).
+    const PROBED: usize = 50;
+    let pki = Pki::new();
+    let leaf = pki.leaf(&["*.one.example"]);
+    let server = server(&pki, &leaf);
+    let name_server = NameServer::start(move |asked| {
+        let exchange = |number| {
+            let host = wire_name(&format!("mx{number}.{}", asked.name));
+            let exchange = [&[0, 10], host.as_slice()].concat();
+            (asked.name.clone(), MX, exchange)
+        };
+        Some(match asked.kind {
+            MX => DnsResponse {
+                truncated: !asked.over_tcp,
+                records: match asked.over_tcp {
+                    true => (0..HOSTS).map(exchange).collect(),
+                    false => Vec::new(),
+                },
+                ..DnsResponse::default()
+            },
+            _ => addresses(asked, &[FIRST]),
+        })
+    });
+    let mail = format!("mx: one.example, protocol: https, port: {}", server.port());
+    let entry = expecting(&pki, "post", &leaf, &mail);
+    let dns = format!("dns: ['{}']", name_server.address);
+    let config = inventory(&pki, LONG_INTERVAL, &dns, &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    let metrics = exporter.get("/metrics");
+    let correct = metrics.samples("certvigil_endpoint_correct", &[]);
+    assert_eq!(correct.len(), PROBED, "{}", metrics.text());
+    let unknown = ["hostname=\"one.example\"", "error_kind=\"internal\""];
+    let unknown = metrics.sample("certvigil_endpoint_error", &unknown);
+    assert_eq!(unknown, Some(1.0), "{}", metrics.text());
+    let check: crate::support::Run = command()
+        .args(["check", "--config", "certvigil.yml", "--format", "json"])
+        .current_dir(exporter.folder.path())
+        .output()
+        .unwrap()
+        .into();
+    assert_eq!(check.code, 3, "{}", check.stderr);
+    let reason = "10 of the 60 hosts of one.example in DNS were not probed: at most 50 are";
+    assert!(check.stdout.contains(reason), "{}", check.stdout);
 }

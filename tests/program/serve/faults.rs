@@ -413,3 +413,81 @@ fn full_disk_at_the_start_is_logged_and_the_state_is_kept_once_there_is_space() 
     exporter.signal("TERM");
     assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
 }
+
+/// Sets the write version in the header of a database that no process has open. SQLite does not write
+/// into one of version 3 (<https://www.sqlite.org/fileformat2.html>, section 1.3.3), even as root.
+fn set_write_version(exporter: &Exporter, version: u8) {
+    const AT: usize = 18;
+    let file = exporter.folder.path().join("state/certvigil.db");
+    let mut content = std::fs::read(&file).unwrap();
+    content[AT] = version;
+    std::fs::write(file, content).unwrap();
+}
+
+/// The database is read-only from the start. Nothing is probed again once it can be written: the
+/// results are those from before.
+#[test]
+fn read_only_database_is_logged_and_results_are_kept_once_it_can_be_written() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let state = ["--state-dir", "state"];
+    let without = inventory(&pki, LONG_INTERVAL, "", &[trusting("127.0.0.1")]);
+    let mut exporter = Exporter::start(&without, &state, |_| {});
+    exporter.wait_until_ready();
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+    set_write_version(&exporter, 3);
+
+    let entries = [entry(&pki, "web", &leaf, server.port())];
+    let config = inventory(&pki, LONG_INTERVAL, "", &entries);
+    let mut exporter = Exporter::start_in(exporter.kill(), &config, &state);
+    exporter.wait_until_ready();
+    let metrics = exporter.wait_for_metrics("the state cannot be kept", |metrics| {
+        metrics.sample("certvigil_state_up", &[]) == Some(0.0)
+    });
+    let log = exporter.log();
+    assert!(log.contains("the state cannot be kept: "), "{log}");
+    assert!(log.contains("certvigil.db"), "{log}");
+    let web = [r#"certificate="web""#];
+    let correct = metrics.sample("certvigil_endpoint_correct", &web);
+    assert_eq!(correct, Some(1.0));
+    set_write_version(&exporter, 2);
+    exporter.wait_for_metrics("the state is kept", |metrics| {
+        metrics.sample("certvigil_state_up", &[]) == Some(1.0)
+    });
+    assert_eq!(server.connections(), 1);
+    let history: crate::support::Run = command()
+        .args(["history", "--state-dir", "state", "--format", "json"])
+        .current_dir(exporter.folder.path())
+        .output()
+        .unwrap()
+        .into();
+    let sha256 = leaf.certificate.sha256().to_string();
+    assert!(history.stdout.contains(&sha256), "{}", history.stdout);
+    exporter.signal("TERM");
+    assert_eq!(exporter.ended().code(), Some(0), "{}", exporter.log());
+}
+
+/// Endpoints that have had no result since the start, because others hold the permits of their
+/// address, are overdue. Their probes have started.
+#[test]
+fn endpoints_that_wait_since_the_start_count_in_the_lag() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (server, gate) = gated(&pki, &leaf);
+    let entries: Vec<String> = ["a", "b", "c"]
+        .iter()
+        .map(|name| entry(&pki, name, &leaf, server.port()))
+        .collect();
+    let defaults = format!("{LONG_TIMEOUT}, per_address: 1");
+    let exporter = Exporter::start(&inventory(&pki, &defaults, "", &entries), &[], |_| {});
+    wait_for_probes(&server);
+    let lag = |metrics: &Answer| metrics.sample("certvigil_cycle_lag_seconds", &[]);
+    exporter.wait_for_metrics("the others are overdue", |metrics| {
+        lag(metrics).is_some_and(|lag| lag > 1.0)
+    });
+    gate.open();
+    exporter.wait_until_ready();
+    exporter.wait_for_metrics("no probe waits", |metrics| lag(metrics) == Some(0.0));
+}

@@ -381,3 +381,46 @@ fn interval_of_an_entry_is_a_metric() {
     };
     assert_eq!((interval("own"), interval("common")), (Some(1800.0), None));
 }
+
+/// Alerts about a source are routed by the labels of its entries.
+#[test]
+fn a_source_has_the_labels_that_all_of_its_entries_have() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let (own, shared) = (pki.full_chain(&leaf), pki.full_chain(&leaf));
+    let place = format!(
+        "hostnames: {HOST}, addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let entry = |name: &str, file: &std::path::Path, labels: &str| {
+        let file = file.display();
+        format!("name: {name}, pem: {file}, {place}, labels: {{{labels}}}")
+    };
+    let entries = [
+        entry("a", &own, "team: shop, env: prod"),
+        entry("b", &shared, "team: shop, env: prod"),
+        entry("c", &shared, "team: office, env: prod"),
+    ];
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    let metrics = exporter.get("/metrics");
+    assert_well_formed(&metrics);
+    let series =
+        |file: &std::path::Path, labels: &str| format!("{{source=\"{}\"{labels}}}", file.display());
+    let text = metrics.text();
+    for metric in [
+        "certvigil_source_up",
+        "certvigil_source_last_success_timestamp_seconds",
+    ] {
+        for series in [
+            series(&own, ",env=\"prod\",team=\"shop\""),
+            series(&shared, ",env=\"prod\""),
+        ] {
+            assert!(
+                text.contains(&format!("{metric}{series} ")),
+                "{metric}{series}: {text}"
+            );
+        }
+    }
+}

@@ -93,8 +93,10 @@ pub enum Detail {
     HostnameMismatch {
         /// The requested name.
         hostname: Hostname,
-        /// The subject alternative names of the leaf.
+        /// Subject alternative names of the leaf: at most [`MAX_LISTED_NAMES`].
         names: Vec<String>,
+        /// The number of the names.
+        name_count: usize,
         /// True if the leaf has the requested IP address as a dNSName, which no client compares
         /// with an address (RFC 9110, section 4.3.5).
         is_address_in_dns_name: bool,

@@ -113,6 +113,7 @@ fn identity_details() -> Vec<Detail> {
     let mismatch = |names: &[&str], is_address_in_dns_name| Detail::HostnameMismatch {
         hostname: hostname(),
         names: names.iter().map(ToString::to_string).collect(),
+        name_count: names.len(),
         is_address_in_dns_name,
     };
     vec![

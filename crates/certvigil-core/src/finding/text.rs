@@ -76,8 +76,9 @@ pub(super) fn of(detail: &Detail) -> Text {
         Detail::HostnameMismatch {
             hostname,
             names,
+            name_count,
             is_address_in_dns_name,
-        } => identity::hostname_mismatch(hostname, names, *is_address_in_dns_name),
+        } => identity::hostname_mismatch(hostname, names, *name_count, *is_address_in_dns_name),
         Detail::KeyMismatch {
             certificate,
             pubkey_hash,

@@ -240,7 +240,7 @@ fn negotiates(client: Client, served: &Served) -> bool {
         // What Java offers, and RSA key exchange with AES as Chromium, or with SHA-256.
         Client::Openssl => {
             !(parameters.refused_common_offer && parameters.refused_java_offer)
-                || RSA_SHA256_SUITES.contains(&served.cipher_suite.as_str())
+                || RSA_SHA256_SUITES.contains(&&*served.cipher_suite)
         }
         Client::Gnutls => {
             !(parameters.refused_common_offer && parameters.refused_java_offer)

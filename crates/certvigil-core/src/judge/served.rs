@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
 use crate::finding::{
-    Client, Code, Detail, FaultKind, Finding, NoPath, Nonconformant, Role, Severity, Untrusted,
+    Client, Code, Detail, FaultKind, Finding, MAX_LISTED_NAMES, NoPath, Nonconformant, Role,
+    Severity, Untrusted,
 };
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
@@ -322,7 +323,11 @@ fn name_findings(facts: &Facts, names: &[Hostname]) -> impl Iterator<Item = Find
     mismatches.map(|hostname| {
         Finding::new(Detail::HostnameMismatch {
             hostname: hostname.clone(),
-            names: facts.sans.iter().map(ToString::to_string).collect(),
+            names: {
+                let listed = facts.sans.iter().take(MAX_LISTED_NAMES);
+                listed.map(ToString::to_string).collect()
+            },
+            name_count: facts.sans.len(),
             is_address_in_dns_name: has_address_in_dns_name(facts, hostname),
         })
     })

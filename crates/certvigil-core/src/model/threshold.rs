@@ -37,6 +37,16 @@ impl Threshold {
         }
     }
 
+    /// Returns true if this critical threshold is longer than a warning threshold in one of its parts,
+    /// so that the expiry of some certificates would be critical before it is a warning. A share and a
+    /// duration are not compared.
+    pub fn is_longer_than(&self, warn: &Self) -> bool {
+        let share = self.share.zip(warn.share);
+        let duration = self.duration.zip(warn.duration);
+        share.is_some_and(|(crit, warn)| crit > warn)
+            || duration.is_some_and(|(crit, warn)| crit > warn)
+    }
+
     /// Returns the seconds before expiry from which a certificate of this lifetime (in seconds)
     /// counts as expiring.
     pub fn seconds_of(&self, lifetime: i64) -> i64 {
@@ -67,6 +77,31 @@ impl fmt::Display for Threshold {
             (Some(p), None) => write!(f, "{p}%"),
             (None, Some(d)) => f.write_str(&short(d)),
             (None, None) => Ok(()),
+        }
+    }
+}
+
+/// A critical threshold that is longer than the warning threshold.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "`crit` ({crit}) is longer than `warn` ({warn}), so that expiry would be critical before it is a warning; shorten `crit` or lengthen `warn`"
+)]
+pub struct CritBeforeWarn {
+    /// Critical threshold.
+    pub crit: Threshold,
+    /// Warning threshold.
+    pub warn: Threshold,
+}
+
+impl CritBeforeWarn {
+    /// Checks that the critical threshold is not longer than the warning threshold.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn check(warn: Threshold, crit: Threshold) -> Result<(), Self> {
+        match crit.is_longer_than(&warn) {
+            true => Err(Self { crit, warn }),
+            false => Ok(()),
         }
     }
 }

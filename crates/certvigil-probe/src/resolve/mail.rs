@@ -8,12 +8,10 @@ use crate::observation::{ErrorKind, ProbeError};
 
 use super::{Resolver, dns};
 
-/// Maximum mail hosts of one domain that are probed.
-pub const MAX_MAIL_HOSTS: usize = 50;
-
 impl Resolver {
     /// Returns the mail hosts of a domain in order of preference (RFC 5321, section 5.1): those of
-    /// its MX records, or the domain itself if it has none.
+    /// its MX records, or the domain itself if it has none. The size of a DNS message limits them to
+    /// thousands.
     ///
     /// # Errors
     /// If the domain does not exist, accepts no mail (RFC 7505), or cannot be looked up.
@@ -110,13 +108,6 @@ fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, Prob
             format!("the MX records of {domain} name no host"),
         ));
     }
-    if hosts.len() > MAX_MAIL_HOSTS {
-        tracing::warn!(
-            "{domain} has {} mail hosts: only the first {MAX_MAIL_HOSTS} are probed",
-            hosts.len()
-        );
-        hosts.truncate(MAX_MAIL_HOSTS);
-    }
     Ok(hosts)
 }
 
@@ -145,8 +136,5 @@ mod tests {
         assert_eq!(hosts(&[]).unwrap(), "example.com");
         let none = hosts(&[(0, ".")]).unwrap_err();
         assert!(none.message.contains("accepts no mail"), "{none}");
-        let many: Vec<String> = (0..100).map(|n| format!("mx{n}.example.")).collect();
-        let many: Vec<(u16, &str)> = many.iter().map(|host| (1, host.as_str())).collect();
-        assert_eq!(hosts(&many).unwrap().split(' ').count(), MAX_MAIL_HOSTS);
     }
 }

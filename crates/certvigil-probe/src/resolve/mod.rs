@@ -35,13 +35,11 @@ use crate::tlsa::TlsaLookup;
 use dns::{Dns, Settings, settings};
 use error::ResolverError;
 use https::HttpsRecords;
-pub use mail::MAX_MAIL_HOSTS;
 pub use overrides::{Override, OverrideError};
 use reread::Reread;
 pub use resolution::Resolution;
 use resolution::combine;
 use routes::Routes;
-pub use service::MAX_SERVICE_TARGETS;
 use tlsa::Vouching;
 
 /// Query for the addresses of a host.

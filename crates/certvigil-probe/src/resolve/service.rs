@@ -8,12 +8,9 @@ use crate::observation::{ErrorKind, ProbeError};
 
 use super::{Resolver, dns};
 
-/// Maximum targets of one service that are probed.
-pub const MAX_SERVICE_TARGETS: usize = 50;
-
 impl Resolver {
     /// Returns the hosts and ports of a service, in the order in which clients try them: by
-    /// priority, then by weight.
+    /// priority, then by weight. The size of a DNS message limits them to thousands.
     ///
     /// # Errors
     /// If there are no SRV records, if they say that the domain does not offer the service, or if
@@ -97,13 +94,6 @@ fn targets(owner: &str, records: &[RData]) -> Result<Option<Vec<(Hostname, u16)>
     if targets.is_empty() {
         return Err(none(format!("the SRV records of {owner} name no host")));
     }
-    if targets.len() > MAX_SERVICE_TARGETS {
-        tracing::warn!(
-            "{owner} has {} targets: the first {MAX_SERVICE_TARGETS} are probed",
-            targets.len()
-        );
-        targets.truncate(MAX_SERVICE_TARGETS);
-    }
     Ok(Some(targets))
 }
 
@@ -156,19 +146,6 @@ mod tests {
         assert_eq!(
             found(&[(0, 0, 0, "."), (1, 0, 5, "a.example.")]).unwrap(),
             "a.example:5"
-        );
-    }
-
-    #[test]
-    fn the_number_of_targets_has_a_limit() {
-        let hosts: Vec<String> = (0..100).map(|n| format!("h{n}.example.")).collect();
-        let records: Vec<_> = hosts
-            .iter()
-            .map(|host| (1, 1, 993, host.as_str()))
-            .collect();
-        assert_eq!(
-            found(&records).unwrap().split(' ').count(),
-            MAX_SERVICE_TARGETS
         );
     }
 }

@@ -42,7 +42,7 @@ impl Files {
     /// Starts a monitor that knows version 1 of all files.
     fn new(count: usize) -> Self {
         let settings = Settings {
-            entries: (0..count).map(entry).collect(),
+            entries: (0..count).map(entry).map(Arc::new).collect(),
             interval: 3600 * SECOND,
             times: Times {
                 grace: Duration::ZERO,
@@ -93,7 +93,7 @@ impl Files {
     fn unexpected(&mut self, number: usize, ticket: Ticket) -> Vec<Effect> {
         let targets = self.state.plan().targets.keys();
         let mut targets = targets.filter(|t| t.certificate == format!("file{number}"));
-        let target = Target::clone(targets.next().unwrap());
+        let target = targets.next().unwrap().clone();
         self.on(Event::Unexpected { ticket, target })
     }
 

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use crate::judge::Verdict;
 use crate::model::KeyType;
 
+use super::super::clock::MIN_CLOCK_JUMP;
 use super::super::sources::{MAX_SOURCES, SECOND_TRY};
 use super::super::vantage::MAX_BACKOFF;
 use super::world::{Peer, REFRESH, World};
@@ -270,6 +271,18 @@ impl Truth {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Notes a jump of the clock, after which everything is due earlier.
+    pub(super) fn on_clock_jump(&mut self, jump: i64, now: Duration) {
+        if jump.abs() < MIN_CLOCK_JUMP {
+            return;
+        }
+        self.excuse_tests(now);
+        let ahead = Duration::from_secs(u64::try_from(jump).unwrap_or(0));
+        for source in self.sources.values_mut() {
+            source.allowed = source.allowed.saturating_sub(ahead);
         }
     }
 

@@ -255,6 +255,7 @@ impl World {
                     vantage,
                     targets,
                     known,
+                    due: _,
                 } => self.probe(id, vantage, targets, &known),
                 Effect::Log(line) => self.truth.on_log(&line, self.seed),
                 Effect::Reread { .. } | Effect::Resume(_) => {
@@ -455,7 +456,14 @@ impl World {
                 *self.version.entry(name.clone()).or_default() += 1;
                 self.step(Event::Issued(name));
             }
-            10 => self.shift += i64::try_from(self.rng.below(200)).unwrap() - 100,
+            10 => {
+                // The next event is one that sees the clock as it was.
+                self.step(Event::Tick);
+                let jump = i64::try_from(self.rng.below(200)).unwrap() - 100;
+                self.shift += jump;
+                self.truth.on_clock_jump(jump, self.now);
+                self.step(Event::Tick);
+            }
             _ => self.reload(),
         }
         let longest = match self.kind {

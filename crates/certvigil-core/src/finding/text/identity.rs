@@ -128,6 +128,7 @@ pub(super) fn dummy(dummy: Dummy, expected: &Wanted) -> Text {
 pub(super) fn hostname_mismatch(
     hostname: &Hostname,
     names: &[String],
+    name_count: usize,
     is_address_in_dns_name: bool,
 ) -> Text {
     if is_address_in_dns_name {
@@ -143,7 +144,7 @@ pub(super) fn hostname_mismatch(
     let message = if names.is_empty() {
         format!("the certificate is not valid for {hostname}: it has no subject alternative names")
     } else {
-        let names = and_more(names.iter().take(MAX_NAMES), names.len());
+        let names = and_more(names.iter().take(MAX_NAMES), name_count);
         format!("the certificate is not valid for {hostname}, only for {names}")
     };
     Text::new(

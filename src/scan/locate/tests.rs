@@ -3,8 +3,8 @@
 use std::net::UdpSocket;
 
 use super::*;
-use crate::config::Inventory;
-use crate::model::{Protocol, Service};
+use crate::config::{Inventory, SourceSettings};
+use crate::model::{Families, Protocol};
 use crate::observation::ErrorKind;
 use crate::source::{Environment, Requests};
 
