@@ -8,6 +8,7 @@ CARGO_DENY_VERSION := 0.20.2
 CARGO_DEB_VERSION := 3.8.0
 CARGO_CYCLONEDX_VERSION := 0.5.9
 CARGO_FUZZ_VERSION := 0.13.2
+CARGO_SEMVER_CHECKS_VERSION := 0.51.0
 
 # Duration of each fuzz target in seconds, and the targets to run.
 FUZZ_SECONDS ?= 60
@@ -27,7 +28,7 @@ export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(nproc))
 # Measurements cannot fail. No Debian package has a current kubectl.
 SKIPPED := --skip capacity_cost --skip page_cost --skip publish_cost $(if $(shell command -v kubectl),,--skip kustomize_overlay)
 
-.PHONY: run test packages clients lint words deny advisories features bench bench-packages bench-scale soak fuzz deb release cargo-cyclonedx cargo-deb linters static sbom
+.PHONY: run test packages clients lint words deny advisories semver features bench bench-packages bench-scale soak fuzz deb release cargo-cyclonedx cargo-deb linters static sbom
 
 # The demo, offline: faulty servers of every kind, and the result of each.
 run:
@@ -73,6 +74,15 @@ deny:
 # Needs the network, and may fail without a change in the repository: not part of `lint`.
 advisories: deny
 	$(CARGO) deny --locked check advisories
+
+# Breaking changes of the library certvigil-core since the last tag, or since SEMVER_BASELINE.
+semver:
+	@command -v cargo-semver-checks >/dev/null || \
+		CARGO_TARGET_DIR="$(TOOLS)/build" $(CARGO) install --debug --locked --root "$(TOOLS)" \
+			cargo-semver-checks@$(CARGO_SEMVER_CHECKS_VERSION)
+	@rm -rf "$(TOOLS)/build"
+	$(CARGO) semver-checks --package certvigil-core \
+		--baseline-rev $(or $(SEMVER_BASELINE),$(shell git describe --tags --abbrev=0))
 
 # The Debian package, into target/deb, or into deb below CARGO_TARGET_DIR.
 deb: cargo-deb
