@@ -4,15 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hyper::StatusCode;
-use serde_json::json;
+use serde::{Serialize, Serializer as _};
 
 use crate::model::{Hostname, Protocol, Target};
 
-use super::answer::{JSON, Response, answer};
+use super::answer::{JSON, Response, answer, plain_text};
 use super::plan::Plan;
 
 /// Label that overrides the path of Prometheus' scrape job.
 const METRICS_PATH: &str = "__metrics_path__";
+
+/// Target with its labels, as [Prometheus expects
+/// it](https://prometheus.io/docs/prometheus/latest/http_sd/).
+#[derive(Serialize)]
+struct Group {
+    labels: BTreeMap<String, String>,
+    targets: [String; 1],
+}
 
 /// Returns one target for each host name, port and protocol. Under a path prefix, they have the
 /// path of `/probe` there.
@@ -23,7 +31,7 @@ pub(super) fn discovery(plan: &Plan, prefix: &str) -> Response {
         let place = (&target.hostname, target.port, target.protocol);
         groups.entry(place).or_default().push(target);
     }
-    let groups: Vec<_> = groups
+    let groups = groups
         .into_iter()
         .map(|((hostname, port, protocol), targets)| {
             let sources: BTreeSet<&str> = targets
@@ -46,13 +54,17 @@ pub(super) fn discovery(plan: &Plan, prefix: &str) -> Response {
             if !prefix.is_empty() {
                 labels.insert(METRICS_PATH.to_owned(), format!("{prefix}/probe"));
             }
-            json!({
-                "targets": [place(hostname, port, protocol)],
-                "labels": labels,
-            })
-        })
-        .collect();
-    answer(StatusCode::OK, JSON, json!(groups).to_string())
+            Group {
+                labels,
+                targets: [place(hostname, port, protocol)],
+            }
+        });
+    // One group at a time: a tree of a million targets would need gigabytes.
+    let mut body = Vec::new();
+    match serde_json::Serializer::new(&mut body).collect_seq(groups) {
+        Ok(()) => answer(StatusCode::OK, JSON, body),
+        Err(error) => plain_text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
+    }
 }
 
 /// Returns the labels on which all entries of these targets agree.

@@ -160,6 +160,16 @@ impl Rendered {
             (*metric, words(&self.text, span))
         })
     }
+
+    /// Returns the text of the samples of a metric after the labels of the endpoint.
+    pub(super) fn of(&self, metric: Metric) -> impl Iterator<Item = &str> {
+        let mut from = 0;
+        self.samples.iter().filter_map(move |(of, to)| {
+            let span = Span { from, to: *to };
+            from = *to;
+            (*of == metric).then(|| words(&self.text, span))
+        })
+    }
 }
 
 /// Samples of one endpoint that are being written.
@@ -249,6 +259,7 @@ fn place(at: usize) -> u32 {
     u32::try_from(at).unwrap_or(u32::MAX)
 }
 
+#[inline]
 fn words(all: &str, span: Span) -> &str {
     all.get(span.range()).unwrap_or_default()
 }

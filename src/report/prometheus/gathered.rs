@@ -33,6 +33,8 @@ pub(super) const METRICS: [Metric; 19] = [
     Metric::EndpointInfo,
 ];
 
+/// Length of the brace between the name of a metric and its labels.
+const BRACE: usize = 1;
 /// Index of a text that an endpoint does not have.
 const NONE: u32 = u32::MAX;
 
@@ -154,7 +156,7 @@ impl Gathered {
     /// Counts the bytes of a sample, whose labels and rest have this length.
     fn count(&mut self, metric: Metric, length: usize) {
         if let Some(bytes) = self.bytes.get_mut(metric as usize) {
-            *bytes += start(metric).len() + length;
+            *bytes += metric.name().len() + BRACE + length;
         }
     }
 
@@ -208,7 +210,7 @@ impl Gathered {
             }
             at += 1;
             let labels = self.labels_of(endpoint);
-            let mut put = |rest: &str| {
+            let put = |rest: &str| {
                 text.push_str(&start);
                 text.push_str(labels);
                 text.push_str(rest);
@@ -219,9 +221,8 @@ impl Gathered {
                 }
                 _ => {
                     let samples = self.samples.get(place(endpoint.samples));
-                    let all = samples.into_iter().flat_map(|samples| samples.iter());
-                    all.filter(|(of, _)| *of == metric)
-                        .for_each(|(_, rest)| put(rest));
+                    let all = samples.into_iter().flat_map(|samples| samples.of(metric));
+                    all.for_each(put);
                 }
             }
         }
