@@ -614,15 +614,15 @@ fn leaf_identity_details_render_as_json_and_text() {
       the temporary, self-signed certificate is still served; a rollout is under way until 2027-03-01T00:00:00Z
       fix: install instance 331 (expires on 2046-11-19) and reload the server
     hostname_mismatch
-      {"hostname":"www.example.com","names":["a.example","b.example"],"is_address_in_dns_name":false}
+      {"hostname":"www.example.com","names":["a.example","b.example"],"name_count":2,"is_address_in_dns_name":false}
       the certificate is not valid for www.example.com, only for a.example, b.example
       fix: serve a certificate that names www.example.com, or take the name from the inventory
     hostname_mismatch
-      {"hostname":"www.example.com","names":[],"is_address_in_dns_name":false}
+      {"hostname":"www.example.com","names":[],"name_count":0,"is_address_in_dns_name":false}
       the certificate is not valid for www.example.com: it has no subject alternative names
       fix: serve a certificate that names www.example.com, or take the name from the inventory
     hostname_mismatch
-      {"hostname":"www.example.com","names":["192.0.2.1"],"is_address_in_dns_name":true}
+      {"hostname":"www.example.com","names":["192.0.2.1"],"name_count":1,"is_address_in_dns_name":true}
       the certificate has the IP address www.example.com in a dNSName; clients compare an address with iPAddress only
       fix: reissue the certificate with the address as an iPAddress: `subjectAltName=IP:www.example.com` in openssl's configuration
     key_mismatch
