@@ -243,7 +243,7 @@ fn failed_tlsa_lookup_is_reported_beside_the_probe_result() {
         let server = zone.serve();
         let rows = bench
             .check(server.address)
-            .args(&["--timeout", "4s"])
+            .args(&["--timeout", "10s"])
             .rows();
         let [unknown, looked] = rows.as_slice() else {
             panic!("{rows:?}")
