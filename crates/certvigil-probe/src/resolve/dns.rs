@@ -80,14 +80,14 @@ fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
         );
     }
     let (config, options) =
-        hickory_resolver::system_conf::parse_resolv_conf(text).map_err(ResolverError::Syntax)?;
+        hickory_resolver::system_conf::parse_resolv_conf(text).map_err(ResolverError::syntax)?;
     Ok((config, options, no_aaaa))
 }
 
 #[cfg(not(unix))]
 fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
     let (config, options) =
-        hickory_resolver::system_conf::read_system_conf().map_err(ResolverError::Syntax)?;
+        hickory_resolver::system_conf::read_system_conf().map_err(ResolverError::syntax)?;
     Ok((config, options, false))
 }
 

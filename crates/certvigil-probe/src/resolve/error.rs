@@ -22,3 +22,11 @@ pub(super) enum ResolverError {
     #[error("cannot read {HOSTS}: {0}")]
     Hosts(io::Error),
 }
+
+impl ResolverError {
+    /// Returns the error of the reader of the system's settings. Its type depends on the operating
+    /// system.
+    pub(super) fn syntax(error: impl Into<NetError>) -> Self {
+        Self::Syntax(error.into())
+    }
+}
