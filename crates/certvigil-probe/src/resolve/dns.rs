@@ -68,8 +68,9 @@ pub(super) fn settings(name_servers: &[SocketAddr]) -> Result<Settings, Resolver
     })
 }
 
-/// Reads the system's settings.
-#[cfg(unix)]
+/// Reads the system's settings. On Android and Apple's systems, they are not those of
+/// `/etc/resolv.conf`.
+#[cfg(all(unix, not(any(target_os = "android", target_vendor = "apple"))))]
 fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
     let bytes = std::fs::read(super::RESOLV_CONF).map_err(ResolverError::Read)?;
     let (text, no_aaaa) = readable(&bytes);
@@ -84,7 +85,7 @@ fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
     Ok((config, options, no_aaaa))
 }
 
-#[cfg(not(unix))]
+#[cfg(not(all(unix, not(any(target_os = "android", target_vendor = "apple")))))]
 fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
     let (config, options) =
         hickory_resolver::system_conf::read_system_conf().map_err(ResolverError::syntax)?;
@@ -94,7 +95,10 @@ fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
 /// Returns the text of resolv.conf without comments, and true if it has the option `no-aaaa`, which
 /// hickory does not know. A word that is not UTF-8, such as a comment in Latin-1, does not lose its
 /// line.
-#[cfg(any(unix, test))]
+#[cfg(any(
+    test,
+    all(unix, not(any(target_os = "android", target_vendor = "apple")))
+))]
 fn readable(bytes: &[u8]) -> (String, bool) {
     const NO_AAAA: &str = "no-aaaa";
     let text = String::from_utf8_lossy(bytes);

@@ -9,6 +9,7 @@ use super::{HOSTS, RESOLV_CONF};
 /// Reason for which names cannot be resolved.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ResolverError {
+    #[cfg(all(unix, not(any(target_os = "android", target_vendor = "apple"))))]
     #[error(
         "the system's name servers cannot be read from {RESOLV_CONF}: {0}; give one with --dns"
     )]
