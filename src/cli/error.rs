@@ -96,7 +96,7 @@ pub(super) enum Error {
     #[error("cannot start the async runtime: {0}")]
     Runtime(io::Error),
     /// A signal handler cannot be installed.
-    #[cfg(feature = "serve")]
+    #[cfg(all(feature = "serve", unix))]
     #[error("cannot install signal handlers: {0}")]
     Signals(io::Error),
     /// The task of the check failed, which is a bug.
