@@ -344,11 +344,14 @@ pub(super) fn read_thresholds(
     let set_warn = fields.read("warn", problems, Threshold::from_str);
     let set_crit = of_crit.as_ref();
     let set_crit = set_crit.and_then(|item| item.parse(problems, Threshold::from_str));
-    match (inherited.with(set_warn, set_crit), &of_crit) {
-        (Ok(thresholds), _) => (*warn, *crit) = (thresholds.warn, thresholds.crit),
-        (Err(error), Some(item)) => problems.at(item, error.to_string()),
-        // Both are set.
-        (Err(_), None) => {}
+    match inherited.with(set_warn, set_crit) {
+        Ok(thresholds) => (*warn, *crit) = (thresholds.warn, thresholds.crit),
+        // Only a `crit` that is set can be an error.
+        Err(error) => {
+            if let Some(item) = of_crit {
+                problems.at(&item, error.to_string());
+            }
+        }
     }
 }
 
