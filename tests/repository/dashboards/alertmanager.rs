@@ -159,6 +159,63 @@ scrape_configs: [{{job_name: certvigil, static_configs: [{{targets: [\"{}\"]}}]}
     assert_eq!(of_shop, ["team-web firing CertvigilExpired", resolved]);
 }
 
+/// Whether an alert can have labels that match a matcher of Alertmanager.
+fn is_matched(rule: &Rule, matcher: &str) -> bool {
+    let [label, operator, value] = matcher.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{matcher}: three words are expected");
+    };
+    let value = value.trim_matches('"');
+    let found = match label {
+        "alertname" => rule.name.as_str(),
+        "certificate" if rule.annotation("summary").contains("$labels.certificate") => "some",
+        "certificate" => "",
+        _ => {
+            let pair = rule.labels.iter().find(|(key, _)| key == label);
+            pair.map_or("", |(_, value)| value)
+        }
+    };
+    match operator {
+        "=" => found == value,
+        "!=" => found != value,
+        "=~" => match value.split_once('(') {
+            Some((prefix, names)) => {
+                let name = found.strip_prefix(prefix);
+                let mut names = names.trim_end_matches(')').split('|');
+                names.any(|n| Some(n) == name)
+            }
+            None => found.starts_with(value.strip_suffix(".+").unwrap()),
+        },
+        _ => panic!("{matcher}: unknown operator"),
+    }
+}
+
+/// Prometheus sends the alerts of a group in the order of its rules. If the alert that inhibits were
+/// the first to be resolved, the other one could be notified before it is resolved too.
+#[test]
+fn inhibited_alerts_precede_those_that_inhibit_them() {
+    let document = text("prometheus/alertmanager.yml");
+    let document = Yaml::load_from_str(&document).unwrap().remove(0);
+    let rules = alerts();
+    for inhibition in document["inhibit_rules"].as_vec().unwrap() {
+        let positions = |key: &str| -> Vec<usize> {
+            let matchers = inhibition[key].as_vec().unwrap();
+            let is_one = |rule: &Rule| {
+                let mut matchers = matchers.iter().map(|m| m.as_str().unwrap());
+                matchers.all(|m| is_matched(rule, m))
+            };
+            (0..rules.len()).filter(|&n| is_one(&rules[n])).collect()
+        };
+        let (sources, targets) = (positions("source_matchers"), positions("target_matchers"));
+        let (first, last) = (sources.iter().min().unwrap(), targets.iter().max().unwrap());
+        assert!(
+            last < first,
+            "{} inhibits {}",
+            rules[*first].name,
+            rules[*last].name
+        );
+    }
+}
+
 #[test]
 #[ignore = "needs prometheus-alertmanager"]
 fn the_example_is_valid_and_routes_by_labels() {
