@@ -512,8 +512,17 @@ fn first_flight(server: &mut TcpStream, chain: &[&Certificate]) -> Vec<u8> {
 #[ignore = "needs openssl"]
 fn copied_certificate_is_refused_without_a_signature() {
     let pki = Pki::new();
-    let (copied, own) = (pki.openssl("rsa:2048", ""), pki.openssl("rsa:2048", ""));
-    for cipher in ["AES128-SHA", "AES256-SHA256", "AES128-GCM-SHA256"] {
+    let own = pki.openssl("rsa:2048", "");
+    // A secret for the larger key is larger than the modulus of the server's.
+    let [copied, larger] = ["rsa:2048", "rsa:3072"].map(|key| pki.openssl(key, ""));
+    for (copied, cipher) in [
+        (&copied, "AES128-SHA"),
+        (&copied, "AES256-SHA256"),
+        (&copied, "AES128-GCM-SHA256"),
+        (&larger, "AES128-SHA"),
+        (&larger, "AES256-SHA256"),
+        (&larger, "AES128-GCM-SHA256"),
+    ] {
         let server = s_server(&pki, &own, &["-tls1_2 -cipher", cipher]);
         let port = server.port;
         let chain = [
@@ -537,7 +546,7 @@ fn copied_certificate_is_refused_without_a_signature() {
                 let _ = client.shutdown(Shutdown::Both);
             });
         });
-        let row = look(&pki, &copied, proxy.port());
+        let row = look(&pki, copied, proxy.port());
         assert_eq!(row.outcome(), "tls_signature", "{cipher}: {row:?}");
         assert_eq!(row.codes(), ["handshake_failed"], "{cipher}");
     }

@@ -23,20 +23,18 @@ impl End {
     pub(super) fn may_lack_client_certificate(&self) -> bool {
         match self {
             Self::Closed | Self::Io(_) => true,
-            Self::Fault(Fault::Alert(alert)) => {
-                // It reports that the Finished of the client is wrong.
-                Alert(*alert) != Alert::DECRYPT_ERROR && !self.is_about_key_exchange()
-            }
+            Self::Fault(Fault::Alert(_)) => !self.is_about_key_exchange(),
             Self::Fault(_) | Self::Timeout | Self::TooLarge => false,
         }
     }
 
-    /// Returns true if the two sides derived different keys.
+    /// Returns true if the two sides derived different keys, or the server cannot decrypt the secret
+    /// of an RSA key exchange: OpenSSL reports one that is larger than its modulus with decrypt_error.
     pub(super) fn is_about_key_exchange(&self) -> bool {
         match self {
             Self::Fault(Fault::Alert(alert)) => matches!(
                 Alert(*alert),
-                Alert::BAD_RECORD_MAC | Alert::DECRYPTION_FAILED
+                Alert::BAD_RECORD_MAC | Alert::DECRYPTION_FAILED | Alert::DECRYPT_ERROR
             ),
             Self::Fault(fault) => *fault == Fault::Unauthentic,
             Self::Closed | Self::Io(_) | Self::Timeout | Self::TooLarge => false,

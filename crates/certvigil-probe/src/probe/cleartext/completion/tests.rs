@@ -350,7 +350,7 @@ fn rsa_key_is_proved_only_by_a_record_of_the_server() {
             ),
             (alert(20), ErrorKind::TlsSignature, false),
             (alert(21), ErrorKind::TlsSignature, false),
-            (alert(51), ErrorKind::TlsAlert, false),
+            (alert(51), ErrorKind::TlsSignature, false),
             (alert(40), ErrorKind::TlsAlert, true),
             (End::Closed, ErrorKind::TlsClosed, true),
             (End::Timeout, ErrorKind::TlsTimeout, false),
