@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::violation::Violation;
-use super::wire::{DialogueError, Wire};
+use super::wire::{DialogueError, Wire, quote};
 
 /// Maximum length of the INFO line, in bytes. It lists the URLs of all servers of a cluster.
 const MAX_INFO: usize = 32 * 1024;
@@ -28,8 +28,10 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
         "-ERR" => return Err(DialogueError::refused(rest)),
         _ => return Err(DialogueError::unexpected(&line)),
     }
-    let info: Info = serde_json::from_str(rest)
-        .map_err(|error| DialogueError::Broken(Violation::NatsInfo(error)))?;
+    let info: Info = serde_json::from_str(rest).map_err(|error| {
+        let error = Violation::NatsInfo(quote(error.to_string()));
+        DialogueError::Broken(error)
+    })?;
     if info.tls_required || info.tls_available {
         Ok(())
     } else {

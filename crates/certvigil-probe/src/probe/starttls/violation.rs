@@ -32,9 +32,9 @@ pub(super) enum Violation {
     /// MySQL: the protocol's version is unknown.
     #[error("its greeting is not of the protocol's version 10")]
     MysqlVersion,
-    /// NATS: the INFO line is malformed.
+    /// NATS: the INFO line is malformed. Contains the reason, which quotes the line.
     #[error("its INFO line is not valid JSON: {0}")]
-    NatsInfo(serde_json::Error),
+    NatsInfo(String),
     /// PostgreSQL: the length of the ErrorResponse, in bytes.
     #[error("it sent an error of {0} bytes")]
     PostgresError(usize),
