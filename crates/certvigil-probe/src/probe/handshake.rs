@@ -3,8 +3,11 @@
 
 mod closing;
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
 use std::sync::Arc;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use rustls::pki_types::CertificateDer;
@@ -12,6 +15,7 @@ use rustls::{
     AlertDescription, ClientConnection, Error, NamedGroup, PeerIncompatible, PeerMisbehaved,
     ProtocolVersion,
 };
+use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout_at};
 
 use crate::model::Protocol;
@@ -130,7 +134,7 @@ impl Connection {
                 // Sent in the same packet as the last message of the handshake.
                 self.tls.send_close_notify();
             }
-            if let Err(broken) = self.flush().await {
+            if let Err(broken) = self.flush(is_done && self.closes_at_once).await {
                 // Data received before the connection broke may prove the key, or be an alert.
                 return Err(loop {
                     match self.receive().await {
@@ -146,7 +150,7 @@ impl Connection {
             }
             if let Err(end) = self.receive().await {
                 // Sends the alert that reports the reason to the server.
-                let _ = self.flush().await;
+                let _ = self.flush(false).await;
                 return Err(end);
             }
         }
@@ -154,30 +158,25 @@ impl Connection {
 
     /// Waits for data, and processes it.
     async fn receive(&mut self) -> Result<(), HandshakeEnd> {
-        // The buffer exists only while there is data to read, because thousands of probes wait.
-        if !self.stream.has_unread() {
-            self.stream.tcp.readable().await.map_err(HandshakeEnd::Io)?;
-        }
-        match self.read_some() {
-            Err(HandshakeEnd::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-            received_bytes => received_bytes,
-        }
+        poll_fn(|context| {
+            // The buffer exists only while data is read, because thousands of probes wait.
+            let mut space = [MaybeUninit::uninit(); READ_SIZE];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            let read = ready!(self.stream.poll_read(context, &mut buffer));
+            let end = read.map_err(HandshakeEnd::Io);
+            Poll::Ready(end.and_then(|()| self.process(buffer.filled())))
+        })
+        .await
     }
 
-    fn read_some(&mut self) -> Result<(), HandshakeEnd> {
-        let mut buffer = [0; READ_SIZE];
-        let count = self
-            .stream
-            .try_read(&mut buffer)
-            .map_err(HandshakeEnd::Io)?;
-        if count == 0 {
+    fn process(&mut self, mut bytes: &[u8]) -> Result<(), HandshakeEnd> {
+        if bytes.is_empty() {
             return Err(HandshakeEnd::Closed);
         }
-        self.received += count;
+        self.received += bytes.len();
         if self.received > MAX_HANDSHAKE_BYTES {
             return Err(HandshakeEnd::TooLarge);
         }
-        let mut bytes = buffer.get(..count).unwrap_or_default();
         if self.first_bytes.len() < HELLO_BYTES {
             let missing = HELLO_BYTES - self.first_bytes.len();
             self.first_bytes.extend(bytes.iter().take(missing));
@@ -227,12 +226,17 @@ impl Connection {
             && self.recorder.client_auth() == ClientAuth::Missing
     }
 
-    async fn flush(&mut self) -> Result<(), HandshakeEnd> {
+    /// Sends what TLS has to send. The last data before the end of the connection waits for it.
+    async fn flush(&mut self, is_last: bool) -> Result<(), HandshakeEnd> {
         let mut out = Vec::new();
         while self.tls.wants_write() {
             self.tls.write_tls(&mut out).map_err(HandshakeEnd::Io)?;
         }
-        self.stream.write_all(&out).await.map_err(HandshakeEnd::Io)
+        let sent = match is_last {
+            true => self.stream.write_last(&out).await,
+            false => self.stream.write_all(&out).await,
+        };
+        sent.map_err(HandshakeEnd::Io)
     }
 
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, ProbeError> {

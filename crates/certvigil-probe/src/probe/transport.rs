@@ -1,8 +1,11 @@
 //! TCP connection that carries TLS: as it is, or inside TDS packets.
 
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead as _, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::bounds::READ_SIZE;
@@ -59,37 +62,62 @@ impl Transport {
         }
     }
 
-    /// Returns true if received data has not been read yet.
-    pub(super) fn has_unread(&self) -> bool {
-        let packets = self.tds.as_ref();
-        packets.is_some_and(|packets| !packets.unread.is_empty())
+    /// Sends the last data before the end of the connection. The kernel keeps its last packet for
+    /// the FIN of a shutdown that follows at once.
+    pub(super) async fn write_last(&mut self, data: &[u8]) -> io::Result<()> {
+        let sent = match self.tds {
+            None if !data.is_empty() => send_and_keep(&self.tcp, data).unwrap_or_default(),
+            _ => 0,
+        };
+        self.write_all(data.get(sent..).unwrap_or_default()).await
     }
 
-    /// Reads data of TLS that is available. Returns its length, which is 0 at the end of the
-    /// connection.
+    /// Reads data of TLS into a buffer. At the end of the connection, there is none.
     ///
     /// # Errors
-    /// `WouldBlock` if there is none, `InvalidData` for a malformed packet.
-    pub(super) fn try_read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    /// Also `InvalidData` for a malformed packet.
+    pub(super) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // tokio's `poll_read` waits after a read that does not fill the buffer. After its
+        // `try_read`, it takes one more system call to notice that there is no more data.
         let Some(packets) = &mut self.tds else {
-            return self.tcp.try_read(buffer);
+            return Pin::new(&mut self.tcp).poll_read(context, buffer);
         };
         while packets.unread.is_empty() {
-            let mut received = [0; READ_SIZE];
-            let count = self.tcp.try_read(&mut received)?;
-            if count == 0 {
-                return Ok(0);
+            let mut space = [MaybeUninit::uninit(); READ_SIZE];
+            let mut received = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.tcp).poll_read(context, &mut received))?;
+            if received.filled().is_empty() {
+                return Poll::Ready(Ok(()));
             }
-            let received = received.get(..count).unwrap_or_default();
             packets
                 .unwrapper
-                .unwrap(received, &mut packets.unread)
+                .unwrap(received.filled(), &mut packets.unread)
                 .map_err(|what| io::Error::new(io::ErrorKind::InvalidData, what))?;
         }
-        let count = packets.unread.len().min(buffer.len());
-        for (place, byte) in buffer.iter_mut().zip(packets.unread.drain(..count)) {
-            *place = byte;
-        }
-        Ok(count)
+        let count = packets.unread.len().min(buffer.remaining());
+        let rest = packets.unread.split_off(count);
+        buffer.put_slice(&packets.unread);
+        packets.unread = rest;
+        Poll::Ready(Ok(()))
     }
+}
+
+/// Sends data, and announces more. Returns its length in bytes.
+#[cfg(target_os = "linux")]
+fn send_and_keep(tcp: &TcpStream, data: &[u8]) -> io::Result<usize> {
+    use rustix::net::{SendFlags, send};
+
+    tcp.try_io(tokio::io::Interest::WRITABLE, || {
+        Ok(send(tcp, data, SendFlags::MORE | SendFlags::NOSIGNAL)?)
+    })
+}
+
+/// Sends nothing: only Linux keeps data for a packet.
+#[cfg(not(target_os = "linux"))]
+fn send_and_keep(_tcp: &TcpStream, _data: &[u8]) -> io::Result<usize> {
+    Ok(0)
 }

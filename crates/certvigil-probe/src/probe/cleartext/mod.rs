@@ -20,13 +20,15 @@ mod proof;
 mod reader;
 mod suites;
 
-use std::io;
+use std::future::poll_fn;
+use std::mem::MaybeUninit;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use aws_lc_rs::rand;
 use rustls::CipherSuite;
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::certificate::Certificate;
@@ -323,27 +325,26 @@ async fn exchange(
 ) -> Result<(), End> {
     stream.write_all(data).await.map_err(End::Io)?;
     let mut received = 0;
-    loop {
-        if !stream.has_unread() {
-            stream.tcp.readable().await.map_err(End::Io)?;
+    poll_fn(|context| {
+        loop {
+            // The buffer exists only while data is read, because thousands of probes wait.
+            let mut space = [MaybeUninit::uninit(); READ_SIZE];
+            let mut buffer = ReadBuf::uninit(&mut space);
+            ready!(stream.poll_read(context, &mut buffer)).map_err(End::Io)?;
+            let bytes = buffer.filled();
+            if bytes.is_empty() {
+                return Poll::Ready(Err(End::Closed));
+            }
+            received += bytes.len();
+            if received > MAX_HANDSHAKE_BYTES {
+                return Poll::Ready(Err(End::TooLarge));
+            }
+            if parse(bytes).map_err(End::Fault)? {
+                return Poll::Ready(Ok(()));
+            }
         }
-        // The buffer exists only while there is data to read, because thousands of probes wait.
-        let mut buffer = [0; READ_SIZE];
-        let count = match stream.try_read(&mut buffer) {
-            Ok(0) => return Err(End::Closed),
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => continue,
-            Err(error) => return Err(End::Io(error)),
-        };
-        received += count;
-        if received > MAX_HANDSHAKE_BYTES {
-            return Err(End::TooLarge);
-        }
-        let bytes = buffer.get(..count).unwrap_or_default();
-        if parse(bytes).map_err(End::Fault)? {
-            return Ok(());
-        }
-    }
+    })
+    .await
 }
 
 fn served(

@@ -1,11 +1,15 @@
 //! The end of a connection after its handshake: the quit command, close_notify, and alerts with
 //! which the server refuses the completed handshake.
 
+use std::future::poll_fn;
 use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Poll, ready};
 use std::time::Duration;
 
 use rustls::{AlertDescription, Error};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
+use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, Interest, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::observation::{Alert, ProbeError};
@@ -86,18 +90,16 @@ impl Connection {
         }
         let goodbye = async {
             self.tls.send_close_notify();
-            self.flush().await.ok()?;
+            self.flush(true).await.ok()?;
             self.stream.tcp.shutdown().await.ok()?;
             let mut drained = 0;
             while drained < MAX_HANDSHAKE_BYTES {
                 let ready = self.stream.tcp.ready(Interest::READABLE).await.ok()?;
-                match self.read_rest() {
-                    Ok(0) => break,
+                match self.read_rest().await.ok()? {
+                    0 => break,
                     // The server has closed the connection, and all data has been read.
-                    Ok(count) if ready.is_read_closed() && count < REST_SIZE => break,
-                    Ok(count) => drained += count,
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(_) => break,
+                    count if ready.is_read_closed() && count < REST_SIZE => break,
+                    count => drained += count,
                 }
             }
             Some(())
@@ -119,25 +121,28 @@ impl Connection {
         let data = async {
             let written = io::Write::write_all(&mut self.tls.writer(), &quit.command);
             written.ok()?;
-            self.flush().await.ok()?;
+            self.flush(false).await.ok()?;
             self.listen(Until::Closed).await
         };
         let _ = timeout_at(end, data).await;
         Some(())
     }
 
-    /// Reads the available data after the close_notify, and processes an alert at its start. Returns
-    /// its length in bytes.
-    fn read_rest(&mut self) -> io::Result<usize> {
-        let mut rest = [0; REST_SIZE];
-        let count = self.stream.tcp.try_read(&mut rest)?;
-        let bytes = rest.get(..count).unwrap_or_default();
-        if may_be_alert(bytes) {
-            let _ = self.process_rest(bytes);
-        }
-        // Tickets and data end the wait for an alert, and are not decrypted.
-        self.is_over = true;
-        Ok(count)
+    /// Reads data after the close_notify, and processes an alert at its start. Returns its length in
+    /// bytes.
+    async fn read_rest(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            let mut space = [MaybeUninit::uninit(); REST_SIZE];
+            let mut rest = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut self.stream.tcp).poll_read(context, &mut rest))?;
+            if may_be_alert(rest.filled()) {
+                let _ = self.process_rest(rest.filled());
+            }
+            // Tickets and data end the wait for an alert, and are not decrypted.
+            self.is_over = true;
+            Poll::Ready(Ok(rest.filled().len()))
+        })
+        .await
     }
 
     /// Processes data after the handshake, until TLS ends. Returns `None` if it does not end with a
