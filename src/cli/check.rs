@@ -291,11 +291,11 @@ async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
         is_complete: scan.complete,
         now,
     };
-    let text = rendering.text(&scan.results);
-    match args.quiet && destination.is_stdout() {
-        true => Ok(code),
-        false => Ok(destination.finish(&text, code)?),
-    }
+    let destination = match args.quiet && destination.is_stdout() {
+        true => output::Destination::Nowhere,
+        false => destination,
+    };
+    Ok(destination.write(code, |out| rendering.write(&scan.results, out))?)
 }
 
 /// Reports on stderr what is not part of the result: that it is incomplete, how long the probes

@@ -212,15 +212,28 @@ pub(super) fn note(text: &str) {
 
 /// Writes a result to stdout. A reader that closes the pipe early is not an error.
 pub(super) fn print(text: &str, code: Code) -> Code {
-    let mut stdout = io::stdout().lock();
-    match stdout
-        .write_all(text.as_bytes())
-        .and_then(|()| stdout.flush())
-    {
+    print_by(code, |out| out.write_all(text.as_bytes()))
+}
+
+fn print_by(code: Code, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Code {
+    match write_pieces(io::stdout().lock(), write) {
         Ok(()) => code,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => code,
         Err(error) => fail(&format!("cannot write the result to stdout: {error}")),
     }
+}
+
+/// Size of one write to a file or stdout, in bytes.
+const WRITE_SIZE: usize = 64 * 1024;
+
+/// Writes a result piece by piece.
+fn write_pieces(
+    out: impl io::Write,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(WRITE_SIZE, out);
+    write(&mut out)?;
+    out.flush()
 }
 
 /// Appends to the summary of a GitHub job, whose file the environment names. Outside such a job,
@@ -302,44 +315,61 @@ pub(super) enum OutputError {
     InTheWay(Vec<String>),
 }
 
-/// Destination of a result: stdout or a file.
+/// Destination of a result.
 #[derive(Debug)]
-pub(super) struct Destination(Option<OutputFile>);
+pub(super) enum Destination {
+    Stdout,
+    File(OutputFile),
+    Nowhere,
+}
 
 impl Destination {
     /// Checks the file, if there is one, before the command runs, so that the user does not wait
     /// for a result that cannot be written.
     pub(super) fn of(file: Option<&Path>) -> Result<Self, OutputError> {
-        file.map(OutputFile::new).transpose().map(Self)
+        match file {
+            Some(path) => OutputFile::new(path).map(Self::File),
+            None => Ok(Self::Stdout),
+        }
     }
 
     /// Returns true if the result replaces a file.
     pub(super) fn is_replaced(&self) -> bool {
-        self.0.as_ref().is_some_and(|file| !file.is_stream)
+        matches!(self, Self::File(file) if !file.is_stream)
     }
 
     /// Returns true if the result goes to stdout.
     pub(super) fn is_stdout(&self) -> bool {
-        self.0.is_none()
+        matches!(self, Self::Stdout)
     }
 
     /// Writes the result. Returns the exit code.
     pub(super) fn finish(&self, text: &str, code: Code) -> Result<Code, OutputError> {
-        match &self.0 {
-            Some(file) => file.write(text).map(|()| code),
-            None => Ok(print(text, code)),
+        self.write(code, |out| out.write_all(text.as_bytes()))
+    }
+
+    /// Writes the result piece by piece. Returns the exit code.
+    pub(super) fn write(
+        &self,
+        code: Code,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<Code, OutputError> {
+        match self {
+            Self::Stdout => Ok(print_by(code, write)),
+            Self::File(file) => file.write(write).map(|()| code),
+            Self::Nowhere => Ok(write(&mut io::sink()).map_or(code, |()| code)),
         }
     }
 }
 
 /// Replaces a file as a whole. Its directory must exist.
 pub(super) fn write_file(path: &Path, text: &str) -> Result<(), OutputError> {
-    OutputFile::new(path)?.write(text)
+    OutputFile::new(path)?.write(|out| out.write_all(text.as_bytes()))
 }
 
 /// File for a result that is replaced as a whole, or a stream such as a device or pipe.
 #[derive(Debug)]
-struct OutputFile {
+pub(super) struct OutputFile {
     path: PathBuf,
     is_stream: bool,
 }
@@ -370,14 +400,17 @@ impl OutputFile {
     }
 
     /// Writes the result. A reader of the file sees the old or the new content, never a part.
-    fn write(&self, text: &str) -> Result<(), OutputError> {
+    fn write(
+        &self,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<(), OutputError> {
         let wrong = |error| OutputError::Write {
             file: self.path.clone(),
             error,
         };
         if self.is_stream {
             let opened = std::fs::OpenOptions::new().write(true).open(&self.path);
-            return match opened.and_then(|mut stream| stream.write_all(text.as_bytes())) {
+            return match opened.and_then(|stream| write_pieces(stream, write)) {
                 Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(wrong(error)),
                 _ => Ok(()),
             };
@@ -396,7 +429,7 @@ impl OutputFile {
         if let Ok(existing) = std::fs::metadata(&self.path) {
             keep_access(file.as_file(), &existing).map_err(wrong)?;
         }
-        file.write_all(text.as_bytes()).map_err(wrong)?;
+        write_pieces(file.as_file_mut(), write).map_err(wrong)?;
         file.as_file().sync_all().map_err(wrong)?;
         file.persist(&self.path).map_err(|e| wrong(e.error))?;
         Ok(())

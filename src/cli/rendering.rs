@@ -1,6 +1,6 @@
 //! Output formats of judged probes, for `check` and `verify`.
 
-use std::io::IsTerminal as _;
+use std::io::{self, IsTerminal as _};
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -36,8 +36,7 @@ impl Format {
     fn incomplete(self, text: String) -> String {
         match self {
             Self::Human | Self::Github => text + report::INCOMPLETE + "\n",
-            Self::Json | Self::Junit => text,
-            Self::Jsonl => text + "{\"complete\":false}\n",
+            Self::Json | Self::Jsonl | Self::Junit => text,
             Self::Nagios => report::nagios_incomplete(text),
             Self::Prometheus => format!("# {}\n{text}", report::INCOMPLETE),
         }
@@ -62,8 +61,22 @@ pub(super) struct Rendering<'a> {
 }
 
 impl Rendering<'_> {
-    /// Formats the results. For GitHub, also appends to the job summary.
-    pub(super) fn text(&self, results: &[Judged]) -> String {
+    /// Writes the results. For GitHub, also appends to the job summary.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub(super) fn write(&self, results: &[Judged], out: &mut dyn io::Write) -> io::Result<()> {
+        if self.format != Format::Jsonl {
+            return out.write_all(self.text(results).as_bytes());
+        }
+        report::write_jsonl(results, out)?;
+        match self.is_complete {
+            true => Ok(()),
+            false => out.write_all(b"{\"complete\":false}\n"),
+        }
+    }
+
+    fn text(&self, results: &[Judged]) -> String {
         let (code, now) = (self.code, self.now);
         let text = match self.format {
             Format::Human => {
@@ -75,7 +88,7 @@ impl Rendering<'_> {
                     },
                     now,
                 };
-                if self.file.is_none() && std::io::stdout().is_terminal() {
+                if self.file.is_none() && io::stdout().is_terminal() {
                     report::human_on_terminal(results, &style, !self.is_folded)
                 } else {
                     output::for_log(report::human(results, &style))

@@ -160,8 +160,7 @@ async fn verify(args: Args) -> Result<Code, Error> {
         thresholds: Some(thresholds),
         now,
     };
-    let text = rendering.text(&scan.results);
-    Ok(destination.finish(&text, code)?)
+    Ok(destination.write(code, |out| rendering.write(&scan.results, out))?)
 }
 
 /// Returns the files with the expected certificate as an inventory.

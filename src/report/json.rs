@@ -2,6 +2,7 @@
 //! result.
 
 use std::collections::{BTreeMap, HashMap};
+use std::io::{self, Write};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -189,15 +190,27 @@ pub fn json_of_run(results: &[Judged], complete: bool) -> String {
 /// Formats the results as JSON Lines (<https://jsonlines.org>): one object per line, as in `result`
 /// of [`json`].
 pub fn jsonl(results: &[Judged]) -> String {
+    let mut text = Vec::new();
+    // A vector can always be written to, and JSON is UTF-8.
+    let _ = write_jsonl(results, &mut text);
+    String::from_utf8(text).unwrap_or_default()
+}
+
+/// Writes the results as [`jsonl`] formats them, each as soon as it is formatted.
+///
+/// # Errors
+/// Those of the writer.
+pub fn write_jsonl(results: &[Judged], out: &mut (impl Write + ?Sized)) -> io::Result<()> {
     let mut known = Known::new();
-    let mut text = String::new();
+    let mut line = Vec::new();
     for judged in results {
-        // Serialization cannot fail, as above. Line feeds in strings are escaped, so an object is
-        // one line.
-        text.push_str(&serde_json::to_string(&row(judged, &mut known)).unwrap_or_default());
-        text.push('\n');
+        line.clear();
+        // Line feeds in strings are escaped, so an object is one line.
+        serde_json::to_writer(&mut line, &row(judged, &mut known))?;
+        line.push(b'\n');
+        out.write_all(&line)?;
     }
-    text
+    Ok(())
 }
 
 fn row<'a>(judged: &'a Judged, known: &mut Known<'a>) -> Row<'a> {

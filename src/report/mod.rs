@@ -19,7 +19,7 @@ use crate::judge::Judged;
 pub use github::{github, github_summary, without_commands};
 pub use human::{Style, human, human_on_terminal, line};
 pub(crate) use human::{colour_of, paint};
-pub use json::{json, json_of_run, jsonl};
+pub use json::{json, json_of_run, jsonl, write_jsonl};
 pub use junit::{junit, junit_of_run};
 pub use nagios::{incomplete as nagios_incomplete, nagios, nagios_error};
 pub use rows::place;
