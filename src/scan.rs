@@ -129,7 +129,8 @@ impl Scanner {
         let mut done = 0;
         let targets = jobs.iter().map(|job| job.targets.len()).sum();
         progress(Progress::Targets { done, targets });
-        let mut results = Vec::new();
+        // Most targets have one result. A vector that grows would be copied several times.
+        let mut results = Vec::with_capacity(targets);
         let on_event = |event| match event {
             Event::Judged(judged) => {
                 progress(Progress::Judged(&judged));
@@ -142,7 +143,7 @@ impl Scanner {
         };
         let (complete, rest) = self.run(jobs, now, stop, on_event).await;
         results.extend(rest);
-        results.sort_by(|a, b| order(a).cmp(&order(b)));
+        results.sort_unstable_by(|a, b| order(a).cmp(&order(b)));
         together(&mut results);
         Scan { results, complete }
     }

@@ -108,14 +108,8 @@ async fn demo(args: &Args, sockets: Sockets) -> Result<Code, Error> {
     };
     let resolver = Resolver::new(Families::Both, testbed.overrides(), Vec::new());
     let resolver = Arc::new(resolver);
-    let jobs = prepare(
-        &sources,
-        &resolver,
-        &inventory.certificates,
-        &options,
-        TIMEOUT,
-    )
-    .await;
+    let entries: Vec<_> = inventory.certificates.iter().collect();
+    let jobs = prepare(&sources, &resolver, &entries, &options, TIMEOUT).await;
     let scanner = Scanner {
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,

@@ -119,10 +119,11 @@ pub(super) async fn probe_once(
     options: &ProbeOptions,
     now: Timestamp,
 ) -> Result<Scan, Error> {
+    let entries: Vec<_> = inventory.certificates.iter().collect();
     let jobs = prepare(
         &scanner.sources,
         &scanner.resolver,
-        &inventory.certificates,
+        &entries,
         options,
         options.timeout,
     );

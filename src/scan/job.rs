@@ -16,7 +16,7 @@ use crate::judge::{Rules, TrustStore};
 use crate::model::{Families, Hostname, KeyTypes, Target};
 use crate::probe::{Reach, Reaches};
 use crate::resolve::{Resolution, Resolver};
-use crate::source::{Failed, FetchError, Loaded, Sources};
+use crate::source::{Failed, FetchError, Loaded, Sources, pinned};
 use crate::tlsa::DaneCheck;
 use crate::trust::{self, TrustError};
 
@@ -123,24 +123,29 @@ pub struct Job {
 pub async fn prepare(
     sources: &Arc<Sources>,
     resolver: &Arc<Resolver>,
-    entries: &[Entry],
+    entries: &[&Entry],
     options: &ProbeOptions,
     patience: Duration,
 ) -> Vec<Job> {
     let permits = Arc::new(Semaphore::new(MAX_SOURCES));
     let mut tasks = JoinSet::new();
-    let mut jobs = Vec::new();
+    let mut jobs: Vec<(usize, Job)> = Vec::with_capacity(entries.len());
     let asked = |done: Result<_, JoinError>| {
         done.inspect_err(|error| tracing::error!("cannot query a source: {error}"))
             .ok()
     };
-    for (position, entry) in entries.iter().cloned().enumerate() {
+    for (position, &entry) in entries.iter().enumerate() {
+        if let Some(job) = job_at_once(entry, options) {
+            jobs.push((position, job));
+            continue;
+        }
         // The permit is acquired before the task is spawned, so that only a few of ten thousand
         // entries have tasks.
         let Ok(permit) = permits.clone().acquire_owned().await else {
             break;
         };
         let (sources, options, resolver) = (sources.clone(), options.clone(), resolver.clone());
+        let entry = entry.clone();
         tasks.spawn(async move {
             let _permit = permit;
             let asked = caught(async {
@@ -173,21 +178,27 @@ pub async fn prepare(
                     &options,
                 )]
             };
-            (position, asked.await.unwrap_or_else(internal_error))
+            let jobs = asked.await.unwrap_or_else(internal_error).into_iter();
+            jobs.map(|job| (position, job)).collect::<Vec<_>>()
         });
         while let Some(done) = tasks.try_join_next() {
-            jobs.extend(asked(done));
+            jobs.extend(asked(done).into_iter().flatten());
         }
     }
     while let Some(done) = tasks.join_next().await {
-        jobs.extend(asked(done));
+        jobs.extend(asked(done).into_iter().flatten());
     }
     jobs.sort_by_key(|(position, _)| *position);
-    let each = jobs.into_iter();
-    let each = each.flat_map(|(position, jobs)| jobs.into_iter().map(move |job| (position, job)));
-    let mut jobs: Vec<(usize, Job)> = each.collect();
     names::disambiguate(entries, &mut jobs);
     jobs.into_iter().map(|(_, job)| job).collect()
+}
+
+/// Returns the job of an entry that contains the expectation and the hosts.
+fn job_at_once(entry: &Entry, options: &ProbeOptions) -> Option<Job> {
+    let has_hosts = !entry.hostnames.is_empty() || !entry.found.is_empty();
+    let is_located = has_hosts && !entry.finds_hosts() && entry.files.is_empty();
+    let loaded = is_located.then(|| pinned(entry))??;
+    Some(job(entry, Ok(loaded), options))
 }
 
 /// Returns true if the source of an entry supplies the names of its certificates.

@@ -60,11 +60,12 @@ pub(crate) fn comes_late(entry: &Entry) -> bool {
 
 /// Gives the jobs unique names, so that no two have the same target. Each job comes with the index
 /// of its entry.
-pub(super) fn disambiguate(entries: &[Entry], jobs: &mut [(usize, Job)]) {
+pub(super) fn disambiguate(entries: &[&Entry], jobs: &mut [(usize, Job)]) {
     let mut taken: HashMap<Arc<Target>, &Entry> = HashMap::new();
     for late in [false, true] {
         for (position, job) in &mut *jobs {
-            let Some(entry) = entries.get(*position).filter(|e| comes_late(e) == late) else {
+            let entry = entries.get(*position).copied();
+            let Some(entry) = entry.filter(|e| comes_late(e) == late) else {
                 continue;
             };
             if late {

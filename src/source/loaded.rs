@@ -111,15 +111,32 @@ pub(super) fn whole(
     }
 }
 
-pub(super) fn pinned(entry: &Entry, source: SourceKind, what: Expectation) -> Loaded {
-    Loaded {
+/// Returns the expectation of an entry that contains it. `None` if a source has to be asked.
+pub(crate) fn pinned(entry: &Entry) -> Option<Loaded> {
+    let (source, what) = match &entry.source {
+        SourceSettings::Fingerprints(pins) => {
+            let what = Expectation::Fingerprints(pins.clone());
+            (SourceKind::Fingerprint, what)
+        }
+        SourceSettings::PublicKeys(keys) => {
+            let what = Expectation::PublicKeys(keys.clone());
+            (SourceKind::PublicKey, what)
+        }
+        SourceSettings::TrustOnly => (SourceKind::Trust, Expectation::TrustOnly),
+        SourceSettings::Sslmate(_)
+        | SourceSettings::SslmateAll
+        | SourceSettings::Download(_)
+        | SourceSettings::Pem(_)
+        | SourceSettings::PemGlob(_) => return None,
+    };
+    Some(Loaded {
         name: own_name(entry).unwrap_or_default(),
         common_name: None,
         expected: Arc::new(Expected { source, what }),
         hostnames: entry.hostnames.clone(),
         found: entry.found.clone(),
         awaited: None,
-    }
+    })
 }
 
 pub(super) fn own_name(entry: &Entry) -> Option<String> {

@@ -31,7 +31,7 @@ use crate::resolve::Resolver;
 use crate::trust;
 
 use account::account;
-use loaded::{failed, own_name, pinned, whole};
+use loaded::{failed, own_name, whole};
 
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
 use certvigil_probe::io::{BasicAuth, Http, on_own_thread, on_reader, read_secret};
@@ -43,6 +43,7 @@ pub(crate) use download::name_of as download_name;
 pub use error::{FetchError, IssuerError, SetupError};
 pub use failure::SourceFailure;
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
+pub(crate) use loaded::pinned;
 pub use loaded::{Failed, Loaded, source_name};
 pub(crate) use pem::files_of;
 pub(crate) use sslmate::Client;
@@ -296,23 +297,9 @@ impl Sources {
                 };
                 self.load_files(entry, list).await
             }
-            SourceSettings::Fingerprints(pins) => {
-                vec![Ok(pinned(
-                    entry,
-                    SourceKind::Fingerprint,
-                    Expectation::Fingerprints(pins.clone()),
-                ))]
-            }
-            SourceSettings::PublicKeys(keys) => {
-                vec![Ok(pinned(
-                    entry,
-                    SourceKind::PublicKey,
-                    Expectation::PublicKeys(keys.clone()),
-                ))]
-            }
-            SourceSettings::TrustOnly => {
-                vec![Ok(pinned(entry, SourceKind::Trust, Expectation::TrustOnly))]
-            }
+            SourceSettings::Fingerprints(_)
+            | SourceSettings::PublicKeys(_)
+            | SourceSettings::TrustOnly => pinned(entry).map(Ok).into_iter().collect(),
         }
     }
 

@@ -48,8 +48,8 @@ async fn looks(timeout: Duration) -> (String, Vec<String>) {
     };
     let resolver = Resolver::new(Families::Both, lab.overrides(), Vec::new());
     let resolver = Arc::new(resolver);
-    let entries = &inventory.certificates;
-    let jobs = prepare(&sources, &resolver, entries, &options, 10 * timeout).await;
+    let entries: Vec<_> = inventory.certificates.iter().collect();
+    let jobs = prepare(&sources, &resolver, &entries, &options, 10 * timeout).await;
     let scanner = Scanner {
         revocations: Arc::new(Revocations::new(sources.http_for_others())),
         sources,

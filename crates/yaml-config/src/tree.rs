@@ -15,6 +15,10 @@ use input::Text;
 /// set.
 const FEW_KEYS: usize = 16;
 
+/// Length of text for each node that is allocated at first, in bytes. Nodes are mostly longer. A list
+/// that grows would be copied several times.
+const TEXT_OF_NODE: usize = 8;
+
 /// Kind of a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -226,7 +230,7 @@ impl<'t> Builder<'t> {
     fn new(text: &'t str) -> Self {
         Self {
             document: Document {
-                nodes: Vec::new(),
+                nodes: Vec::with_capacity(text.len() / TEXT_OF_NODE),
                 text,
                 others: String::new(),
             },

@@ -128,7 +128,6 @@ impl Plan {
             .certificates
             .iter()
             .filter(|e| self.selection.may_want(e))
-            .cloned()
             .collect();
         let patience = self.options.timeout * SOURCE_PATIENCE;
         let mut jobs = tokio::select! {

@@ -150,8 +150,10 @@ pub fn read_up_to(file: &Path, limit: u64) -> io::Result<Vec<u8>> {
 fn read_at_most(file: &Path, limit: u64, wait: Duration) -> io::Result<Vec<u8>> {
     let path = file.to_owned();
     let read = move || {
-        let mut bytes = Vec::new();
         let opened = std::fs::File::open(path)?;
+        // A pipe or device has no length. The length of a file may change meanwhile.
+        let length = opened.metadata()?.len().min(limit);
+        let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
         opened.take(limit + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
