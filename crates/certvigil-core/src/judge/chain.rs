@@ -63,7 +63,12 @@ pub(super) fn examine<'a>(
     let is_under_root =
         |c: &Certificate| root.is_some_and(|root| root == c || links.issued(root, c));
 
-    let by_served = reach(&served, links);
+    // Of several ends of the chain, the choice must not depend on the order in which they are served.
+    let mut sorted = served.clone();
+    if let Some((_, above)) = sorted.split_first_mut() {
+        above.sort_unstable_by_key(|certificate| certificate.sha256());
+    }
+    let by_served = reach(&sorted, links);
     let mut pool = served.clone();
     pool.extend(expected_chain.iter().filter(|c| !is_served(c)));
     pool.extend(root.iter().filter(|c| !is_served(c)));
@@ -98,7 +103,8 @@ pub(super) fn examine<'a>(
             .filter(|c| !is_served(c) && is_reached(c))
             .collect(),
         top,
-        namesake: above_leaf().find(|c| !is_reached(c) && is_named_as_issuer(c, top)),
+        namesake: (sorted.iter().skip(1).copied())
+            .find(|c| !is_reached(c) && is_named_as_issuer(c, top)),
         unrelated,
         out_of_order: first_out_of_order(&related, links),
         intermediates,

@@ -76,6 +76,10 @@ fn by_subject<'a>(leaf: &'a Certificate, above: &[&'a Certificate]) -> BySubject
             }
         }
     }
+    // Of equally good paths, the choice must not depend on the order in which they are served.
+    for same in out.values_mut() {
+        same.sort_unstable_by_key(|certificate| certificate.sha256());
+    }
     out
 }
 
