@@ -4,7 +4,9 @@
 
 mod input;
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::fmt::Write as _;
 
 use saphyr_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
@@ -42,10 +44,16 @@ struct Node {
     start: u32,
     /// Of a scalar, the end of its text. Otherwise the index after the last node inside this one.
     end: u32,
-    /// Index of the list or mapping that contains this node. The root is its own parent.
-    parent: u32,
-    /// In a list, the number of items before it. In a mapping, the index of its key.
+}
+
+/// Node directly inside a list or mapping.
+#[derive(Clone, Copy, Debug)]
+struct Child {
+    at: u32,
+    /// Number of nodes before it.
     position: u32,
+    /// Index of the node before it, which is its key if it is a value.
+    before: u32,
 }
 
 /// Document of a text.
@@ -56,6 +64,9 @@ pub(crate) struct Document<'t> {
     /// Copies of the scalars that are not part of the text as they are, such as those with escape
     /// sequences, and of those with an anchor or a tag.
     others: String,
+    /// The last child that was found in each list and mapping. A file with an error in each of its
+    /// entries would be searched from its start for each of them.
+    found: RefCell<HashMap<u32, Child>>,
 }
 
 /// Error in a text, with its line.
@@ -117,23 +128,51 @@ impl<'t> Document<'t> {
     }
 
     /// Returns the path of a node, such as `certificates[2].port`. Empty for the root.
-    pub(crate) fn path(&self, mut at: u32) -> String {
-        let mut parts = Vec::new();
-        while let Some(node) = self.node(at).filter(|node| node.parent != at) {
-            match self.kind(node.parent) {
-                Kind::Sequence => parts.push(format!("[{}]", node.position)),
-                _ => parts.push(self.scalar(node.position).unwrap_or_default().to_owned()),
-            }
-            at = node.parent;
-        }
+    pub(crate) fn path(&self, at: u32) -> String {
         let mut path = String::new();
-        for part in parts.iter().rev() {
-            if !path.is_empty() && !part.starts_with('[') {
-                path.push('.');
+        let mut inside = 0;
+        while inside != at {
+            let Some(child) = self.child_with(inside, at) else {
+                break;
+            };
+            if self.kind(inside) == Kind::Sequence {
+                let _ = write!(path, "[{}]", child.position);
+            } else {
+                let is_key = child.position.is_multiple_of(2);
+                let key = if is_key { child.at } else { child.before };
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(self.scalar(key).unwrap_or_default());
             }
-            path.push_str(part);
+            inside = child.at;
         }
         path
+    }
+
+    /// Returns the node directly inside a list or mapping that is, or contains, another node.
+    fn child_with(&self, inside: u32, at: u32) -> Option<Child> {
+        let mut found = self.found.borrow_mut();
+        let first = Child {
+            at: inside + 1,
+            position: 0,
+            before: inside,
+        };
+        let last = found.get(&inside).filter(|child| child.at <= at);
+        let mut child = last.copied().unwrap_or(first);
+        while child.at < self.end(inside) {
+            let end = self.end(child.at);
+            if at < end {
+                found.insert(inside, child);
+                return Some(child);
+            }
+            child = Child {
+                at: end,
+                position: child.position + 1,
+                before: child.at,
+            };
+        }
+        None
     }
 
     /// Checks that no mapping has a key twice.
@@ -187,31 +226,6 @@ impl<'t> Document<'t> {
 struct Open {
     at: u32,
     anchor: usize,
-    contents: Contents,
-}
-
-/// State of an open list or mapping.
-enum Contents {
-    /// List with this number of items.
-    Items(u32),
-    /// Mapping, with the key that awaits its value.
-    Pairs(Option<u32>),
-}
-
-impl Contents {
-    /// Returns the position of the next node, whose index is `at`.
-    fn next(&mut self, at: u32) -> u32 {
-        match self {
-            Self::Items(count) => {
-                *count += 1;
-                *count - 1
-            }
-            Self::Pairs(key) => match key.take() {
-                Some(key) => key,
-                None => *key.insert(at),
-            },
-        }
-    }
 }
 
 /// Collector of a parser's events.
@@ -233,6 +247,7 @@ impl<'t> Builder<'t> {
                 nodes: Vec::with_capacity(text.len() / TEXT_OF_NODE),
                 text,
                 others: String::new(),
+                found: RefCell::default(),
             },
             reached: (0, 0),
             open: Vec::new(),
@@ -245,26 +260,16 @@ impl<'t> Builder<'t> {
         match event {
             Event::SequenceStart(anchor, tag) => {
                 let at = self.start(Kind::Sequence, tag.as_deref(), span)?;
-                let contents = Contents::Items(0);
-                self.open.push(Open {
-                    at,
-                    anchor,
-                    contents,
-                });
+                self.open.push(Open { at, anchor });
                 Ok(())
             }
             Event::MappingStart(anchor, tag) => {
                 let at = self.start(Kind::Mapping, tag.as_deref(), span)?;
-                let contents = Contents::Pairs(None);
-                self.open.push(Open {
-                    at,
-                    anchor,
-                    contents,
-                });
+                self.open.push(Open { at, anchor });
                 Ok(())
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                if let Some(Open { at, anchor, .. }) = self.open.pop() {
+                if let Some(Open { at, anchor }) = self.open.pop() {
                     let end = self.document.len();
                     if let Some(node) = self.document.nodes.get_mut(at as usize) {
                         node.end = end;
@@ -329,21 +334,15 @@ impl<'t> Builder<'t> {
     fn push(&mut self, kind: Kind, span: Span) -> Result<u32, Invalid> {
         let at = self.document.len();
         let line = span.start.line();
-        let (parent, position) = match self.open.last_mut() {
-            Some(open) => (open.at, open.contents.next(at)),
-            None if at == 0 => (0, 0),
-            None => {
-                let what = "the file has a second YAML document; merge them into one";
-                return Err((line, what.into()));
-            }
-        };
+        if at > 0 && self.open.is_empty() {
+            let what = "the file has a second YAML document; merge them into one";
+            return Err((line, what.into()));
+        }
         self.document.nodes.push(Node {
             kind,
             line: index(line),
             start: 0,
             end: at + 1,
-            parent,
-            position,
         });
         Ok(at)
     }
@@ -382,16 +381,8 @@ impl<'t> Builder<'t> {
         }
         for inner in source + 1..end {
             if let Some(&node) = self.document.node(inner) {
-                let is_in_mapping = self.document.kind(node.parent) == Kind::Mapping;
-                self.document.nodes.push(Node {
-                    end: end_of(node),
-                    parent: moved(node.parent),
-                    position: match is_in_mapping {
-                        true => moved(node.position),
-                        false => node.position,
-                    },
-                    ..node
-                });
+                let end = end_of(node);
+                self.document.nodes.push(Node { end, ..node });
             }
         }
         Ok(())

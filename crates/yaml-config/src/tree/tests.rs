@@ -154,6 +154,17 @@ fn path_names_the_keys_and_positions() {
 }
 
 #[test]
+fn path_is_independent_of_earlier_ones() {
+    let text = "a: [{b: c, d: [e, {f: g}]}, h]\ni: {j: k, l: {m: n}}\n";
+    let parse = || Document::parse(text).unwrap().unwrap();
+    let document = parse();
+    let all = 0..document.len();
+    for at in all.clone().chain(all.clone().rev()).chain(all) {
+        assert_eq!(document.path(at), parse().path(at), "{at}");
+    }
+}
+
+#[test]
 fn path_inside_an_alias_is_that_of_the_alias() {
     let text = "first: &a {list: [x, {y: z}]}\nsecond: [0, *a]\n";
     assert_eq!(path_of(text, "z"), "second[1].list[1].y");
