@@ -1,0 +1,208 @@
+//! Files and stdout as destinations of a result.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::cli::Code;
+
+use super::{print_by, write_pieces};
+
+/// Reason why a file cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum OutputError {
+    /// The path is a directory.
+    #[error(
+        "cannot write the result to {}: it is a directory; give the path of a file",
+        .0.display()
+    )]
+    Directory(PathBuf),
+    /// The directory of the file does not exist.
+    #[error(
+        "cannot write the result to {}: directory {} does not exist; create it or choose another path",
+        file.display(),
+        folder.display()
+    )]
+    NoFolder {
+        /// File of the result.
+        file: PathBuf,
+        /// Directory that does not exist.
+        folder: PathBuf,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the result to {}: {error}", file.display())]
+    Write {
+        /// File of the result.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// A directory cannot be created.
+    #[error("cannot create directory {}: {error}", folder.display())]
+    Create {
+        /// The directory.
+        folder: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// An existing file cannot be read.
+    #[error(
+        "cannot read {}: {error}; check its permissions or choose another directory",
+        file.display()
+    )]
+    Existing {
+        /// The file.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// A user changed files that would be overwritten.
+    #[error(
+        "nothing written: these files exist and differ: {}; save your changes elsewhere and overwrite with --force, or choose another directory",
+        .0.join(", ")
+    )]
+    InTheWay(Vec<String>),
+}
+
+/// Destination of a result.
+#[derive(Debug)]
+pub(in crate::cli) enum Destination {
+    Stdout,
+    File(OutputFile),
+    Nowhere,
+}
+
+impl Destination {
+    /// Checks the file, if there is one, before the command runs, so that the user does not wait
+    /// for a result that cannot be written.
+    pub(in crate::cli) fn of(file: Option<&Path>) -> Result<Self, OutputError> {
+        match file {
+            Some(path) => OutputFile::new(path).map(Self::File),
+            None => Ok(Self::Stdout),
+        }
+    }
+
+    /// Returns true if the result replaces a file.
+    pub(in crate::cli) fn is_replaced(&self) -> bool {
+        matches!(self, Self::File(file) if !file.is_stream)
+    }
+
+    /// Returns true if the result goes to stdout.
+    pub(in crate::cli) fn is_stdout(&self) -> bool {
+        matches!(self, Self::Stdout)
+    }
+
+    /// Writes the result. Returns the exit code.
+    pub(in crate::cli) fn finish(&self, text: &str, code: Code) -> Result<Code, OutputError> {
+        self.write(code, |out| out.write_all(text.as_bytes()))
+    }
+
+    /// Writes the result piece by piece. Returns the exit code.
+    pub(in crate::cli) fn write(
+        &self,
+        code: Code,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<Code, OutputError> {
+        match self {
+            Self::Stdout => Ok(print_by(code, write)),
+            Self::File(file) => file.write(write).map(|()| code),
+            Self::Nowhere => Ok(write(&mut io::sink()).map_or(code, |()| code)),
+        }
+    }
+}
+
+/// Replaces a file as a whole. Its directory must exist.
+pub(in crate::cli) fn write_file(path: &Path, text: &str) -> Result<(), OutputError> {
+    OutputFile::new(path)?.write(|out| out.write_all(text.as_bytes()))
+}
+
+/// File for a result that is replaced as a whole, or a stream such as a device or pipe.
+#[derive(Debug)]
+pub(in crate::cli) struct OutputFile {
+    path: PathBuf,
+    is_stream: bool,
+}
+
+impl OutputFile {
+    fn new(path: &Path) -> Result<Self, OutputError> {
+        if let Ok(found) = std::fs::metadata(path) {
+            if found.is_dir() {
+                return Err(OutputError::Directory(path.to_owned()));
+            }
+            return Ok(Self {
+                // If the path is a symbolic link, its target is written and the link stays.
+                path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
+                is_stream: !found.is_file(),
+            });
+        }
+        let folder = folder_of(path);
+        if !folder.is_dir() {
+            return Err(OutputError::NoFolder {
+                file: path.to_owned(),
+                folder: folder.to_owned(),
+            });
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            is_stream: false,
+        })
+    }
+
+    /// Writes the result. A reader of the file sees the old or the new content, never a part.
+    fn write(
+        &self,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<(), OutputError> {
+        let wrong = |error| OutputError::Write {
+            file: self.path.clone(),
+            error,
+        };
+        if self.is_stream {
+            let opened = std::fs::OpenOptions::new().write(true).open(&self.path);
+            return match opened.and_then(|stream| write_pieces(stream, write)) {
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(wrong(error)),
+                _ => Ok(()),
+            };
+        }
+        let mut builder = tempfile::Builder::new();
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            // The mode that programs use by default. The process' umask still applies.
+            builder.permissions(std::fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder
+            .prefix(".certvigil-")
+            .tempfile_in(folder_of(&self.path))
+            .map_err(wrong)?;
+        if let Ok(existing) = std::fs::metadata(&self.path) {
+            keep_access(file.as_file(), &existing).map_err(wrong)?;
+        }
+        write_pieces(file.as_file_mut(), write).map_err(wrong)?;
+        file.as_file().sync_all().map_err(wrong)?;
+        file.persist(&self.path).map_err(|e| wrong(e.error))?;
+        Ok(())
+    }
+}
+
+/// Gives a new file the mode of the file that it replaces, and its owner and group if the user may.
+#[cfg(unix)]
+fn keep_access(file: &std::fs::File, existing: &std::fs::Metadata) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, fchown};
+    // Only root may give files away. The group may be one of the user's.
+    if fchown(file, Some(existing.uid()), Some(existing.gid())).is_err() {
+        let _ = fchown(file, None, Some(existing.gid()));
+    }
+    file.set_permissions(existing.permissions())
+}
+
+#[cfg(not(unix))]
+fn keep_access(_file: &std::fs::File, _existing: &std::fs::Metadata) -> io::Result<()> {
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
