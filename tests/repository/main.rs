@@ -22,6 +22,7 @@ mod dashboards;
 mod deploy;
 mod dist;
 mod docs;
+mod fuzz;
 mod generated;
 mod instructions;
 mod layers;

@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 64;
 /// Number of known keys of a mapping for which space is reserved: most kinds have fewer.
 const USUAL_KEYS: usize = 48;
 /// Maximum errors to print. One mistake may be repeated in thousands of entries.
-const MAX_SHOWN: usize = 50;
+pub const MAX_SHOWN: usize = 50;
 /// Share of the letters, as a divisor, in which a misspelling may differ from the known name.
 const EDITED_SHARE: usize = 3;
 /// Minimum length of a key for this comparison. Shorter names are similar to too many keys.
