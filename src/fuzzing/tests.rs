@@ -56,7 +56,7 @@ fn no_seed_panics_a_fuzz_target() {
 }
 
 #[test]
-fn each_fuzz_target_has_its_file_and_seeds() {
+fn each_fuzz_target_has_its_file_seeds_and_dictionary() {
     let known = TARGETS.iter().map(|(name, _)| *name).chain(OF_OTHER_CRATES);
     let known: BTreeSet<String> = known.map(str::to_owned).collect();
     assert_eq!(names("fuzz_targets"), known);
@@ -64,6 +64,10 @@ fn each_fuzz_target_has_its_file_and_seeds() {
     let manifest = std::fs::read_to_string(fuzz("Cargo.toml")).unwrap();
     for name in &known {
         assert!(manifest.contains(&format!("name = \"{name}\"\n")), "{name}");
+        // libFuzzer refuses a dictionary that is missing or empty.
+        let dictionary = fuzz("dictionaries").join(format!("{name}.dict"));
+        let words = std::fs::read_to_string(dictionary).unwrap_or_default();
+        assert!(!words.trim().is_empty(), "{name} has no dictionary");
         let path = fuzz("fuzz_targets").join(format!("{name}.rs"));
         let text = std::fs::read_to_string(path).unwrap();
         assert!(text.contains(&format!("fuzzing::{name}(")), "{name}");

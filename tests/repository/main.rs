@@ -22,7 +22,6 @@ mod dashboards;
 mod deploy;
 mod dist;
 mod docs;
-mod fuzz;
 mod generated;
 mod instructions;
 mod layers;
