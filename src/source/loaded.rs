@@ -111,7 +111,7 @@ pub(super) fn whole(
     }
 }
 
-/// Returns the expectation of an entry that contains it. `None` if a source has to be asked.
+/// Returns the expectation of an entry that contains it. `None` if it is in a source.
 pub(crate) fn pinned(entry: &Entry) -> Option<Loaded> {
     let (source, what) = match &entry.source {
         SourceSettings::Fingerprints(pins) => {

@@ -226,7 +226,7 @@ impl Connection {
             && self.recorder.client_auth() == ClientAuth::Missing
     }
 
-    /// Sends what TLS has to send. The last data before the end of the connection waits for it.
+    /// Sends the pending data of TLS. The last data before the end of the connection waits for it.
     async fn flush(&mut self, is_last: bool) -> Result<(), HandshakeEnd> {
         let mut out = Vec::new();
         while self.tls.wants_write() {
