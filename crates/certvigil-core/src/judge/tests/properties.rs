@@ -189,6 +189,22 @@ fn order_of_equally_bad_paths_affects_no_finding() {
     }
 }
 
+#[test]
+fn order_of_cross_certificates_does_not_change_the_path_of_the_findings() {
+    let pki = pki();
+    let crosses = ["One", "Two"].map(|name| root(name).cross_sign(&pki.mid, long()).unwrap());
+    let leaf = pki.right.served[0].clone();
+    let case = pki.right.expecting(Expected::trust_only());
+    let case = case.trusting(TrustStore::default());
+    let findings_of = |[a, b]: [usize; 2]| {
+        let served = vec![leaf.clone(), crosses[a].clone(), crosses[b].clone()];
+        let mut findings = case.serving(served).judged().findings;
+        findings.retain(|finding| !of_order(finding.code()));
+        findings
+    };
+    assert_eq!(findings_of([0, 1]), findings_of([1, 0]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
 
