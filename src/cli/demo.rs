@@ -19,6 +19,7 @@ use crate::web::Web;
 use super::error::{Error, FlagsError};
 use super::limits::{self, Share};
 use super::log::LogArgs;
+use super::plan::stop;
 use super::serve::{Sockets, WebArgs, run_until_signal};
 use super::{Code, block_on, now, output};
 
@@ -119,12 +120,7 @@ async fn demo(args: &Args, sockets: Sockets) -> Result<Code, Error> {
         remotes: remotes.into(),
         permits: Arc::new(Permits::new(share.probes, inventory.defaults.per_address)),
     };
-    let stop = async {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    let scan = scanner.scan(jobs, now, stop, |_| {}).await;
+    let scan = scanner.scan(jobs, now, stop(), |_| {}).await;
     let style = report::Style {
         width: output::width_of_stdout(),
         colour: output::colour_on_stdout(),

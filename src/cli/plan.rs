@@ -143,32 +143,32 @@ pub(super) async fn probe_once(
     Ok(scan)
 }
 
-/// Waits until the user interrupts: SIGINT or SIGTERM.
-pub(super) async fn stop() {
-    let interrupted = async {
-        // Without a handler for Ctrl-C, there is nothing to wait for.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    };
-    tokio::select! {
-        () = interrupted => {}
-        () = terminated() => {}
-    }
-}
-
+/// Returns a future that completes when the user interrupts: SIGINT or SIGTERM. From this call on, they
+/// do not end the process.
 #[cfg(unix)]
-async fn terminated() {
+pub(super) fn stop() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
+
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async move {
+        let [interrupted, terminated] = signals.map(async |signal| match signal {
+            Ok(mut signal) => drop(signal.recv().await),
+            // Without a handler, there is nothing to wait for.
+            Err(_) => std::future::pending().await,
+        });
+        tokio::select! {
+            () = interrupted => {}
+            () = terminated => {}
+        }
     }
 }
 
+/// Returns a future that completes when the user interrupts.
 #[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
+pub(super) async fn stop() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Parses a comma-separated list of vantage names.
