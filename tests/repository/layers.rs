@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::Value;
 
@@ -42,15 +43,27 @@ const OUTSIDE: [&str; 6] = [
 ];
 
 fn metadata() -> Value {
-    let mut cargo = std::process::Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--format-version", "1", "--locked", "--offline"]);
-    let output = cargo
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .unwrap();
+    let versions = cargo(&["-vV"]);
+    let versions = String::from_utf8(versions).unwrap();
+    let host = versions
+        .lines()
+        .find_map(|line| line.strip_prefix("host: "));
+    // Dependencies for other platforms may not have been downloaded.
+    let platform = ["--filter-platform", host.unwrap()];
+    let mut words = vec!["metadata", "--format-version", "1", "--locked", "--offline"];
+    words.extend(platform);
+    serde_json::from_slice(&cargo(&words)).unwrap()
+}
+
+fn cargo(arguments: &[&str]) -> Vec<u8> {
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = cargo.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
-    serde_json::from_slice(&output.stdout).unwrap()
+    output.stdout
 }
 
 /// The dependencies of a package in the resolved graph, without those for build scripts and tests.
