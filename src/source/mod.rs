@@ -73,6 +73,14 @@ pub struct Sources {
     policies: OnceLock<Policies>,
 }
 
+/// Files of an entry, by the names of their certificates.
+enum Listed {
+    /// None had changed since it was last read, and all were read.
+    Loaded(Vec<Result<Loaded, Failed>>),
+    /// At least one has changed, and none was read.
+    Changed(Vec<(String, pem::Seen)>),
+}
+
 impl Sources {
     /// Creates the clients for the sources of an inventory.
     ///
@@ -310,26 +318,36 @@ impl Sources {
         entry: &Entry,
         list: impl FnOnce() -> Result<Vec<(String, Vec<PathBuf>)>, Failed> + Send + 'static,
     ) -> Vec<Result<Loaded, Failed>> {
-        let files = self.files.clone();
-        let listed = on_reader(move || {
-            let listed = list()?.into_iter();
-            let listed: Vec<_> = listed.map(|(name, all)| (name, files.seen(all))).collect();
-            Ok(listed)
+        let (sources, of) = (self.clone(), entry.clone());
+        let read = on_reader(move || {
+            let seen = list()?.into_iter();
+            let seen: Vec<_> = seen
+                .map(|(name, all)| (name, sources.files.seen(all)))
+                .collect();
+            Ok(match seen.iter().any(|(_, seen)| seen.has_changed) {
+                true => Listed::Changed(seen),
+                false => Listed::Loaded(sources.load_seen(seen, &of)),
+            })
         });
-        let listed = match listed.await {
-            Ok(listed) => listed,
-            Err(failed) => return vec![Err(failed)],
-        };
-        if listed.iter().any(|(_, seen)| seen.has_changed) {
-            pem::settle().await;
+        match read.await {
+            Ok(Listed::Loaded(loaded)) => loaded,
+            Ok(Listed::Changed(seen)) => {
+                pem::settle().await;
+                let (sources, entry) = (self.clone(), entry.clone());
+                on_reader(move || sources.load_seen(seen, &entry)).await
+            }
+            Err(failed) => vec![Err(failed)],
         }
-        let (sources, entry) = (self.clone(), entry.clone());
-        on_reader(move || {
-            let all = listed.into_iter();
-            let load = |(name, seen)| sources.load_pem(name, &entry, seen);
-            all.map(load).collect()
-        })
-        .await
+    }
+
+    fn load_seen(
+        &self,
+        seen: Vec<(String, pem::Seen)>,
+        entry: &Entry,
+    ) -> Vec<Result<Loaded, Failed>> {
+        let all = seen.into_iter();
+        all.map(|(name, seen)| self.load_pem(name, entry, seen))
+            .collect()
     }
 
     fn load_pem(&self, name: String, entry: &Entry, seen: pem::Seen) -> Result<Loaded, Failed> {
