@@ -249,7 +249,7 @@ impl State {
                 self.remaining.remove(target);
             }
             if is_wanted && is_complete && self.targets.contains(target) {
-                self.end_target(id, &run, target, before.as_deref(), next);
+                self.end_target(id, &run, target, before.as_deref(), interval, next);
             }
         }
         self.publish();
@@ -287,6 +287,7 @@ impl State {
         run: &Run,
         target: &Arc<Target>,
         before: Option<&TargetResults>,
+        interval: Duration,
         next: Option<Timestamp>,
     ) {
         let mut results = self.results_of(target);
@@ -300,7 +301,6 @@ impl State {
             results.end_local_probe(&known);
         }
         let busy = self.busy_vantages(target);
-        let interval = self.interval_of(target);
         combine(&mut results, |v| !busy.contains(v), interval);
         results.set_next(&run.vantage, next);
         let change = match run.vantage.is_local() {
