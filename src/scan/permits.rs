@@ -45,7 +45,8 @@ pub struct Permits {
     remote_tests: Mutex<HashMap<Vantage, Arc<Semaphore>>>,
     /// Connection slots of the entries whose hosts DNS gives, by the keys of the entries.
     entries: Mutex<HashMap<Arc<str>, Arc<Semaphore>>>,
-    waits: Mutex<Waits>,
+    /// Waits of a monitor's probes, which are its lag. Other probes are due when they start.
+    waits: Option<Mutex<Waits>>,
     addresses: Arc<Addresses>,
     is_on_demand: bool,
 }
@@ -73,7 +74,10 @@ impl Permits {
     /// address and port. Each limit is at least one.
     pub fn new(concurrency: usize, per_address: usize) -> Self {
         let addresses = Arc::new(Addresses::new(per_address));
-        Self::of_group(concurrency, addresses, false)
+        Self {
+            waits: None,
+            ..Self::of_group(concurrency, addresses, false)
+        }
     }
 
     /// Creates the permits of a monitor and those of on-demand probes, which divide `concurrency`.
@@ -113,7 +117,7 @@ impl Permits {
             judging_hosts: Mutex::default(),
             remote_tests: Mutex::default(),
             entries: Mutex::default(),
-            waits: Mutex::default(),
+            waits: Some(Mutex::default()),
             addresses,
             is_on_demand,
         }
@@ -144,23 +148,23 @@ impl Permits {
     }
 
     /// Records a wait for permits until the returned value is dropped; `since` is the time at which
-    /// the probe was due.
-    pub(super) fn wait(&self, since: Instant) -> Wait<'_> {
-        let mut waits = lock(&self.waits);
+    /// the probe was due, if it is not now.
+    pub(super) fn wait(&self, since: Option<Instant>) -> Option<Wait<'_>> {
+        let all = self.waits.as_ref()?;
+        let since = since.unwrap_or_else(Instant::now);
+        let mut waits = lock(all);
         waits.last += 1;
         let wait = (since, waits.last);
         waits.running.insert(wait);
-        Wait {
-            waits: &self.waits,
-            wait,
-        }
+        drop(waits);
+        Some(Wait { waits: all, wait })
     }
 
     /// Returns the time since which the longest-waiting probe that has started has been due, as of
     /// `now`. It is zero if no probe waits for permits.
     pub fn longest_wait(&self, now: Instant) -> Duration {
-        let waits = lock(&self.waits);
-        let oldest = waits.running.first();
+        let waits = self.waits.as_ref().map(lock);
+        let oldest = waits.as_ref().and_then(|waits| waits.running.first());
         oldest.map_or(Duration::ZERO, |(since, _)| {
             now.saturating_duration_since(*since)
         })

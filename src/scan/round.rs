@@ -6,7 +6,7 @@ mod judge;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
@@ -34,6 +34,45 @@ pub(super) struct Round {
     pub(super) sender: mpsc::UnboundedSender<Event>,
 }
 
+/// Targets whose probes have not started.
+struct Queue {
+    jobs: std::vec::IntoIter<Job>,
+    /// The job that has started, and the rest of its targets.
+    current: Option<(Arc<Job>, std::vec::IntoIter<Arc<Target>>)>,
+    /// Tests of the started jobs by remote vantages.
+    remote_tests: JoinSet<()>,
+}
+
+impl Queue {
+    fn new(jobs: Vec<Job>) -> Self {
+        Self {
+            jobs: jobs.into_iter(),
+            current: None,
+            remote_tests: JoinSet::new(),
+        }
+    }
+
+    /// Returns the next target. Remote tests of its job start with its first target.
+    fn next(&mut self, round: &Arc<Round>) -> Option<(Arc<Job>, Arc<Target>)> {
+        loop {
+            if let Some((job, targets)) = &mut self.current
+                && let Some(target) = targets.next()
+            {
+                return Some((job.clone(), target));
+            }
+            let mut job = self.jobs.next()?;
+            let targets = std::mem::take(&mut job.targets);
+            let job = Arc::new(job);
+            round.ask_remotes(&job, &targets, &mut self.remote_tests);
+            self.current = Some((job, targets.into_iter()));
+        }
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Event of a running scan.
 pub(super) enum Event {
     /// A probe was judged.
@@ -45,37 +84,32 @@ pub(super) enum Event {
 impl Round {
     /// Probes every target of the jobs.
     pub(super) async fn walk(self: Arc<Self>, jobs: Vec<Job>) {
-        let permits = Arc::new(Semaphore::new(
-            self.scanner
-                .permits
-                .slots()
-                .saturating_mul(TARGETS_PER_SLOT)
-                .min(Semaphore::MAX_PERMITS),
-        ));
-        let mut tasks = JoinSet::new();
         let is_single = is_single_target(&jobs);
-        for mut job in jobs {
-            let targets = std::mem::take(&mut job.targets);
-            let job = Arc::new(job);
-            self.ask_remotes(&job, &targets, &mut tasks);
-            for target in targets {
-                if is_single {
-                    self.probe_target(&job, target).await;
-                    continue;
-                }
-                let Ok(permit) = permits.clone().acquire_owned().await else {
-                    return;
-                };
-                let (round, job) = (self.clone(), job.clone());
-                tasks.spawn(async move {
-                    round.probe_target(&job, target).await;
-                    drop(permit);
-                });
-                // Frees finished tasks along the way.
-                while tasks.try_join_next().is_some() {}
+        let targets: usize = jobs.iter().map(|job| job.targets.len()).sum();
+        let queue = Arc::new(Mutex::new(Queue::new(jobs)));
+        if is_single {
+            self.probe_targets(&queue).await;
+        } else {
+            // Tasks for all targets would each have memory of their own.
+            let slots = self.scanner.permits.slots();
+            let mut tasks = JoinSet::new();
+            for _ in 0..targets.min(slots.saturating_mul(TARGETS_PER_SLOT)) {
+                let (round, queue) = (self.clone(), queue.clone());
+                tasks.spawn(async move { round.probe_targets(&queue).await });
             }
+            while tasks.join_next().await.is_some() {}
         }
-        while tasks.join_next().await.is_some() {}
+        let mut remote_tests = std::mem::take(&mut lock(&queue).remote_tests);
+        while remote_tests.join_next().await.is_some() {}
+    }
+
+    /// Probes targets until the queue is empty.
+    async fn probe_targets(self: &Arc<Self>, queue: &Mutex<Queue>) {
+        loop {
+            let next = lock(queue).next(self);
+            let Some((job, target)) = next else { return };
+            self.probe_target(&job, target).await;
+        }
     }
 
     /// Probes one target at all of its addresses.
@@ -192,11 +226,10 @@ impl Round {
         let found = Arc::new(found);
         let mut probes = JoinSet::new();
         // A name with many unresponsive addresses must leave connection slots to other targets.
-        let due = job.due.unwrap_or_else(Instant::now);
         let permits = Arc::new(Semaphore::new(self.scanner.permits.slots_of_target()));
         for &ip in &found.addresses {
             for &key_type in job.key_types.each() {
-                let wait = self.scanner.permits.wait(due);
+                let wait = self.scanner.permits.wait(job.due);
                 let Ok(permit) = permits.clone().acquire_owned().await else {
                     return;
                 };
@@ -280,7 +313,7 @@ impl Round {
         timeout: Duration,
     ) -> (Outcome, Timings) {
         let permits = &self.scanner.permits;
-        let wait = permits.wait(job.due.unwrap_or_else(Instant::now));
+        let wait = permits.wait(job.due);
         let _of_entry = match &job.shared_by {
             Some(key) => permits.entry(key).await,
             None => None,

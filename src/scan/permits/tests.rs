@@ -49,11 +49,11 @@ fn hosts_of_one_entry_leave_half_of_the_slots_to_others() {
 
 #[test]
 fn longest_wait_is_that_of_the_probe_that_was_due_first() {
-    let permits = Permits::new(1, 1);
+    let (permits, _) = Permits::of_monitor(2, 1);
     let (now, second) = (Instant::now(), Duration::from_secs(1));
     assert_eq!(permits.longest_wait(now), Duration::ZERO);
-    let old = permits.wait(now);
-    let _young = [permits.wait(now + second), permits.wait(now + second)];
+    let old = permits.wait(Some(now));
+    let _young = [(); 2].map(|()| permits.wait(Some(now + second)));
     assert_eq!(permits.longest_wait(now + 5 * second), 5 * second);
     drop(old);
     assert_eq!(permits.longest_wait(now + 5 * second), 4 * second);

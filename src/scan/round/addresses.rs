@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::model::{Protocol, Target, Timings};
+use crate::model::{Hostname, Protocol, Target, Timings};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::scan::host_limits::AddressLimit;
@@ -53,11 +53,18 @@ impl Round {
         let timeout = job.options.timeout;
         let (hostname, port) = (&target.hostname, target.port);
         let before = job.resolved.as_ref().and_then(|resolved| resolved.took);
-        // As with a probe, the timeout begins after the permit.
+        let is_known = job.resolved.is_some()
+            || !job.addresses.is_empty()
+            || matches!(hostname, Hostname::Ip(_));
         let permits = &self.scanner.permits;
-        let wait = permits.wait(job.due.unwrap_or_else(Instant::now));
-        let permit = permits.name().await;
-        drop(wait);
+        // As with a probe, the timeout begins after the permit.
+        let permit = match is_known && job.dane == DaneCheck::Off {
+            true => None,
+            false => {
+                let _wait = permits.wait(job.due);
+                permits.name().await
+            }
+        };
         let start = Instant::now();
         let resolve = async {
             match &job.resolved {

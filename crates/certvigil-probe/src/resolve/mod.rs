@@ -173,8 +173,16 @@ impl Resolver {
 
     /// Returns true if the user gave the addresses of a host and port.
     pub fn has_override(&self, hostname: &Hostname, port: u16) -> bool {
+        self.overridden(hostname, port).is_some()
+    }
+
+    fn overridden(&self, hostname: &Hostname, port: u16) -> Option<&Vec<IpAddr>> {
+        // Usually there are none, and a lookup needs a copy of the name.
+        if self.overrides.is_empty() {
+            return None;
+        }
         let mut hosts = [Some(hostname.clone()), None].into_iter();
-        hosts.any(|host| self.overrides.contains_key(&(host, port)))
+        hosts.find_map(|host| self.overrides.get(&(host, port)))
     }
 
     async fn find(
@@ -189,10 +197,7 @@ impl Resolver {
             fixed,
             ..
         } = *query;
-        let overridden = [Some(hostname.clone()), None]
-            .into_iter()
-            .find_map(|host| self.overrides.get(&(host, port)));
-        if let Some(addresses) = overridden {
+        if let Some(addresses) = self.overridden(hostname, port) {
             return Resolution::of(addresses.iter().copied(), families);
         }
         if !fixed.is_empty() {
