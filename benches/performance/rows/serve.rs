@@ -100,7 +100,7 @@ fn steady(testbed: &Testbed, server: &Server, monitor: &Peer, rounds: usize) -> 
         Row {
             figure: format!("CPU of a probe by `serve` of {ENDPOINTS} endpoints over `check`'s"),
             unit: "",
-            target: Target::AtMost(1.3),
+            target: Target::AtMost(1.2),
             values: ratio,
             detail: format!(
                 "{} µs at an interval of {seconds} s, reading the PEM files again included; `check` {} µs",
@@ -197,7 +197,7 @@ fn scrape(monitor: &Peer, bytes: &Bytes, size: usize, rounds: usize) -> Row {
             "CPU of a scrape of {ENDPOINTS} endpoints over writing the same bytes from memory"
         ),
         unit: "",
-        target: Target::AtMost(5.0),
+        target: Target::AtMost(3.0),
         values: ratio,
         detail: format!(
             "{} ms; writing {} ms; {} MiB",
