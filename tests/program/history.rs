@@ -15,10 +15,13 @@ use certvigil::judge::Judged;
 use certvigil::model::{Protocol, Timestamp, Vantage};
 use certvigil::observation::{ErrorKind, Outcome, Reported};
 use certvigil::source::Loaded;
-use certvigil::store::{MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Remembered, Seen, Store};
+use certvigil::store::{
+    MAX_SPANS, MAX_SPANS_OF_ENDPOINT, Query, Remembered, Seen, Store, StoreError,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::fixture::process::wait_until;
 use crate::markdown::document;
 use crate::support::{Run, certvigil, command};
 
@@ -313,13 +316,22 @@ fn numbered(number: u32) -> Certificate {
     Certificate::from_der(number.to_be_bytes().to_vec())
 }
 
+/// Opens the store. A process that another test is just starting has a copy of all descriptors, and so
+/// the lock, until it executes its program.
+fn opened(folder: &Path) -> Store {
+    wait_until("a folder without a lock", || match Store::open(folder) {
+        Err(StoreError::Locked(_)) => None,
+        opened => Some(opened.unwrap()),
+    })
+}
+
 /// Not a test by itself: the process that the test below kills.
 #[test]
 fn write_history_until_killed() {
     let Some(folder) = std::env::var_os(KILLED_IN) else {
         return;
     };
-    let store = Store::open(Path::new(&folder)).unwrap();
+    let store = opened(Path::new(&folder));
     for number in state(&store).0.. {
         let number = number + 1;
         let instance = Instance {
@@ -427,7 +439,7 @@ fn killed_process_loses_at_most_the_transaction_in_flight() {
         }
         child.wait().unwrap();
         assert!(told > before, "round {round}: it noted nothing");
-        let (noted, remembered) = state(&Store::open(folder.path()).unwrap());
+        let (noted, remembered) = state(&opened(folder.path()));
         assert!([told, told + 1].contains(&noted), "{told}: {noted}");
         assert!(
             [noted, noted + 1].contains(&remembered),

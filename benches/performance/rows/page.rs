@@ -19,8 +19,8 @@ const FIRST_ROUND: Duration = Duration::from_secs(1_200);
 const POLL: Duration = Duration::from_millis(250);
 /// Duration in which the cost of the probes is measured.
 const WATCHED: Duration = Duration::from_secs(10);
-/// Pages in one run.
-const PAGES: usize = 50;
+/// Pages in one run: many, because the monitor starts its probes in batches, four a second.
+const PAGES: usize = 500;
 /// Hexadecimal digits of a fingerprint.
 const DIGITS: usize = 64;
 

@@ -25,7 +25,7 @@ const WATCHED: usize = 20;
 /// Duration in which the cost of a probe is measured. In it, the monitor reads every PEM file again
 /// once.
 const MEASURED: Duration = Duration::from_secs(60);
-const SCRAPES: usize = 10;
+const SCRAPES: usize = 40;
 const ON_DEMAND_PROBES: usize = 100;
 const MIB: f64 = (1 << 20) as f64;
 

@@ -456,7 +456,7 @@ fn read_only_database_is_logged_and_results_are_kept_once_it_can_be_written() {
     exporter.wait_for_metrics("the state is kept", |metrics| {
         metrics.sample("certvigil_state_up", &[]) == Some(1.0)
     });
-    assert_eq!(server.connections(), 1);
+    assert_eq!(server.connections(), 1, "{}", exporter.log());
     let history: crate::support::Run = command()
         .args(["history", "--state-dir", "state", "--format", "json"])
         .current_dir(exporter.folder.path())
