@@ -31,6 +31,7 @@ mod hooks;
 mod hostile;
 mod https_records;
 mod inspect;
+mod large_hello;
 mod mssql;
 mod permissions;
 mod reach;

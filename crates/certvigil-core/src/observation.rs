@@ -121,8 +121,8 @@ pub enum FileKey {
     Differs(PublicKeyHash),
 }
 
-/// Parameters of a handshake of TLS 1.2 or earlier. `Default` means unknown, and is used for TLS
-/// 1.3.
+/// Parameters of a handshake that some clients refuse. Most of them exist only in TLS 1.2 or earlier.
+/// `Default` means unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Parameters {
     /// Support of secure renegotiation (RFC 5746). `None` with TLS 1.3, which has no renegotiation.
@@ -139,6 +139,8 @@ pub struct Parameters {
     pub refused_common_offer: bool,
     /// True if the server refused a ClientHello with everything that Java offers for TLS 1.2.
     pub refused_java_offer: bool,
+    /// True if the server cannot read a ClientHello of more than one packet.
+    pub refused_large_hello: bool,
 }
 
 /// Reports on a leaf's revocation. `Default` means that none was requested.

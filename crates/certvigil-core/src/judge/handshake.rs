@@ -24,6 +24,7 @@ fn of_handshake(served: &Served) -> impl Iterator<Item = Finding> {
         legacy_cipher(served),
         no_secure_renegotiation(served),
         unrecognized_name(served),
+        large_hello(served),
         small_dh_prime(served),
         no_common_offer(served),
     ]
@@ -92,6 +93,12 @@ fn no_secure_renegotiation(served: &Served) -> Option<Finding> {
 fn unrecognized_name(served: &Served) -> Option<Finding> {
     (served.parameters.unrecognized_name && !served.tls_version.is_deprecated())
         .then(|| refused(Refused::UnrecognizedName))
+}
+
+/// Returns the finding for a server that cannot read the ClientHello of clients with ML-KEM.
+fn large_hello(served: &Served) -> Option<Finding> {
+    let is_refused = served.parameters.refused_large_hello;
+    is_refused.then(|| refused(Refused::LargeHello))
 }
 
 fn refused(refused: Refused) -> Finding {
@@ -173,6 +180,10 @@ pub(super) fn refusals(served: &Served) -> Vec<(Vec<Client>, String)> {
     if parameters.unrecognized_name {
         let reason = "the server sends the warning `unrecognized_name`";
         add(vec![Client::Java], reason.to_owned());
+    }
+    if parameters.refused_large_hello {
+        let reason = "the server cannot read a ClientHello of more than one packet";
+        add(vec![Client::Chromium, Client::Rustls], reason.to_owned());
     }
     if let Some(bits) = parameters.dh_bits {
         let reason = format!("the server's Diffie-Hellman prime has only {bits} bits");

@@ -6,7 +6,9 @@ mod closing;
 use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ use crate::model::Protocol;
 use crate::observation::{ErrorKind, Parameters, ProbeError, Served, TlsVersion};
 
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
-use super::setup::{ClientAuth, Configs, Prepared, Recorder, Schemes};
+use super::setup::{ClientAuth, Configs, Hello, Prepared, Recorder};
 use super::starttls::{self, looks_like_tls};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::transport::Transport;
@@ -50,6 +52,10 @@ pub(super) struct Failure {
     pub(super) error: ProbeError,
     /// True if the failure means that rustls and the server have no common version or cipher suite.
     pub(super) shares_nothing: bool,
+    /// True if the server may be unable to read a large ClientHello.
+    pub(super) may_be_size: bool,
+    /// True if the server sent nothing until the deadline.
+    pub(super) is_silent: bool,
 }
 
 impl From<ProbeError> for Failure {
@@ -57,6 +63,8 @@ impl From<ProbeError> for Failure {
         Self {
             error,
             shares_nothing: false,
+            may_be_size: false,
+            is_silent: false,
         }
     }
 }
@@ -75,14 +83,14 @@ impl Connection {
     pub(super) fn new(
         configs: &Configs,
         request: Request<'_>,
-        schemes: Schemes,
+        hello: Hello,
         stream: Transport,
     ) -> Result<Self, ProbeError> {
         let Prepared {
             config,
             name,
             recorder,
-        } = configs.prepare(request, schemes)?;
+        } = configs.prepare(request, hello)?;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
             ProbeError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
         })?;
@@ -104,14 +112,14 @@ impl Connection {
 
     /// Performs the handshake. Once the server has proved possession of its key, its certificates
     /// count even if the handshake fails later. The result then has the failure, unless the server
-    /// refuses a client without a certificate.
-    pub(super) async fn handshake(&mut self, deadline: Instant) -> Result<Served, Failure> {
+    /// refuses a client without a certificate. The server must send something until `answer_by`.
+    pub(super) async fn handshake(
+        &mut self,
+        answer_by: Instant,
+        deadline: Instant,
+    ) -> Result<Served, Failure> {
         let start = Instant::now();
-        let end = match timeout_at(deadline, self.drive()).await {
-            Ok(Ok(())) => None,
-            Ok(Err(end)) => Some(end),
-            Err(_) => Some(HandshakeEnd::Timeout),
-        };
+        let end = self.drive_until(answer_by, deadline).await;
         let chain = self.tls.peer_certificates();
         match (chain.filter(|chain| !chain.is_empty()), end) {
             (Some(chain), end) => {
@@ -121,9 +129,26 @@ impl Connection {
             }
             (None, Some(end)) => Err(Failure {
                 shares_nothing: self.shares_nothing(&end),
+                may_be_size: self.may_be_size(&end),
+                is_silent: self.received == 0 && matches!(end, HandshakeEnd::Timeout),
                 error: self.explain(end, start.elapsed()),
             }),
             (None, None) => Err(no_certificate().into()),
+        }
+    }
+
+    async fn drive_until(&mut self, answer_by: Instant, deadline: Instant) -> Option<HandshakeEnd> {
+        let recorder = self.recorder.clone();
+        let mut until = answer_by;
+        let mut drive = pin!(self.drive());
+        loop {
+            match timeout_at(until, &mut drive).await {
+                Ok(result) => break result.err(),
+                Err(_) if until < deadline && recorder.is_answered.load(Ordering::Relaxed) => {
+                    until = deadline;
+                }
+                Err(_) => break Some(HandshakeEnd::Timeout),
+            }
         }
     }
 
@@ -173,6 +198,7 @@ impl Connection {
         if bytes.is_empty() {
             return Err(HandshakeEnd::Closed);
         }
+        self.recorder.is_answered.store(true, Ordering::Relaxed);
         self.received += bytes.len();
         if self.received > MAX_HANDSHAKE_BYTES {
             return Err(HandshakeEnd::TooLarge);
@@ -292,6 +318,31 @@ impl Connection {
         }
     }
 
+    /// Returns true if a server that reads only one packet of the ClientHello may fail like this:
+    /// before its ServerHello, by silence, a closed connection or an alert about the message.
+    fn may_be_size(&self, end: &HandshakeEnd) -> bool {
+        use AlertDescription as A;
+        match end {
+            HandshakeEnd::Closed | HandshakeEnd::Io(_) | HandshakeEnd::Timeout => {
+                self.received == 0
+            }
+            HandshakeEnd::Tls(Error::AlertReceived(alert)) => {
+                self.tls.protocol_version().is_none()
+                    && matches!(
+                        alert,
+                        A::UnexpectedMessage
+                            | A::BadRecordMac
+                            | A::RecordOverflow
+                            | A::IllegalParameter
+                            | A::DecodeError
+                            | A::DecryptError
+                            | A::InternalError
+                    )
+            }
+            HandshakeEnd::Tls(_) | HandshakeEnd::TooLarge => false,
+        }
+    }
+
     fn explain(&self, end: HandshakeEnd, after: Duration) -> ProbeError {
         match end {
             HandshakeEnd::Tls(error) => self.explain_tls(&error),
@@ -307,15 +358,11 @@ impl Connection {
                 ErrorKind::TlsClosed,
                 format!("the connection broke off during the handshake: {error}"),
             ),
+            HandshakeEnd::Timeout if self.received == 0 => no_answer(after),
             HandshakeEnd::Timeout => ProbeError::new(
                 ErrorKind::TlsTimeout,
                 format!(
-                    "{} within {:.1} s",
-                    if self.received == 0 {
-                        "no answer to the handshake"
-                    } else {
-                        "the handshake did not end"
-                    },
+                    "the handshake did not end within {:.1} s",
                     after.as_secs_f64()
                 ),
             ),
@@ -342,6 +389,17 @@ impl Connection {
             other => explain(other),
         }
     }
+}
+
+/// Returns the error for a server that sends nothing.
+pub(super) fn no_answer(after: Duration) -> ProbeError {
+    ProbeError::new(
+        ErrorKind::TlsTimeout,
+        format!(
+            "no answer to the handshake within {:.1} s",
+            after.as_secs_f64()
+        ),
+    )
 }
 
 /// Returns the name of a group of rustls that Chromium does not offer.

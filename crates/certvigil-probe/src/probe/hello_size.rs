@@ -1,7 +1,8 @@
-//! Size of rustls' ClientHello. Some load balancers hang on a record of 256 to 511 bytes (RFC
-//! 7685), and rustls has no padding extension. Therefore the ClientHello contains a second key
-//! share, of a group that no server supports: GREASE (RFC 8701, section 3.1). Its share may have
-//! any content, and servers must ignore it.
+//! Size of rustls' ClientHello. That of current clients has a key share of ML-KEM, and does not fit
+//! into one packet. Some servers and load balancers cannot read it (<https://tldr.fail>); others hang
+//! on a record of 256 to 511 bytes (RFC 7685). rustls has no padding extension. Therefore the
+//! ClientHello contains a second key share, of a group that no server supports: GREASE (RFC 8701,
+//! section 3.1). Its share may have any content, and servers must ignore it.
 
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::crypto::{ActiveKeyExchange, SharedSecret, SupportedKxGroup};
@@ -9,9 +10,25 @@ use rustls::ffdhe_groups::FfdheGroup;
 use rustls::version::TLS12;
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion, SupportedProtocolVersion};
 
-/// X25519, whose key share in the first ClientHello is followed by one of [`GREASE`]. The provider
-/// needs both groups.
-pub(super) static X25519_PADDED: &dyn SupportedKxGroup = &Padded;
+/// Size of a ClientHello.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HelloSize {
+    /// More than one packet, as that of Chromium, Firefox, Go and OpenSSL. It has at least 1700 bytes.
+    Large,
+    /// One packet, as that of all clients before ML-KEM. It has at least 512 bytes.
+    Small,
+}
+
+impl HelloSize {
+    /// Returns X25519, whose key share in the first ClientHello is followed by one of [`GREASE`]. The
+    /// provider needs both groups.
+    pub(super) fn x25519(self) -> &'static dyn SupportedKxGroup {
+        match self {
+            Self::Large => &LARGE,
+            Self::Small => &SMALL,
+        }
+    }
+}
 
 /// GREASE group, which no server supports. It must be offered last.
 pub(super) static GREASE: &dyn SupportedKxGroup = &Grease;
@@ -19,19 +36,20 @@ pub(super) static GREASE: &dyn SupportedKxGroup = &Grease;
 /// Value reserved for GREASE (RFC 8701, section 2).
 const GREASE_GROUP: NamedGroup = NamedGroup::Unknown(0x6a6a);
 
-/// Content of the key share. It is long enough that the smallest ClientHello of rustls has 512
-/// bytes.
-static GREASE_SHARE: [u8; GREASE_BYTES] = [0; GREASE_BYTES];
+static LARGE: Padded = Padded(&[0; 1_504]);
+static SMALL: Padded = Padded(&[0; 304]);
 
-/// Length of the share in bytes.
-const GREASE_BYTES: usize = 304;
-
+/// X25519 with the content of the GREASE share that follows its own.
 #[derive(Debug)]
-struct Padded;
+struct Padded(&'static [u8]);
 
 impl SupportedKxGroup for Padded {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
-        Ok(Box::new(PaddedExchange(kx_group::X25519.start()?)))
+        let exchange = kx_group::X25519.start()?;
+        Ok(Box::new(PaddedExchange {
+            exchange,
+            share: self.0,
+        }))
     }
 
     fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
@@ -43,11 +61,15 @@ impl SupportedKxGroup for Padded {
     }
 }
 
-struct PaddedExchange(Box<dyn ActiveKeyExchange>);
+struct PaddedExchange {
+    exchange: Box<dyn ActiveKeyExchange>,
+    /// Content of the GREASE share.
+    share: &'static [u8],
+}
 
 impl ActiveKeyExchange for PaddedExchange {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<SharedSecret, Error> {
-        self.0.complete(peer)
+        self.exchange.complete(peer)
     }
 
     fn complete_for_tls_version(
@@ -55,11 +77,11 @@ impl ActiveKeyExchange for PaddedExchange {
         peer: &[u8],
         version: &SupportedProtocolVersion,
     ) -> Result<SharedSecret, Error> {
-        self.0.complete_for_tls_version(peer, version)
+        self.exchange.complete_for_tls_version(peer, version)
     }
 
     fn hybrid_component(&self) -> Option<(NamedGroup, &[u8])> {
-        Some((GREASE_GROUP, &GREASE_SHARE))
+        Some((GREASE_GROUP, self.share))
     }
 
     fn complete_hybrid_component(self: Box<Self>, _: &[u8]) -> Result<SharedSecret, Error> {
@@ -71,11 +93,11 @@ impl ActiveKeyExchange for PaddedExchange {
     }
 
     fn pub_key(&self) -> &[u8] {
-        self.0.pub_key()
+        self.exchange.pub_key()
     }
 
     fn group(&self) -> NamedGroup {
-        self.0.group()
+        self.exchange.group()
     }
 }
 
@@ -112,12 +134,13 @@ mod tests {
 
     use rustls::ClientConnection;
 
-    use super::super::setup::{Configs, Schemes};
+    use super::super::setup::{Configs, Hello, Schemes};
     use super::super::{Reach, Request};
+    use super::HelloSize;
     use crate::model::{KeyType, Protocol, Target};
 
     /// Returns the length of the record with the ClientHello.
-    fn hello(configs: &Configs, hostname: &str, key_type: KeyType, schemes: Schemes) -> usize {
+    fn length(configs: &Configs, hostname: &str, key_type: KeyType, hello: Hello) -> usize {
         let target = Target {
             certificate: "www".into(),
             hostname: hostname.parse().unwrap(),
@@ -131,7 +154,7 @@ mod tests {
             key_type,
             reach: &Reach::default(),
         };
-        let prepared = configs.prepare(request, schemes).unwrap();
+        let prepared = configs.prepare(request, hello).unwrap();
         let mut tls = ClientConnection::new(Arc::new(prepared.config), prepared.name).unwrap();
         let mut record = Vec::new();
         tls.write_tls(&mut record).unwrap();
@@ -142,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn no_hello_has_256_to_511_bytes() {
+    fn small_hello_has_512_bytes_and_fits_into_a_packet_and_a_large_one_does_not() {
         /// Payload of one Ethernet segment with TCP options, in bytes.
         const SEGMENT: usize = 1448 - 5;
         let configs = Configs::new(Arc::default()).unwrap();
@@ -153,11 +176,16 @@ mod tests {
         for name in names {
             for key_type in [KeyType::Any, KeyType::Rsa, KeyType::Ecdsa] {
                 for schemes in [Schemes::Checked, Schemes::All] {
-                    let length = hello(&configs, &name, key_type, schemes);
-                    assert!(
-                        (512..SEGMENT).contains(&length),
-                        "{name} {key_type:?}: {length}"
-                    );
+                    for (size, expected) in [
+                        (HelloSize::Small, 512..SEGMENT),
+                        (HelloSize::Large, 1_700..2 * SEGMENT),
+                    ] {
+                        let length = length(&configs, &name, key_type, Hello { schemes, size });
+                        assert!(
+                            expected.contains(&length),
+                            "{name} {key_type:?} {size:?}: {length}"
+                        );
+                    }
                 }
             }
         }

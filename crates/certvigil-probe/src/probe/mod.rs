@@ -14,6 +14,7 @@ mod p521;
 mod quic;
 mod reach;
 mod request;
+mod retry;
 mod rsa;
 #[cfg(feature = "h3")]
 mod session;
@@ -31,21 +32,25 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use crate::certificate::Interner;
-use crate::model::{KeyType, Protocol, Target, Timings};
+use crate::model::{Protocol, Target, Timings};
 use crate::observation::{ErrorKind, Outcome, ProbeError, Served};
 
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
-use cleartext::{Answer, Offer};
+use cleartext::Offer;
 pub use client_cert::{ClientCertError, ClientFiles, ClientKeyError};
 pub use reach::{Reach, ReachSettings, Reaches, UnsuitedSetting};
 pub use request::Request;
-use setup::Schemes;
+use retry::accepts;
+use setup::Hello;
 pub use setup::SetupError;
 use transport::Transport;
 
 /// Divisor of the remaining time that yields the time limit for the connection. The rest is for the
 /// handshake.
 const CONNECT_SHARE: u32 = 2;
+/// Divisor of the remaining time that yields the reserve for a second hello, if the server does not
+/// answer the first.
+const SECOND_HELLO_SHARE: u32 = 5;
 /// Time to wait for the server to close the connection after our close_notify. Waiting avoids a
 /// connection reset in the server's log.
 const LINGER: Duration = Duration::from_millis(250);
@@ -118,9 +123,11 @@ impl Prober {
         };
         let start = Instant::now();
         let mut connection =
-            handshake::Connection::new(&self.config, request, Schemes::Checked, stream)?;
+            handshake::Connection::new(&self.config, request, Hello::FIRST, stream)?;
+        let reserve = deadline.saturating_duration_since(start) / SECOND_HELLO_SHARE;
         // Boxed, because the result is large while the connection is being closed.
-        let result = connection.handshake(deadline).await.map(Box::new);
+        let result = connection.handshake(deadline - reserve, deadline).await;
+        let result = result.map(Box::new);
         let took = start.elapsed();
         timings.handshake = Some(took);
         match result {
@@ -135,13 +142,11 @@ impl Prober {
                 }
                 Ok(*served)
             }
-            Err(failure) if failure.shares_nothing => {
+            Err(failure) => {
                 // Closed first, because an address never gets two concurrent connections.
                 drop(connection);
-                let second = Box::pin(self.probe_in_cleartext(request, deadline, timings)).await;
-                second.unwrap_or(Err(failure.error))
+                Box::pin(self.take_again(failure, start, request, deadline, timings)).await
             }
-            Err(failure) => Err(failure.error),
         }
     }
 
@@ -175,143 +180,6 @@ impl Prober {
         };
         *timings = next;
         Ok(served)
-    }
-
-    /// Probes a server that has nothing in common with rustls again. Returns `None` if this yields
-    /// no valid result, so that the first error is reported.
-    async fn probe_in_cleartext(
-        &self,
-        request: Request<'_>,
-        deadline: Instant,
-        timings: &mut Timings,
-    ) -> Option<Result<Served, ProbeError>> {
-        let offers = match request.key_type {
-            KeyType::Any => &[Offer::Current, Offer::LastResort][..],
-            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Both],
-        };
-        for offer in offers {
-            let mut next = *timings;
-            let stream = open(request, deadline, &mut next).await.ok()?;
-            let algorithms = &self.config.algorithms;
-            let answer = cleartext::read(
-                request, *offer, stream, algorithms, deadline, LINGER, &mut next,
-            );
-            match answer.await {
-                Answer::Read(result) => {
-                    *timings = next;
-                    let mut served = match result {
-                        Ok(served) => self.shared(*served),
-                        Err(error) => return Some(Err(error)),
-                    };
-                    let may_be_common =
-                        *offer == Offer::Current && cleartext::may_be_common(&served);
-                    let is_common =
-                        may_be_common && accepts(Offer::Common, request, deadline).await;
-                    // The last offer has TLS 1.3 itself.
-                    if !is_common
-                        && *offer != Offer::LastResort
-                        && !accepts(Offer::Everything, request, deadline).await
-                    {
-                        return None;
-                    }
-                    served.parameters.refused_common_offer = may_be_common && !is_common;
-                    if *offer == Offer::Current && cleartext::is_not_of_java(&served) {
-                        let is_accepted = accepts(Offer::Java, request, deadline).await;
-                        served.parameters.refused_java_offer = !is_accepted;
-                    }
-                    return Some(Ok(served));
-                }
-                Answer::Tls13 => return self.probe_with_any_key(request, deadline, timings).await,
-                Answer::Refused => {}
-                Answer::Nothing => return None,
-            }
-        }
-        None
-    }
-
-    /// Probes a server under a name that rustls cannot send, in TLS 1.2 and before.
-    async fn take_with_odd_name(
-        &self,
-        request: Request<'_>,
-        deadline: Instant,
-        timings: &mut Timings,
-    ) -> Result<Served, ProbeError> {
-        let offers = match request.key_type {
-            KeyType::Any => &[Offer::Common, Offer::Current, Offer::LastResort][..],
-            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
-        };
-        let mut is_common_accepted = false;
-        for offer in offers {
-            let stream = open(request, deadline, timings)
-                .await
-                .map_err(|failure| failure.error)?;
-            let algorithms = &self.config.algorithms;
-            let answer = cleartext::read(
-                request, *offer, stream, algorithms, deadline, LINGER, timings,
-            );
-            match answer.await {
-                Answer::Read(Ok(mut served)) if *offer != Offer::Common && !is_common_accepted => {
-                    if *offer != Offer::LastResort
-                        && !accepts(Offer::Everything, request, deadline).await
-                    {
-                        break;
-                    }
-                    served.parameters.refused_common_offer =
-                        *offer == Offer::Current && cleartext::may_be_common(&served);
-                    return Ok(self.shared(*served));
-                }
-                Answer::Read(result) => return result.map(|served| self.shared(*served)),
-                Answer::Tls13 => is_common_accepted |= *offer == Offer::Common,
-                Answer::Refused | Answer::Nothing => {}
-            }
-        }
-        let name = request.sni().unwrap_or_default();
-        Err(ProbeError::new(
-            ErrorKind::Internal,
-            format!(
-                "`{name}` cannot be sent as SNI in TLS 1.3 here, and there was no answer in TLS 1.2"
-            ),
-        ))
-    }
-
-    /// Probes a server with TLS 1.3 again and offers the signature algorithms that cannot be
-    /// verified here. Returns `None` if this fails too.
-    async fn probe_with_any_key(
-        &self,
-        request: Request<'_>,
-        deadline: Instant,
-        timings: &mut Timings,
-    ) -> Option<Result<Served, ProbeError>> {
-        let mut next = *timings;
-        let stream = open(request, deadline, &mut next).await.ok()?;
-        let start = Instant::now();
-        let mut connection =
-            handshake::Connection::new(&self.config, request, Schemes::All, stream).ok()?;
-        let mut served = connection.handshake(deadline).await.ok()?;
-        let took = start.elapsed();
-        next.handshake = Some(took);
-        let patience = connection.patience(LINGER, took);
-        let refusal = connection.leave(starttls::quit(request), patience).await;
-        served.failure = served.failure.or(refusal);
-        *timings = next;
-        Some(Ok(served))
-    }
-
-    /// Returns the result with its certificates replaced by the shared copies.
-    fn shared(&self, mut served: Served) -> Served {
-        for certificate in std::iter::once(&mut served.leaf).chain(&mut served.rest) {
-            *certificate = self.certificates().share(certificate);
-        }
-        served
-    }
-}
-
-/// Returns true if the server accepts an offer on a further connection.
-async fn accepts(offer: Offer, request: Request<'_>, deadline: Instant) -> bool {
-    let mut timings = Timings::default();
-    match open(request, deadline, &mut timings).await {
-        Ok(stream) => cleartext::is_accepted(request, offer, stream, deadline, LINGER).await,
-        Err(_) => false,
     }
 }
 
@@ -410,6 +278,8 @@ fn no_route_to(ip: IpAddr, error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::KeyType;
+
     use super::*;
 
     #[test]

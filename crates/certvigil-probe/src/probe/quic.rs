@@ -20,7 +20,7 @@ use crate::observation::{ErrorKind, ProbeError, Served, TlsVersion};
 use super::bounds::MAX_HANDSHAKE_BYTES;
 use super::handshake::{FIRST_BYTES, readable};
 use super::session::{Crypto, Shown};
-use super::setup::{Configs, Prepared, Recorder, Schemes};
+use super::setup::{Configs, Hello, Prepared, Recorder};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::{LINGER, Request, connect_error};
 
@@ -84,7 +84,7 @@ impl QuicProbe {
             mut config,
             name,
             recorder,
-        } = configs.prepare(request, Schemes::Checked)?;
+        } = configs.prepare(request, Hello::SMALL)?;
         if config.alpn_protocols.is_empty() {
             config.alpn_protocols.push(ALPN.to_vec());
         }

@@ -21,23 +21,55 @@ use crate::observation::{
 };
 
 use super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
+use super::hello_size::{self, HelloSize};
 use super::tls_error::no_certificate;
-use super::{Request, cleartext, hello_size, key_proof, p521};
+use super::{Request, cleartext, key_proof, p521};
 
 /// The cryptographic library does not support TLS 1.2 and 1.3.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error("TLS cannot be set up: {0}")]
 pub struct SetupError(Error);
 
-/// State that all handshakes share, for each kind of key that may be requested.
+/// State that all handshakes share.
 pub(super) struct Configs {
-    any: ClientConfig,
-    rsa: ClientConfig,
-    ecdsa: ClientConfig,
+    large: ByKeyType,
+    small: ByKeyType,
     /// Algorithms that verify signatures.
     pub(super) algorithms: WebPkiSupportedAlgorithms,
     /// Certificates that servers sent.
     pub(super) certificates: Arc<Interner>,
+}
+
+/// Configurations of one size of the ClientHello, for each kind of key that may be requested.
+struct ByKeyType {
+    any: ClientConfig,
+    rsa: ClientConfig,
+    ecdsa: ClientConfig,
+}
+
+/// ClientHello of a handshake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Hello {
+    pub(super) schemes: Schemes,
+    pub(super) size: HelloSize,
+}
+
+impl Hello {
+    /// ClientHello of the first handshake over TCP.
+    pub(super) const FIRST: Self = Self {
+        schemes: Schemes::Checked,
+        size: HelloSize::Large,
+    };
+    /// The same for a server that may be unable to read a large one, and over QUIC.
+    pub(super) const SMALL: Self = Self {
+        schemes: Schemes::Checked,
+        size: HelloSize::Small,
+    };
+    /// ClientHello with signature algorithms that cannot be verified here.
+    pub(super) const ANY_KEY: Self = Self {
+        schemes: Schemes::All,
+        size: HelloSize::Large,
+    };
 }
 
 /// Returns the error of a handshake with a file.
@@ -48,10 +80,17 @@ fn no_connection() -> ProbeError {
 impl Configs {
     pub(super) fn new(certificates: Arc<Interner>) -> Result<Self, SetupError> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let of_size = |size| {
+            let base = |key_type| base(key_type, size, algorithms, &certificates);
+            Ok(ByKeyType {
+                any: base(KeyType::Any)?,
+                rsa: base(KeyType::Rsa)?,
+                ecdsa: base(KeyType::Ecdsa)?,
+            })
+        };
         Ok(Self {
-            any: base(KeyType::Any, algorithms, &certificates)?,
-            rsa: base(KeyType::Rsa, algorithms, &certificates)?,
-            ecdsa: base(KeyType::Ecdsa, algorithms, &certificates)?,
+            large: of_size(HelloSize::Large)?,
+            small: of_size(HelloSize::Small)?,
             algorithms,
             certificates,
         })
@@ -61,7 +100,7 @@ impl Configs {
     pub(super) fn prepare(
         &self,
         request: Request<'_>,
-        schemes: Schemes,
+        hello: Hello,
     ) -> Result<Prepared, ProbeError> {
         let hostname = request.target.sent_name();
         let sni = request.sni();
@@ -74,13 +113,17 @@ impl Configs {
         };
         let certificates = self.certificates.clone();
         let mut recorder = Recorder::new(self.algorithms, certificates, request.key_type);
-        recorder.schemes = schemes;
+        recorder.schemes = hello.schemes;
         recorder.has_client_certificate = request.reach.client.is_some();
         let recorder = Arc::new(recorder);
+        let configs = match hello.size {
+            HelloSize::Large => &self.large,
+            HelloSize::Small => &self.small,
+        };
         let mut config = match request.key_type {
-            KeyType::Any => self.any.clone(),
-            KeyType::Rsa => self.rsa.clone(),
-            KeyType::Ecdsa => self.ecdsa.clone(),
+            KeyType::Any => configs.any.clone(),
+            KeyType::Rsa => configs.rsa.clone(),
+            KeyType::Ecdsa => configs.ecdsa.clone(),
         };
         config.enable_sni = sni.is_some();
         config.alpn_protocols = request.alpn();
@@ -149,6 +192,7 @@ fn server_name(name: &str) -> Result<ServerName<'static>, ProbeError> {
 /// select it, and for TLS 1.2 the cipher suites do too.
 fn base(
     key_type: KeyType,
+    size: HelloSize,
     algorithms: WebPkiSupportedAlgorithms,
     certificates: &Arc<Interner>,
 ) -> Result<ClientConfig, SetupError> {
@@ -158,7 +202,7 @@ fn base(
     // of the CPU time and half of the memory of a probe, for a secret that protects nothing here. A
     // server that requires ML-KEM requests its share (RFC 8446, section 4.1.4).
     provider.kx_groups = vec![
-        hello_size::X25519_PADDED,
+        size.x25519(),
         kx_group::SECP256R1,
         kx_group::SECP384R1,
         p521::SECP521R1,
@@ -241,6 +285,8 @@ pub(super) struct Recorder {
     schemes: Schemes,
     staple: OnceLock<Staple>,
     proof: OnceLock<KeyProof>,
+    /// True if the server sent anything.
+    pub(super) is_answered: AtomicBool,
     /// True if the server sent a CertificateRequest.
     is_client_asked: AtomicBool,
     has_client_certificate: bool,
@@ -259,6 +305,7 @@ impl Recorder {
             schemes: Schemes::Checked,
             staple: OnceLock::new(),
             proof: OnceLock::new(),
+            is_answered: AtomicBool::new(false),
             is_client_asked: AtomicBool::new(false),
             has_client_certificate: false,
         }

@@ -43,6 +43,13 @@ pub(super) fn refused(refused: &Refused) -> Text {
              handshake, and then continues with a default",
             "configure a virtual host for the name on the server: nginx `server_name`, Apache `ServerName` or `ServerAlias`",
         ),
+        Refused::LargeHello => Text::new(
+            "current browsers refuse the server, and so do Go since 1.24, OpenSSL since 3.5 and rustls: it cannot read \
+             their ClientHello, which is larger than one packet because of its ML-KEM key share; certvigil connected with \
+             a smaller one",
+            "update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it: it \
+             must read until it has the whole message (https://tldr.fail)",
+        ),
         Refused::SmallDhPrime {
             refused_by,
             bits,

@@ -343,6 +343,14 @@ fn clients_refuse_parameters_of_a_handshake_that_they_can_negotiate() {
         ),
         (
             Parameters {
+                refused_large_hello: true,
+                ..none
+            },
+            "chromium rustls",
+            "one packet",
+        ),
+        (
+            Parameters {
                 dh_bits: Some(1024),
                 ..none
             },

@@ -386,6 +386,7 @@ fn served(
             sha1_signature: signed.is_some_and(|signed| signed.scheme.is_some_and(proof::is_sha1)),
             refused_common_offer: false,
             refused_java_offer: false,
+            refused_large_hello: false,
         },
         failure: None,
     })

@@ -1,0 +1,206 @@
+//! Further connections to a server whose first handshake failed, each within the deadline of the
+//! probe: with a smaller ClientHello, and with offers that rustls lacks.
+
+use tokio::time::Instant;
+
+use crate::model::{KeyType, Timings};
+use crate::observation::{ErrorKind, ProbeError, Served};
+
+use super::cleartext::{self, Answer, Offer};
+use super::handshake::{self, Connection};
+use super::setup::Hello;
+use super::{LINGER, Prober, Request, open, starttls};
+
+impl Prober {
+    /// Probes a server again that may be unable to read the first ClientHello, or have nothing in
+    /// common with rustls. Returns the first failure if this yields no valid result.
+    pub(super) async fn take_again(
+        &self,
+        failure: handshake::Failure,
+        start: Instant,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, ProbeError> {
+        if failure.may_be_size
+            && let Some(served) = self
+                .probe_with_small_hello(request, deadline, timings)
+                .await
+        {
+            return Ok(served);
+        }
+        if failure.shares_nothing
+            && let Some(result) = self.probe_in_cleartext(request, deadline, timings).await
+        {
+            return result;
+        }
+        if failure.is_silent {
+            let elapsed = start.elapsed();
+            timings.handshake = Some(elapsed);
+            return Err(handshake::no_answer(elapsed));
+        }
+        Err(failure.error)
+    }
+
+    /// Probes a server again with a ClientHello of one packet. Returns `None` if this fails too, or if
+    /// the server then reads a large one: it fails now and then, for another reason.
+    async fn probe_with_small_hello(
+        &self,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Served> {
+        let mut next = *timings;
+        let mut served = self
+            .probe_with(Hello::SMALL, request, deadline, &mut next)
+            .await?;
+        let mut unused = *timings;
+        let large = self.probe_with(Hello::FIRST, request, deadline, &mut unused);
+        if large.await.is_some() {
+            return None;
+        }
+        *timings = next;
+        served.parameters.refused_large_hello = true;
+        Some(served)
+    }
+
+    /// Probes a server that has nothing in common with rustls again. Returns `None` if this yields
+    /// no valid result, so that the first error is reported.
+    async fn probe_in_cleartext(
+        &self,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Result<Served, ProbeError>> {
+        let offers = match request.key_type {
+            KeyType::Any => &[Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Both],
+        };
+        for offer in offers {
+            let mut next = *timings;
+            let stream = open(request, deadline, &mut next).await.ok()?;
+            let algorithms = &self.config.algorithms;
+            let answer = cleartext::read(
+                request, *offer, stream, algorithms, deadline, LINGER, &mut next,
+            );
+            match answer.await {
+                Answer::Read(result) => {
+                    *timings = next;
+                    let mut served = match result {
+                        Ok(served) => self.shared(*served),
+                        Err(error) => return Some(Err(error)),
+                    };
+                    let may_be_common =
+                        *offer == Offer::Current && cleartext::may_be_common(&served);
+                    let is_common =
+                        may_be_common && accepts(Offer::Common, request, deadline).await;
+                    // The last offer has TLS 1.3 itself.
+                    if !is_common
+                        && *offer != Offer::LastResort
+                        && !accepts(Offer::Everything, request, deadline).await
+                    {
+                        return None;
+                    }
+                    served.parameters.refused_common_offer = may_be_common && !is_common;
+                    if *offer == Offer::Current && cleartext::is_not_of_java(&served) {
+                        let is_accepted = accepts(Offer::Java, request, deadline).await;
+                        served.parameters.refused_java_offer = !is_accepted;
+                    }
+                    return Some(Ok(served));
+                }
+                Answer::Tls13 => {
+                    let mut next = *timings;
+                    let served = self.probe_with(Hello::ANY_KEY, request, deadline, &mut next);
+                    let served = served.await?;
+                    *timings = next;
+                    return Some(Ok(served));
+                }
+                Answer::Refused => {}
+                Answer::Nothing => return None,
+            }
+        }
+        None
+    }
+
+    /// Probes a server under a name that rustls cannot send, in TLS 1.2 and before.
+    pub(super) async fn take_with_odd_name(
+        &self,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, ProbeError> {
+        let offers = match request.key_type {
+            KeyType::Any => &[Offer::Common, Offer::Current, Offer::LastResort][..],
+            KeyType::Rsa | KeyType::Ecdsa => &[Offer::Common, Offer::Both],
+        };
+        let mut is_common_accepted = false;
+        for offer in offers {
+            let stream = open(request, deadline, timings)
+                .await
+                .map_err(|failure| failure.error)?;
+            let algorithms = &self.config.algorithms;
+            let answer = cleartext::read(
+                request, *offer, stream, algorithms, deadline, LINGER, timings,
+            );
+            match answer.await {
+                Answer::Read(Ok(mut served)) if *offer != Offer::Common && !is_common_accepted => {
+                    if *offer != Offer::LastResort
+                        && !accepts(Offer::Everything, request, deadline).await
+                    {
+                        break;
+                    }
+                    served.parameters.refused_common_offer =
+                        *offer == Offer::Current && cleartext::may_be_common(&served);
+                    return Ok(self.shared(*served));
+                }
+                Answer::Read(result) => return result.map(|served| self.shared(*served)),
+                Answer::Tls13 => is_common_accepted |= *offer == Offer::Common,
+                Answer::Refused | Answer::Nothing => {}
+            }
+        }
+        let name = request.sni().unwrap_or_default();
+        Err(ProbeError::new(
+            ErrorKind::Internal,
+            format!(
+                "`{name}` cannot be sent as SNI in TLS 1.3 here, and there was no answer in TLS 1.2"
+            ),
+        ))
+    }
+
+    /// Performs a handshake on a further connection. Returns `None` if it fails.
+    async fn probe_with(
+        &self,
+        hello: Hello,
+        request: Request<'_>,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Option<Served> {
+        let stream = open(request, deadline, timings).await.ok()?;
+        let start = Instant::now();
+        let mut connection = Connection::new(&self.config, request, hello, stream).ok()?;
+        let mut served = connection.handshake(deadline, deadline).await.ok()?;
+        let took = start.elapsed();
+        timings.handshake = Some(took);
+        let patience = connection.patience(LINGER, took);
+        let refusal = connection.leave(starttls::quit(request), patience).await;
+        served.failure = served.failure.or(refusal);
+        Some(served)
+    }
+
+    /// Returns the result with its certificates replaced by the shared copies.
+    fn shared(&self, mut served: Served) -> Served {
+        for certificate in std::iter::once(&mut served.leaf).chain(&mut served.rest) {
+            *certificate = self.certificates().share(certificate);
+        }
+        served
+    }
+}
+
+/// Returns true if the server accepts an offer on a further connection.
+pub(super) async fn accepts(offer: Offer, request: Request<'_>, deadline: Instant) -> bool {
+    let mut timings = Timings::default();
+    match open(request, deadline, &mut timings).await {
+        Ok(stream) => cleartext::is_accepted(request, offer, stream, deadline, LINGER).await,
+        Err(_) => false,
+    }
+}
