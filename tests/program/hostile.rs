@@ -151,6 +151,30 @@ fn handshake_with_one_byte_per_segment_succeeds() {
     }
 }
 
+/// OpenSSL and GnuTLS refuse both, and Go the first.
+#[test]
+fn alert_before_the_server_hello_is_reported() {
+    const CLOSE_NOTIFY: [u8; 7] = [21, 3, 3, 0, 2, 1, 0];
+    const NO_RENEGOTIATION: [u8; 7] = [21, 3, 3, 0, 2, 1, 100];
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for version in [&TLS12, &TLS13] {
+        let config = tls::config_with_key(&pki, &leaf, &leaf, &[version]);
+        for (alert, codes) in [
+            (CLOSE_NOTIFY, "handshake_failed"),
+            (NO_RENEGOTIATION, "refused_by_clients"),
+        ] {
+            let config = config.clone();
+            let server = Server::start("127.0.0.1", move |stream| {
+                send_bytes(stream, &alert);
+                complete_handshake(stream, &config);
+            });
+            let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+            assert_eq!(row.codes(), [codes], "{row:?}");
+        }
+    }
+}
+
 #[test]
 fn repeated_hello_retry_request_is_a_protocol_error() {
     /// A ServerHello whose random marks it as a HelloRetryRequest (RFC 8446, section 4.1.3), for

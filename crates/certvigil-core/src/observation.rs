@@ -129,6 +129,8 @@ pub struct Parameters {
     pub secure_renegotiation: Option<bool>,
     /// True if the server sent the warning `unrecognized_name` (RFC 6066, section 3).
     pub unrecognized_name: bool,
+    /// True if the server sent the warning `no_renegotiation` before its ServerHello.
+    pub no_renegotiation: bool,
     /// Size in bits of the prime of a finite-field Diffie-Hellman exchange.
     pub dh_bits: Option<u64>,
     /// Group of the key exchange, by its IANA name, if Chromium does not offer it.

@@ -767,6 +767,8 @@ pub enum Refused {
     NoSecureRenegotiation,
     /// The server sent the warning `unrecognized_name`, which ends the handshake of Java.
     UnrecognizedName,
+    /// The server sent the warning `no_renegotiation` before its ServerHello.
+    NoRenegotiationAlert,
     /// The server cannot read a ClientHello of more than one packet, as clients with ML-KEM send it.
     LargeHello,
     /// The prime of the finite-field Diffie-Hellman exchange is too small.

@@ -374,6 +374,7 @@ fn handshake_details() -> Vec<Detail> {
         }),
         refused(Refused::NoSecureRenegotiation),
         refused(Refused::UnrecognizedName),
+        refused(Refused::NoRenegotiationAlert),
         refused(Refused::LargeHello),
         refused(Refused::SmallDhPrime {
             refused_by: vec![Client::Openssl],
@@ -826,6 +827,10 @@ fn handshake_details_render_as_json_and_text() {
       {"kind":"unrecognized_name"}
       Java refuses the server: it warns with the alert `unrecognized_name` that it does not know the name in the handshake, and then continues with a default
       fix: configure a virtual host for the name on the server: nginx `server_name`, Apache `ServerName` or `ServerAlias`
+    refused_by_clients
+      {"kind":"no_renegotiation_alert"}
+      OpenSSL, and clients that use it, and GnuTLS refuse the server: it sends the alert `no_renegotiation` before its ServerHello, where it has no meaning
+      fix: update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it
     refused_by_clients
       {"kind":"large_hello"}
       current browsers refuse the server, and so do Go since 1.24, OpenSSL since 3.5 and rustls: it cannot read their ClientHello, which is larger than one packet because of its ML-KEM key share; certvigil connected with a smaller one

@@ -24,6 +24,7 @@ fn of_handshake(served: &Served) -> impl Iterator<Item = Finding> {
         legacy_cipher(served),
         no_secure_renegotiation(served),
         unrecognized_name(served),
+        no_renegotiation(served),
         large_hello(served),
         small_dh_prime(served),
         no_common_offer(served),
@@ -93,6 +94,13 @@ fn no_secure_renegotiation(served: &Served) -> Option<Finding> {
 fn unrecognized_name(served: &Served) -> Option<Finding> {
     (served.parameters.unrecognized_name && !served.tls_version.is_deprecated())
         .then(|| refused(Refused::UnrecognizedName))
+}
+
+/// Returns the finding for a warning before the ServerHello that ends the handshake of OpenSSL and
+/// GnuTLS. Go ignores it.
+fn no_renegotiation(served: &Served) -> Option<Finding> {
+    let is_sent = served.parameters.no_renegotiation;
+    is_sent.then(|| refused(Refused::NoRenegotiationAlert))
 }
 
 /// Returns the finding for a server that cannot read the ClientHello of clients with ML-KEM.
@@ -180,6 +188,10 @@ pub(super) fn refusals(served: &Served) -> Vec<(Vec<Client>, String)> {
     if parameters.unrecognized_name {
         let reason = "the server sends the warning `unrecognized_name`";
         add(vec![Client::Java], reason.to_owned());
+    }
+    if parameters.no_renegotiation {
+        let reason = "the server sends the warning `no_renegotiation` before its ServerHello";
+        add(vec![Client::Openssl, Client::Gnutls], reason.to_owned());
     }
     if parameters.refused_large_hello {
         let reason = "the server cannot read a ClientHello of more than one packet";

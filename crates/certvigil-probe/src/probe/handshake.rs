@@ -24,11 +24,12 @@ use crate::model::Protocol;
 use crate::observation::{ErrorKind, Parameters, ProbeError, Served, TlsVersion};
 
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
+use super::cleartext::{self, FirstAlerts};
 use super::setup::{ClientAuth, Configs, Hello, Prepared, Recorder};
 use super::starttls::{self, looks_like_tls};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::transport::Transport;
-use super::{Request, cleartext, key_proof};
+use super::{Request, key_proof};
 
 /// Handshake in progress.
 pub(super) struct Connection {
@@ -120,6 +121,9 @@ impl Connection {
     ) -> Result<Served, Failure> {
         let start = Instant::now();
         let end = self.drive_until(answer_by, deadline).await;
+        if FirstAlerts::of(&self.first_bytes).close_notify {
+            return Err(self.explain(HandshakeEnd::Closed, start.elapsed()).into());
+        }
         let chain = self.tls.peer_certificates();
         match (chain.filter(|chain| !chain.is_empty()), end) {
             (Some(chain), end) => {
@@ -267,12 +271,13 @@ impl Connection {
 
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, ProbeError> {
         let suite = self.tls.negotiated_cipher_suite();
+        let alerts = FirstAlerts::of(&self.first_bytes);
         let (version, secure_renegotiation, unrecognized_name) = match self.tls.protocol_version() {
             Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None, false),
             _ => (
                 TlsVersion::Tls12,
                 cleartext::secure_renegotiation(&self.first_bytes),
-                cleartext::unrecognized_name(&self.first_bytes),
+                alerts.unrecognized_name,
             ),
         };
         let group = self.tls.negotiated_key_exchange_group();
@@ -282,6 +287,7 @@ impl Connection {
             parameters: Parameters {
                 secure_renegotiation,
                 unrecognized_name,
+                no_renegotiation: alerts.no_renegotiation,
                 rare_group: group.and_then(|group| rare_group(group.name())),
                 ..Parameters::default()
             },

@@ -43,6 +43,11 @@ pub(super) fn refused(refused: &Refused) -> Text {
              handshake, and then continues with a default",
             "configure a virtual host for the name on the server: nginx `server_name`, Apache `ServerName` or `ServerAlias`",
         ),
+        Refused::NoRenegotiationAlert => Text::new(
+            "OpenSSL, and clients that use it, and GnuTLS refuse the server: it sends the alert `no_renegotiation` before \
+             its ServerHello, where it has no meaning",
+            "update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it",
+        ),
         Refused::LargeHello => Text::new(
             "current browsers refuse the server, and so do Go since 1.24, OpenSSL since 3.5 and rustls: it cannot read \
              their ClientHello, which is larger than one packet because of its ML-KEM key share; certvigil connected with \

@@ -343,6 +343,14 @@ fn clients_refuse_parameters_of_a_handshake_that_they_can_negotiate() {
         ),
         (
             Parameters {
+                no_renegotiation: true,
+                ..none
+            },
+            "openssl gnutls",
+            "`no_renegotiation`",
+        ),
+        (
+            Parameters {
                 refused_large_hello: true,
                 ..none
             },

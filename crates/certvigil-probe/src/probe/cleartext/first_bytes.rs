@@ -3,19 +3,36 @@
 use super::cursor::Cursor;
 use super::reader::UNRECOGNIZED_NAME;
 
-/// Returns true if the first bytes of a server's flight have the warning `unrecognized_name` before
-/// the ServerHello.
-pub(in crate::probe) fn unrecognized_name(flight: &[u8]) -> bool {
-    const ALERT: u8 = 21;
-    let mut input = Cursor(flight);
-    while let (Some(ALERT), Some(_version)) = (input.u8(), input.u16()) {
-        match input.u16_vector() {
-            Some(content) if content == UNRECOGNIZED_NAME => return true,
-            Some(_) => {}
-            None => return false,
+/// Warning alerts, of level 1, that matter before the ServerHello. rustls ignores both.
+const CLOSE_NOTIFY: [u8; 2] = [1, 0];
+const NO_RENEGOTIATION: [u8; 2] = [1, 100];
+
+/// Alerts in the first bytes of a server's flight, before the ServerHello.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::probe) struct FirstAlerts {
+    /// The server closes its side. Nothing that follows counts (RFC 8446, section 6.1; RFC 5246,
+    /// section 7.2.1).
+    pub(in crate::probe) close_notify: bool,
+    /// The warning `no_renegotiation`, which has no meaning here (RFC 5246, section 7.2.2).
+    pub(in crate::probe) no_renegotiation: bool,
+    /// The warning `unrecognized_name`.
+    pub(in crate::probe) unrecognized_name: bool,
+}
+
+impl FirstAlerts {
+    pub(in crate::probe) fn of(flight: &[u8]) -> Self {
+        const ALERT: u8 = 21;
+        let mut alerts = Self::default();
+        let mut input = Cursor(flight);
+        while let (Some(ALERT), Some(_version), Some(content)) =
+            (input.u8(), input.u16(), input.u16_vector())
+        {
+            alerts.close_notify |= content == CLOSE_NOTIFY;
+            alerts.no_renegotiation |= content == NO_RENEGOTIATION;
+            alerts.unrecognized_name |= content == UNRECOGNIZED_NAME;
         }
+        alerts
     }
-    false
 }
 
 /// Returns true if the first bytes of a server's flight announce secure renegotiation (RFC 5746,

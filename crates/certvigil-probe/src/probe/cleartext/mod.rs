@@ -43,7 +43,7 @@ use super::tls_error::{lacks, no_certificate, wrong_key, wrong_signature};
 use super::transport::Transport;
 use completion::{Completion, Sent};
 use end::{End, anonymous, explain};
-pub(super) use first_bytes::{secure_renegotiation, unrecognized_name};
+pub(super) use first_bytes::{FirstAlerts, secure_renegotiation};
 pub(super) use hello::SCHEMES_OF_TLS13;
 use proof::Wrong;
 use reader::{Fault, Reader, ServerHello, Version};
@@ -381,6 +381,7 @@ fn served(
         parameters: Parameters {
             secure_renegotiation: Some(chosen.secure_renegotiation),
             unrecognized_name: reader.unrecognized_name,
+            no_renegotiation: false,
             dh_bits: signed.and_then(|signed| signed.dh_bits),
             rare_group: signed.and_then(|signed| groups::name(signed.group?)),
             sha1_signature: signed.is_some_and(|signed| signed.scheme.is_some_and(proof::is_sha1)),

@@ -488,16 +488,37 @@ fn unrecognized_name_warning_is_ignored_and_other_alerts_are_reported() {
     let (reader, end) = read_all(&[warning.clone(), rest.clone()].concat());
     assert_eq!((end, reader.unrecognized_name), (Ok(true), true));
     assert!(!read_all(&rest).0.unrecognized_name);
-    let other = record(21, &[1, 100]);
+    let no_renegotiation = record(21, &[1, 100]);
+    let none = FirstAlerts::default();
+    let named = FirstAlerts {
+        unrecognized_name: true,
+        ..none
+    };
+    let refusing = FirstAlerts {
+        no_renegotiation: true,
+        ..none
+    };
+    let closed = FirstAlerts {
+        close_notify: true,
+        ..none
+    };
+    let both = FirstAlerts {
+        no_renegotiation: true,
+        ..named
+    };
     for (first, expected) in [
-        (warning.clone(), true),
-        ([other.clone(), warning.clone()].concat(), true),
-        (other, false),
-        (Vec::new(), false),
-        (warning[..6].to_vec(), false),
+        (warning.clone(), named),
+        ([no_renegotiation.clone(), warning.clone()].concat(), both),
+        (no_renegotiation, refusing),
+        (record(21, &[1, 0]), closed),
+        (record(21, &[1, 90]), none),
+        (Vec::new(), none),
+        (warning[..6].to_vec(), none),
     ] {
         let flight = [first.clone(), rest.clone()].concat();
-        assert_eq!(unrecognized_name(&flight), expected, "{first:?}");
+        assert_eq!(FirstAlerts::of(&flight), expected, "{first:?}");
+        let after = [rest.clone(), first].concat();
+        assert_eq!(FirstAlerts::of(&after), none);
     }
     for (alert, name) in [([2, 40], 40), ([1, 0], 0), ([2, 112], 112)] {
         let bytes = [warning.clone(), record(21, &alert)].concat();
