@@ -78,13 +78,17 @@ impl LogArgs {
 }
 
 /// Returns the filter for a level. The events of hickory below info contain whole DNS messages, so
-/// they are logged only at trace.
+/// they are logged only at trace. Its warnings are about replies that it ignores: whoever sends such
+/// replies decides how many there are, so they are logged only at debug.
 pub(super) fn filter(level: Level) -> Targets {
     let targets = Targets::new().with_default(level);
     if level == Level::TRACE {
         return targets;
     }
-    let at_most = LevelFilter::from_level(level).min(LevelFilter::INFO);
+    let at_most = match level {
+        Level::DEBUG => LevelFilter::INFO,
+        _ => LevelFilter::ERROR,
+    };
     targets.with_targets(HICKORY.map(|name| (name, at_most)))
 }
 
@@ -298,6 +302,9 @@ mod tests {
         assert!(!logs(Level::DEBUG, of_hickory, Level::DEBUG));
         assert!(logs(Level::DEBUG, of_hickory, Level::INFO));
         assert!(!logs(Level::WARN, of_hickory, Level::INFO));
+        assert!(!logs(Level::INFO, of_hickory, Level::WARN));
+        assert!(logs(Level::DEBUG, of_hickory, Level::WARN));
+        assert!(logs(Level::INFO, of_hickory, Level::ERROR));
         assert!(logs(Level::TRACE, of_hickory, Level::TRACE));
         assert!(logs(Level::DEBUG, "certvigil::serve", Level::DEBUG));
     }

@@ -81,7 +81,7 @@ pub(super) fn message(error: &clap::Error, arguments: &[OsString]) -> Option<Str
     ) {
         return None;
     }
-    let text = error.render().to_string();
+    let text = without_secret(error, error.render().to_string());
     let text = text.strip_prefix("error: ").unwrap_or(&text);
     // The usage of the command and a pointer to the help follow.
     let what = text.lines().take_while(|line| !line.starts_with("Usage:"));
@@ -96,6 +96,21 @@ pub(super) fn message(error: &clap::Error, arguments: &[OsString]) -> Option<Str
     }
     parts.extend(hint.as_deref());
     Some(format!("{} (see --help)", parts.join("; ")).replace(":; ", ": "))
+}
+
+/// Hides the value of a flag that may be a secret: the path of a download URL.
+fn without_secret(error: &clap::Error, text: String) -> String {
+    match (
+        error.get(ContextKind::InvalidArg),
+        error.get(ContextKind::InvalidValue),
+    ) {
+        (Some(ContextValue::String(flag)), Some(ContextValue::String(value)))
+            if flag.starts_with("--download") && !value.is_empty() =>
+        {
+            text.replace(value.as_str(), "***")
+        }
+        _ => text,
+    }
 }
 
 /// Returns a suggestion that knows more than the parser.

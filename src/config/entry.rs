@@ -20,7 +20,7 @@ use crate::tlsa::DaneCheck;
 
 use super::read::{Reader, each, families, read_thresholds};
 use super::values::{
-    base_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain,
+    download_url, duration, ip_address, non_empty, one_of_each_family, parse_alpn, parse_domain,
     parse_ehlo, parse_mail_domain,
 };
 use super::{Defaults, Entry, ReachSettings, SourceSettings};
@@ -283,7 +283,9 @@ impl Reader<'_> {
                     cn => SourceSettings::Sslmate(cn.to_ascii_lowercase()),
                 })
             }
-            "download" => item.parse(problems, base_url).map(SourceSettings::Download),
+            "download" => item
+                .parse(problems, download_url)
+                .map(SourceSettings::Download),
             "pem" => {
                 let items = item.some_or_one(problems, "the list is empty; add at least one file");
                 let files = items.iter().filter_map(|i| self.path(i, problems));

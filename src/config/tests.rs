@@ -432,6 +432,11 @@ fn invalid_inventory_value_error_names_the_valid_form() {
             "1: sslmate.endpoint: `sslmate.com` is not an http or https URL; write it as https://host",
         ),
         (
+            "certificates: [{name: www, download: 'ftp://certs.example/secret', hostnames: [a.example]}]"
+                .into(),
+            "1: certificates[0].download: this is not an http or https URL; write it as https://host/path",
+        ),
+        (
             with("sslmate: {endpoint: 'https://x', sandbox: true}"),
             "1: sslmate.endpoint: `endpoint` and `sandbox` are both set; remove one",
         ),

@@ -49,6 +49,9 @@ pub enum ValueError {
     /// The text is no HTTP URL.
     #[error("`{0}` is not an http or https URL; write it as https://host")]
     Url(String),
+    /// The text is no HTTP URL. It may be a secret, which is not part of the error.
+    #[error("this is not an http or https URL; write it as https://host/path")]
+    SecretUrl,
     /// The URL has credentials, which are not part of the error.
     #[error("a URL in this file must not contain credentials; remove them")]
     CredentialsInUrl,
@@ -219,6 +222,14 @@ pub(super) fn base_url(text: &str) -> Result<String, ValueError> {
         _ if text.contains('@') => Err(ValueError::CredentialsInUrl),
         _ => Err(ValueError::Url(text.to_owned())),
     }
+}
+
+/// Parses the URL of a download, whose path is a secret.
+pub(super) fn download_url(text: &str) -> Result<String, ValueError> {
+    base_url(text).map_err(|error| match error {
+        ValueError::Url(_) => ValueError::SecretUrl,
+        other => other,
+    })
 }
 
 pub(super) fn vantage_name(text: &str) -> Result<String, ValueError> {

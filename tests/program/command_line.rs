@@ -393,6 +393,23 @@ fn a_pipe_without_a_writer_is_an_error_and_not_waited_for() {
     );
 }
 
+/// Whoever has the download URL of a certificate can read the account's answer.
+#[test]
+fn download_url_with_a_slip_is_not_repeated() {
+    for url in [
+        "https://certs.example:99999/secret",
+        "htps://certs.example/secret",
+        "certs.example/secret",
+    ] {
+        for command in ["check", "chain"] {
+            let run = certvigil(&[command, "--download", url]);
+            assert_eq!(run.code, 3, "{run:?}");
+            assert!(run.stderr.contains("--download"), "{run:?}");
+            assert!(!run.stderr.contains("secret"), "{run:?}");
+        }
+    }
+}
+
 #[test]
 fn a_run_that_ends_before_its_first_result_is_an_empty_result() {
     let pki = Pki::new();

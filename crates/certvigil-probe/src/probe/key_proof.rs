@@ -10,7 +10,7 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey,
 };
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{AlgorithmIdentifier, CertificateDer, alg_id};
 use rustls::{CertificateError, DigitallySignedStruct, Error, SignatureScheme};
 use webpki::EndEntityCert;
 
@@ -122,6 +122,7 @@ fn pss_key(
     let certificate = Certificate::from_der(certificate.to_vec());
     let unreadable = || Error::InvalidCertificate(CertificateError::BadEncoding);
     let (algorithm, key) = certificate.public_key().ok_or_else(unreadable)?;
+    let algorithm = with_null(algorithm);
     let (parameters, same_hash): (&'static RsaParameters, _) = match u16::from(scheme) {
         0x0809 => (&RSA_PSS_2048_8192_SHA256, SignatureScheme::RSA_PSS_SHA256),
         0x080a => (&RSA_PSS_2048_8192_SHA384, SignatureScheme::RSA_PSS_SHA384),
@@ -151,6 +152,7 @@ fn bare_key(
     let certificate = Certificate::from_der(certificate.to_vec());
     let unreadable = || Error::InvalidCertificate(CertificateError::BadEncoding);
     let (algorithm, key) = certificate.public_key().ok_or_else(unreadable)?;
+    let algorithm = with_null(algorithm);
     let schemes = algorithms
         .mapping
         .iter()
@@ -182,11 +184,23 @@ pub(super) fn of_unknown_kind(
     let certificate = Certificate::from_der(certificate.to_vec());
     let unreadable = || Error::InvalidCertificate(CertificateError::BadEncoding);
     let (algorithm, key) = certificate.public_key().ok_or_else(unreadable)?;
+    let algorithm = with_null(algorithm);
     let is_pss = algorithm.starts_with(RSASSA_PSS);
     if is_pss || is_known(algorithms, algorithm) || rsa::is_unusual(key) {
         return Err(Error::InvalidCertificate(CertificateError::BadSignature));
     }
     Ok(KeyProof::None)
+}
+
+/// Returns the AlgorithmIdentifier of a key with the NULL that RFC 3279, section 2.3.1, requires for
+/// RSA. OpenSSL and GnuTLS accept a key without it.
+fn with_null(algorithm: &[u8]) -> &[u8] {
+    const NULL: [u8; 2] = [5, 0];
+    static RSA: AlgorithmIdentifier = alg_id::RSA_ENCRYPTION;
+    match RSA.strip_suffix(&NULL) {
+        Some(oid) if oid == algorithm => &RSA,
+        _ => algorithm,
+    }
 }
 
 /// Returns true if an algorithm can verify signatures of such keys.
@@ -204,4 +218,19 @@ fn unknown_kind_of_key() -> Error {
 /// verified here.
 pub(super) fn is_unknown_kind_of_key(error: &Error) -> bool {
     *error == unknown_kind_of_key()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rsa_key_without_null_is_an_rsa_key() {
+        let rsa = alg_id::RSA_ENCRYPTION;
+        assert_eq!(with_null(&rsa[..rsa.len() - 2]), &*rsa);
+        for other in [rsa, alg_id::ECDSA_P256, alg_id::ED25519] {
+            assert_eq!(with_null(&other), &*other);
+        }
+        assert_eq!(with_null(&rsa[..rsa.len() - 1]), &rsa[..rsa.len() - 1]);
+    }
 }
