@@ -41,9 +41,17 @@ impl From<Code> for ExitCode {
 
 /// Returns the exit code for a command line that could not be parsed. `--fail-on never` applies
 /// even then: a user who wants no other exit code than 0 does not want one for a usage error
-/// either.
+/// either. Other commands than `check` and `verify` do not have the flag.
 pub(super) fn of_usage_error(arguments: &[OsString]) -> Code {
     const FLAG: &str = "--fail-on";
+    let mut words = arguments.iter().skip(1);
+    let command = words.find(|word| !word.to_string_lossy().starts_with('-'));
+    if !command.is_some_and(|command| command == "check" || command == "verify") {
+        return Code::Unknown;
+    }
+    // What follows `--` is no flag.
+    let end = arguments.iter().position(|word| word == "--");
+    let (arguments, _) = arguments.split_at(end.unwrap_or(arguments.len()));
     let joined = arguments.iter().enumerate().filter_map(|(at, argument)| {
         let value = argument.to_str()?.strip_prefix(FLAG)?.strip_prefix('=')?;
         Some((at, value.to_owned()))

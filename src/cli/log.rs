@@ -78,7 +78,7 @@ impl LogArgs {
 }
 
 /// Returns the filter for a level. The events of hickory below info contain whole DNS messages, so
-/// they are logged only at trace. Its warnings are about replies that it ignores: whoever sends such
+/// they are logged only at trace. Its warnings are about replies that it ignores. A sender of such
 /// replies decides how many there are, so they are logged only at debug.
 pub(super) fn filter(level: Level) -> Targets {
     let targets = Targets::new().with_default(level);

@@ -1,6 +1,6 @@
 //! Files of targets that are read again when they change.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,9 +16,14 @@ const MAX_FILES: usize = 10_000;
 /// Maximum size of one file, in bytes.
 const MAX_FILE_BYTES: u64 = 16 << 20;
 
-/// Stamps of the files that the patterns match; `None` for a missing file.
+/// State of the files that the patterns match.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TargetStamps(BTreeMap<PathBuf, Option<Stamp>>);
+pub struct TargetStamps {
+    /// Stamps of the files; `None` for a missing file.
+    files: BTreeMap<PathBuf, Option<Stamp>>,
+    /// Folders that cannot be read. They may have files that match.
+    unreadable: BTreeSet<PathBuf>,
+}
 
 /// Files of targets, as they were last read.
 #[derive(Clone, Debug, Default)]
@@ -43,29 +48,35 @@ impl TargetStamps {
     /// Returns the present stamps of the files that the patterns match. A path without a pattern
     /// counts as a match even if there is no such file.
     pub fn of(patterns: &[Include]) -> Self {
-        let mut stamps = BTreeMap::new();
+        let mut stamps = Self::default();
         for Include { pattern, .. } in patterns {
             let text = pattern.to_string_lossy();
             if !text.contains(['*', '?', '[']) {
-                stamps.insert(pattern.clone(), Stamp::of(pattern));
+                stamps.files.insert(pattern.clone(), Stamp::of(pattern));
                 continue;
             }
-            let matches = glob::glob(&text).into_iter().flatten().flatten();
-            for path in matches.filter(|path| !path.is_dir()) {
-                if stamps.len() >= MAX_FILES {
+            for found in glob::glob(&text).into_iter().flatten() {
+                if stamps.files.len() + stamps.unreadable.len() >= MAX_FILES {
                     break;
                 }
-                let stamp = Stamp::of(&path);
-                stamps.insert(path, stamp);
+                match found {
+                    Ok(path) if path.is_dir() => {}
+                    Ok(path) => {
+                        let stamp = Stamp::of(&path);
+                        stamps.files.insert(path, stamp);
+                    }
+                    Err(error) => drop(stamps.unreadable.insert(error.path().to_owned())),
+                }
             }
         }
-        Self(stamps)
+        stamps
     }
 }
 
 impl TargetFiles {
     /// Reads the files that the patterns match. Unchanged files are those of `before`, and the last
-    /// good content of a broken file stays in use.
+    /// good content of a broken file stays in use, as do the files of a folder that cannot be read. Such
+    /// a folder is itself a broken file.
     pub fn read(
         patterns: &[Include],
         defaults: &Defaults,
@@ -74,10 +85,18 @@ impl TargetFiles {
     ) -> Self {
         let stamps = TargetStamps::of(patterns);
         let mut files = BTreeMap::new();
-        for (path, stamp) in &stamps.0 {
+        let missed = before.into_iter().flat_map(|before| &before.files);
+        for (path, known) in missed {
+            let mut folders = stamps.unreadable.iter();
+            if folders.any(|folder| path != folder && path.starts_with(folder)) {
+                files.insert(path.clone(), known.clone());
+            }
+        }
+        let unreadable = stamps.unreadable.iter().map(|folder| (folder, &None));
+        for (path, stamp) in stamps.files.iter().chain(unreadable) {
             let known = before.and_then(|before| before.files.get(path));
             let is_same = before.is_some_and(|before| {
-                before.stamps.0.get(path) == Some(stamp) && before.defaults == *defaults
+                before.stamps.files.get(path) == Some(stamp) && before.defaults == *defaults
             });
             let file = match known {
                 Some(known) if is_same && known.failure.is_none() => known.clone(),
@@ -154,7 +173,14 @@ fn read_again(
         Err(error) => {
             let before = known.and_then(|known| known.failure.as_ref());
             if before.is_none_or(|before| before.error != error) {
-                tracing::warn!("targets not updated, the last good ones stay in use: {error}");
+                match known.and_then(|known| known.last_success) {
+                    Some(_) => {
+                        tracing::warn!(
+                            "targets not updated, the last good ones stay in use: {error}"
+                        );
+                    }
+                    None => tracing::warn!("targets cannot be read: {error}"),
+                }
             }
             KnownFile {
                 failure: Some(SourceFailure {

@@ -393,7 +393,41 @@ fn a_pipe_without_a_writer_is_an_error_and_not_waited_for() {
     );
 }
 
-/// Whoever has the download URL of a certificate can read the account's answer.
+/// HAProxy's file has the private key beside the certificates.
+#[test]
+fn output_does_not_replace_a_private_key() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let mut content = fs::read_to_string(pki.full_chain(&leaf)).unwrap();
+    content += &fs::read_to_string(&leaf.key).unwrap();
+    let file = pki.file(&content);
+    let path = file.to_str().unwrap();
+    let root = pki.path("root.pem");
+    let root = root.to_str().unwrap();
+    let run = certvigil(&["chain", "--cert", path, "--ca-file", root, "--output", path]);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("has a private key"), "{run:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), content);
+}
+
+#[test]
+fn fail_on_never_applies_to_usage_errors_of_its_own_commands_only() {
+    for (arguments, code) in [
+        (&["check", "--bogus", "--fail-on", "never"][..], 0),
+        (&["check", "--fail-on=never", "--bogus"], 0),
+        (&["verify", "--bogus", "--fail-on", "never"], 0),
+        (&["check", "--bogus", "--", "--fail-on", "never"], 3),
+        (&["chain", "--bogus", "--fail-on", "never"], 3),
+        (&["history", "--fail-on", "never"], 3),
+        (&["--fail-on", "never"], 3),
+        (&["unknown", "--fail-on", "never"], 3),
+    ] {
+        let run = certvigil(arguments);
+        assert_eq!(run.code, code, "{arguments:?}: {run:?}");
+    }
+}
+
+/// The path of a download URL is a secret.
 #[test]
 fn download_url_with_a_slip_is_not_repeated() {
     for url in [

@@ -247,3 +247,21 @@ fn unreadable_file_error_names_the_file() {
         }
     }
 }
+
+/// The targets in the folder are unknown, not gone.
+#[test]
+fn folder_of_targets_that_cannot_be_read_is_no_empty_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    let targets = folder.join("targets");
+    fs::create_dir(&targets).unwrap();
+    fs::write(targets.join("a.json"), "[]").unwrap();
+    fs::write(folder.join("certvigil.yml"), "file_sd: targets/*.json\n").unwrap();
+    fs::set_permissions(&targets, Permissions::from_mode(0)).unwrap();
+    let run = unprivileged(folder, &["check", "--config", "certvigil.yml"]);
+    fs::set_permissions(&targets, Permissions::from_mode(0o755)).unwrap();
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("targets cannot be read: "), "{run:?}");
+    assert!(run.stderr.contains("Permission denied"), "{run:?}");
+}

@@ -1,6 +1,6 @@
 //! Files and stdout as destinations of a result.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Code;
@@ -16,6 +16,12 @@ pub(in crate::cli) enum OutputError {
         .0.display()
     )]
     Directory(PathBuf),
+    /// The file has a private key, which the result would replace.
+    #[error(
+        "cannot write the result to {}: it has a private key, which would be lost; choose another path",
+        .0.display()
+    )]
+    PrivateKey(PathBuf),
     /// The directory of the file does not exist.
     #[error(
         "cannot write the result to {}: directory {} does not exist; create it or choose another path",
@@ -128,6 +134,9 @@ impl OutputFile {
             if found.is_dir() {
                 return Err(OutputError::Directory(path.to_owned()));
             }
+            if found.is_file() && has_private_key(path) {
+                return Err(OutputError::PrivateKey(path.to_owned()));
+            }
             return Ok(Self {
                 // If the path is a symbolic link, its target is written and the link stays.
                 path: std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
@@ -182,6 +191,18 @@ impl OutputFile {
         file.persist(&self.path).map_err(|e| wrong(e.error))?;
         Ok(())
     }
+}
+
+/// Returns true if a file has a private key in PEM. HAProxy's file has it beside the certificates, and
+/// there may be no other copy.
+fn has_private_key(path: &Path) -> bool {
+    /// Larger files are no PEM files of a server.
+    const MAX_BYTES: u64 = 1 << 20;
+    const LABEL: &[u8] = b"PRIVATE KEY-----";
+    let mut content = Vec::new();
+    let file = std::fs::File::open(path);
+    let read = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut content));
+    read.is_ok() && content.windows(LABEL.len()).any(|part| part == LABEL)
 }
 
 /// Gives a new file the mode of the file that it replaces, and its owner and group if the user may.
