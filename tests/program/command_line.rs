@@ -404,7 +404,7 @@ fn output_does_not_replace_a_private_key() {
     let path = file.to_str().unwrap();
     let root = pki.path("root.pem");
     let root = root.to_str().unwrap();
-    let run = certvigil(&["chain", "--cert", path, "--ca-file", root, "--output", path]);
+    let run = certvigil(["chain", "--cert", path, "--ca-file", root, "--output", path]);
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("has a private key"), "{run:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), content);
@@ -436,7 +436,7 @@ fn download_url_with_a_slip_is_not_repeated() {
         "certs.example/secret",
     ] {
         for command in ["check", "chain"] {
-            let run = certvigil(&[command, "--download", url]);
+            let run = certvigil([command, "--download", url]);
             assert_eq!(run.code, 3, "{run:?}");
             assert!(run.stderr.contains("--download"), "{run:?}");
             assert!(!run.stderr.contains("secret"), "{run:?}");

@@ -258,7 +258,7 @@ fn folder_of_targets_that_cannot_be_read_is_no_empty_folder() {
     fs::create_dir(&targets).unwrap();
     fs::write(targets.join("a.json"), "[]").unwrap();
     fs::write(folder.join("certvigil.yml"), "file_sd: targets/*.json\n").unwrap();
-    fs::set_permissions(&targets, Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(&targets, Permissions::from_mode(0o000)).unwrap();
     let run = unprivileged(folder, &["check", "--config", "certvigil.yml"]);
     fs::set_permissions(&targets, Permissions::from_mode(0o755)).unwrap();
     assert_eq!(run.code, 3, "{run:?}");

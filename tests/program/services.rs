@@ -2,14 +2,22 @@
 
 use crate::common::resolution::{places, srv};
 use crate::fixture::check::{Check, rows};
-use crate::fixture::dns::{A, DnsQuery, DnsResponse, NXDOMAIN, NameServer, SERVFAIL};
+use crate::fixture::dns::{
+    A, DnsQuery, DnsResponse, MX, NXDOMAIN, NameServer, SERVFAIL, wire_name,
+};
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::Pki;
+use crate::fixture::process::free_port;
 use crate::fixture::tls::{self, Server};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 const SRV: u16 = 33;
+
+/// The data of an MX record.
+fn mx(preference: u16, exchange: &str) -> Vec<u8> {
+    [&preference.to_be_bytes()[..], &wire_name(exchange)].concat()
+}
 
 /// A name server for a service of example.com with two hosts, and one that is not offered.
 fn name_server(port: u16) -> NameServer {
@@ -34,6 +42,7 @@ fn name_server(port: u16) -> NameServer {
                 code: SERVFAIL,
                 ..DnsResponse::default()
             },
+            ("mail.example", MX) => said(MX, vec![mx(10, "127.0.0.2"), mx(20, "one.example.net")]),
             ("one.example.net", A) => said(A, vec![vec![127, 0, 0, 2]]),
             ("two.example.net", A) => said(A, vec![vec![127, 0, 0, 3]]),
             ("one.example.net" | "two.example.net", _) => DnsResponse::default(),
@@ -89,6 +98,22 @@ fn every_target_of_a_service_is_probed_at_its_port() {
             &serde_json::json!(bench.server.port())
         );
     }
+}
+
+/// Mail servers cannot use such a record (RFC 5321, section 5.1).
+#[test]
+fn an_mx_record_with_an_address_is_logged() {
+    let bench = Bench::new(&["one.example.net"]);
+    let target = format!("mx:mail.example:{}", free_port());
+    let run = bench.check(&target).run();
+    let found = places(&rows(&run));
+    assert_eq!(found, [("one.example.net".into(), "127.0.0.2".into())]);
+    assert!(
+        run.stderr
+            .contains("names no host: domain=mail.example exchange=127.0.0.2"),
+        "{}",
+        run.stderr
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{
-    ConnectionConfig, NameServerConfig, ResolveHosts, ResolverConfig, ResolverOpts,
+    ConnectionConfig, NameServerConfig, ProtocolConfig, ResolveHosts, ResolverConfig, ResolverOpts,
 };
 use hickory_resolver::net::NetError;
 use hickory_resolver::net::runtime::TokioRuntimeProvider;
@@ -73,16 +73,45 @@ pub(super) fn settings(name_servers: &[SocketAddr]) -> Result<Settings, Resolver
 #[cfg(all(unix, not(any(target_os = "android", target_vendor = "apple"))))]
 fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
     let bytes = std::fs::read(super::RESOLV_CONF).map_err(ResolverError::Read)?;
-    let (text, no_aaaa) = readable(&bytes);
+    let (config, options, no_aaaa) = parse(&bytes)?;
     if no_aaaa {
         tracing::info!(
             "AAAA records are not queried, because of `options no-aaaa` in {}; -6 or `families` overrides it",
             super::RESOLV_CONF
         );
     }
-    let (config, options) =
-        hickory_resolver::system_conf::parse_resolv_conf(text).map_err(ResolverError::syntax)?;
     Ok((config, options, no_aaaa))
+}
+
+/// Parses resolv.conf. The last value is true if it has the option `no-aaaa`.
+#[cfg(any(
+    test,
+    all(unix, not(any(target_os = "android", target_vendor = "apple")))
+))]
+fn parse(bytes: &[u8]) -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
+    let (text, own) = readable(bytes);
+    let (mut config, options) =
+        hickory_resolver::system_conf::parse_resolv_conf(text).map_err(ResolverError::syntax)?;
+    if own.use_vc {
+        for server in &mut config.name_servers {
+            let connections = &mut server.connections;
+            connections.retain(|connection| !matches!(connection.protocol, ProtocolConfig::Udp));
+        }
+    }
+    Ok((config, options, own.no_aaaa))
+}
+
+/// Options of resolv.conf that hickory does not implement.
+#[cfg(any(
+    test,
+    all(unix, not(any(target_os = "android", target_vendor = "apple")))
+))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct OwnOptions {
+    /// `no-aaaa`: AAAA records are not queried.
+    no_aaaa: bool,
+    /// `use-vc`: all queries use TCP.
+    use_vc: bool,
 }
 
 #[cfg(not(all(unix, not(any(target_os = "android", target_vendor = "apple")))))]
@@ -92,32 +121,33 @@ fn system() -> Result<(ResolverConfig, ResolverOpts, bool), ResolverError> {
     Ok((config, options, false))
 }
 
-/// Returns the text of resolv.conf without comments, and true if it has the option `no-aaaa`, which
-/// hickory does not know. A word that is not UTF-8, such as a comment in Latin-1, does not lose its
-/// line.
+/// Returns the text of resolv.conf without comments, and its options that hickory does not
+/// implement. A word that is not UTF-8, such as a comment in Latin-1, does not lose its line.
 #[cfg(any(
     test,
     all(unix, not(any(target_os = "android", target_vendor = "apple")))
 ))]
-fn readable(bytes: &[u8]) -> (String, bool) {
-    const NO_AAAA: &str = "no-aaaa";
+fn readable(bytes: &[u8]) -> (String, OwnOptions) {
     let text = String::from_utf8_lossy(bytes);
-    let mut no_aaaa = false;
+    let mut own = OwnOptions::default();
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let content = line.split(['#', ';']).next().unwrap_or_default();
         let is_options = content.split_whitespace().next() == Some("options");
         for word in content.split_whitespace() {
-            if is_options && word == NO_AAAA {
-                no_aaaa = true;
-            } else if !word.contains(char::REPLACEMENT_CHARACTER) {
-                out.push_str(word);
-                out.push(' ');
+            match word {
+                "no-aaaa" if is_options => own.no_aaaa = true,
+                "use-vc" if is_options => own.use_vc = true,
+                _ if word.contains(char::REPLACEMENT_CHARACTER) => {}
+                _ => {
+                    out.push_str(word);
+                    out.push(' ');
+                }
             }
         }
         out.push('\n');
     }
-    (out, no_aaaa)
+    (out, own)
 }
 
 /// The name servers in their order, which is the order of queries.
@@ -349,14 +379,32 @@ mod tests {
     #[test]
     fn bytes_that_are_not_utf8_lose_no_line_of_resolv_conf() {
         let text = b"# B\xfcro\nnameserver 192.0.2.1 # B\xfcro\nsearch b\xfcro.example example.com\noptions ndots:2 no-aaaa\n";
-        let (text, no_aaaa) = readable(text);
+        let (config, options, no_aaaa) = parse(text).unwrap();
         assert!(no_aaaa);
-        let (config, options) = hickory_resolver::system_conf::parse_resolv_conf(&text).unwrap();
         assert_eq!(config.name_servers().len(), 1);
         let search: Vec<String> = config.search().iter().map(Name::to_ascii).collect();
         assert_eq!(search, ["example.com"]);
         assert_eq!(options.ndots, 2);
-        assert!(!readable(b"# options no-aaaa\nsearch no-aaaa\n").1);
+        let text = b"# options no-aaaa use-vc\nsearch no-aaaa use-vc\n";
+        assert_eq!(readable(text).1, OwnOptions::default());
+    }
+
+    #[test]
+    fn option_use_vc_leaves_no_queries_over_udp() {
+        for (option, has_udp) in [("use-vc", false), ("rotate", true)] {
+            let text = format!("nameserver 192.0.2.1\nnameserver ::1\noptions {option}\n");
+            let (config, options, _) = parse(text.as_bytes()).unwrap();
+            for server in &config.name_servers {
+                let all = server.connections.iter();
+                let udp = all.filter(|c| matches!(c.protocol, ProtocolConfig::Udp));
+                assert_eq!(udp.count() > 0, has_udp, "{option}");
+                let all = server.connections.iter();
+                let tcp = all.filter(|c| matches!(c.protocol, ProtocolConfig::Tcp));
+                assert_eq!(tcp.count(), 1, "{option}");
+                let client = Client::new(server, options.clone()).unwrap();
+                assert_eq!(client.direct.is_some(), has_udp, "{option}");
+            }
+        }
     }
 
     #[test]

@@ -76,8 +76,8 @@ impl Resolver {
     }
 }
 
-/// Returns the mail hosts in the MX records of a domain. Records whose value is not a host name are
-/// skipped, as are aliases on the way to the records.
+/// Returns the mail hosts in the MX records of a domain. Records whose value is not a host name, such
+/// as an IP address, are reported in the log. Aliases on the way to the records are skipped.
 fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, ProbeError> {
     let mut ranked: Vec<(u16, String)> = records
         .iter()
@@ -97,9 +97,16 @@ fn exchanges(domain: &Hostname, records: &[RData]) -> Result<Vec<Hostname>, Prob
     }
     ranked.sort();
     let mut hosts: Vec<Hostname> = Vec::new();
-    for host in ranked.iter().filter_map(|(_, host)| host.parse().ok()) {
-        if !hosts.contains(&host) {
-            hosts.push(host);
+    for (preference, host) in &ranked {
+        match host.parse() {
+            Ok(hostname) => {
+                if !hosts.contains(&hostname) {
+                    hosts.push(hostname);
+                }
+            }
+            Err(_) => tracing::warn!(
+                "an MX record names no host: domain={domain} exchange={host} preference={preference}"
+            ),
         }
     }
     if hosts.is_empty() {

@@ -2,8 +2,8 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::reply::{Style, reply};
-use super::wire::{DialogueError, MAX_LINES, Wire};
+use super::reply::{Style, reply, reply_with};
+use super::wire::{DialogueError, Wire};
 
 /// The server will be ready later, and then sends another reply.
 const READY_LATER: u16 = 120;
@@ -18,19 +18,18 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<(), DialogueError> {
     let mut greeting = reply(wire, Style::FirstAndLast).await?;
-    for _ in 0..MAX_LINES {
-        if greeting.code != READY_LATER {
-            break;
-        }
+    while greeting.code == READY_LATER {
         greeting = reply(wire, Style::FirstAndLast).await?;
     }
     if greeting.code != READY {
         return Err(greeting.refused());
     }
     wire.send("FEAT\r\n").await?;
-    let features = reply(wire, Style::FirstAndLast).await?;
+    let mut is_listed = false;
+    let listed = |feature: &str| is_listed |= offers_tls(feature);
+    let features = reply_with(wire, Style::FirstAndLast, listed).await?;
     // Servers support TLS without listing it, and some allow FEAT only after the login.
-    let is_listed = features.code != FEATURES || features.more().any(offers_tls);
+    let is_listed = is_listed || features.code != FEATURES;
     wire.send("AUTH TLS\r\n").await?;
     let answer = reply(wire, Style::FirstAndLast).await?;
     match answer.code {

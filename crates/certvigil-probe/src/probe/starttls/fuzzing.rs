@@ -7,7 +7,7 @@ use tokio::io::ReadBuf;
 
 use crate::certificate::is_one_line;
 
-use super::wire::MAX_DIALOGUE;
+use super::wire::{MAX_DIALOGUE, MAX_MESSAGE};
 use super::*;
 
 /// Maximum length of an error message, in characters.
@@ -39,9 +39,9 @@ pub(in crate::probe) fn dialogue(protocol: Protocol, data: &[u8]) {
     };
     let whole = receive(protocol, received, received.len().max(1), false);
     let cut = receive(protocol, received, usize::from(*size).max(1), false);
-    // The limit of a dialogue is checked between two reads, so its effect depends on the pieces. So
+    // A limit is checked between two reads, so its effect depends on the pieces. So
     // does that of data after PostgreSQL's `N`, which is no answer if more comes with it.
-    let depends_on_pieces = received.len() >= MAX_DIALOGUE
+    let depends_on_pieces = received.len() >= MAX_MESSAGE
         || protocol == Protocol::Postgres && matches!(received, [b'N', _, ..]);
     if !depends_on_pieces {
         assert_eq!(whole, cut, "{protocol}");
@@ -93,6 +93,7 @@ fn receive(protocol: Protocol, received: &[u8], size: usize, closes: bool) -> St
                 DialogueError::RefusedName { .. } => "refused name",
                 DialogueError::NotOffered => "not offered",
                 DialogueError::Broken(_) => "broken",
+                DialogueError::TooMuch(_) => "too much",
                 DialogueError::Follows => "follows",
                 DialogueError::Silent => "silent",
                 DialogueError::Closed => "closed",

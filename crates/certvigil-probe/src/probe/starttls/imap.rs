@@ -2,12 +2,12 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::wire::{DialogueError, LONG_LINE, MAX_LINES, Wire};
+use super::wire::{DialogueError, Wire};
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<(), DialogueError> {
-    let greeting = wire.line(LONG_LINE).await?;
+    let greeting = wire.line().await?;
     match words(&greeting).as_slice() {
         ["*", "OK", ..] => {}
         // An authenticated client can no longer start TLS (section 6.2.1).
@@ -29,14 +29,16 @@ async fn completion<S: AsyncRead + AsyncWrite + Unpin>(
     tag: &str,
 ) -> Result<bool, DialogueError> {
     let mut is_offered = false;
-    for _ in 0..MAX_LINES {
-        let line = wire.line(LONG_LINE).await?;
+    loop {
+        let line = wire.line().await?;
         match words(&line).as_slice() {
             ["*", "BYE", ..] => return Err(DialogueError::refused(line)),
             ["*", "CAPABILITY", capabilities @ ..] => {
                 is_offered |= capabilities.contains(&"STARTTLS");
             }
-            ["*", ..] => {}
+            // The text of a status response contains no literals, but may look like one.
+            ["*", "OK" | "NO" | "BAD", ..] => {}
+            ["*", ..] => wire.skip_literals(&line).await?,
             [of, "OK", ..] if of.eq_ignore_ascii_case(tag) => return Ok(is_offered),
             [of, "NO" | "BAD", ..] if of.eq_ignore_ascii_case(tag) => {
                 return Err(DialogueError::refused(line));
@@ -44,7 +46,6 @@ async fn completion<S: AsyncRead + AsyncWrite + Unpin>(
             _ => return Err(DialogueError::unexpected(line)),
         }
     }
-    Err(DialogueError::too_many_lines())
 }
 
 /// Keywords of IMAP that the parser recognizes.

@@ -3,7 +3,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::wire::{DialogueError, MAX_LINES, SHORT_LINE, Wire};
+use super::wire::{DialogueError, Wire};
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
@@ -44,22 +44,21 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
 async fn skip_list<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<(), DialogueError> {
-    for _ in 0..MAX_LINES {
+    loop {
         let line = answer(wire).await?;
         let message = Message::of(&line);
         if message.command != "CAP" || !message.capabilities().1 {
             return Ok(());
         }
     }
-    Err(DialogueError::too_many_lines())
 }
 
 /// Returns the next message that is a reply to the client's command.
 async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<String, DialogueError> {
-    for _ in 0..MAX_LINES {
-        let line = wire.line(SHORT_LINE).await?;
+    loop {
+        let line = wire.line().await?;
         let message = Message::of(&line);
         match message.command {
             "NOTICE" | "" => {}
@@ -80,7 +79,6 @@ async fn answer<S: AsyncRead + AsyncWrite + Unpin>(
             _ => return Err(DialogueError::unexpected(line)),
         }
     }
-    Err(DialogueError::too_many_lines())
 }
 
 /// Message without its tags and its source (RFC 1459, section 2.3.1).

@@ -3,7 +3,7 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::violation::Violation;
-use super::wire::{DialogueError, MAX_DIALOGUE, Wire};
+use super::wire::{DialogueError, MAX_MESSAGE, Wire};
 
 /// Message 1: an ExtendedRequest with the OID 1.3.6.1.4.1.1466.20037.
 const REQUEST: &[u8] = b"\x30\x1d\x02\x01\x01\x77\x18\x80\x161.3.6.1.4.1.1466.20037";
@@ -97,7 +97,7 @@ fn element(bytes: &[u8]) -> Result<Option<(Element<'_>, &[u8])>, Violation> {
             .fold(0_usize, |sum, byte| sum << 8 | usize::from(*byte));
         (length, rest)
     };
-    if length > MAX_DIALOGUE {
+    if length > MAX_MESSAGE {
         return Err(Violation::LdapLength(length));
     }
     let Some((content, rest)) = rest.split_at_checked(length) else {

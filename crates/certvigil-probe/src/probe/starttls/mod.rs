@@ -36,6 +36,7 @@ use crate::model::{Hostname, Protocol};
 use crate::observation::{ErrorKind, ProbeError};
 
 use super::Request;
+use super::tls_error::lacks;
 
 pub(super) use quit::{Quit, quit};
 pub(super) use wire::looks_like_tls;
@@ -187,6 +188,11 @@ fn explain(
             ErrorKind::StarttlsProtocol,
             format!("the server does not speak {name} as it should: {what}"),
         ),
+        DialogueError::TooMuch(limit) => {
+            return lacks(&format!(
+                "room for its cleartext in {name}: it sent more than {limit} bytes before TLS"
+            ));
+        }
         DialogueError::Follows => (
             ErrorKind::StarttlsProtocol,
             format!(

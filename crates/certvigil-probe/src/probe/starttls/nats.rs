@@ -7,9 +7,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::violation::Violation;
 use super::wire::{DialogueError, Wire, quote};
 
-/// Maximum length of the INFO line, in bytes. It lists the URLs of all servers of a cluster.
-const MAX_INFO: usize = 32 * 1024;
-
 /// Part of the INFO line about TLS.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -21,7 +18,7 @@ struct Info {
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<(), DialogueError> {
-    let line = wire.line(MAX_INFO).await?;
+    let line = wire.line().await?;
     let (operation, rest) = line.split_once([' ', '\t']).unwrap_or((&line, ""));
     match operation.to_ascii_uppercase().as_str() {
         "INFO" => {}

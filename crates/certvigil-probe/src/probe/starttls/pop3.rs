@@ -4,7 +4,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::nntp::until_dot;
 use super::reply::has_word;
-use super::wire::{DialogueError, SHORT_LINE, Wire};
+use super::wire::{DialogueError, Wire};
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
@@ -14,8 +14,9 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     // A server older than RFC 2449 rejects the command, and may support TLS nevertheless.
     match status(wire).await {
         Ok(()) => {
-            let capabilities = until_dot(wire).await?;
-            if !has_word(capabilities.iter().map(String::as_str), "STLS") {
+            let mut is_offered = false;
+            until_dot(wire, |line| is_offered |= has_word(line, "STLS")).await?;
+            if !is_offered {
                 return Err(DialogueError::NotOffered);
             }
         }
@@ -29,7 +30,7 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
 async fn status<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<(), DialogueError> {
-    let line = wire.line(SHORT_LINE).await?;
+    let line = wire.line().await?;
     match line.split(' ').next() {
         Some("+OK") => Ok(()),
         Some("-ERR") => Err(DialogueError::refused(line)),

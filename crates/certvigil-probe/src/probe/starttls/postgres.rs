@@ -4,7 +4,7 @@
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::violation::Violation;
-use super::wire::{DialogueError, MAX_DIALOGUE, Wire};
+use super::wire::{DialogueError, MAX_MESSAGE, Wire};
 
 /// Length of the message, and the request code: 1234, 5679.
 const SSL_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
@@ -40,7 +40,7 @@ pub(super) fn answer(bytes: &[u8]) -> Result<Option<(Answer, usize)>, Violation>
         [b'E', a, b, c, d, rest @ ..] => {
             let length = u32::from_be_bytes([*a, *b, *c, *d]);
             let length = usize::try_from(length).unwrap_or(usize::MAX);
-            if !(4..=MAX_DIALOGUE).contains(&length) {
+            if !(4..=MAX_MESSAGE).contains(&length) {
                 return Err(Violation::PostgresError(length));
             }
             let Some(fields) = rest.get(..length - 4) else {

@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::wire::{DialogueError, MAX_LINES, SHORT_LINE, Wire};
+use super::wire::{DialogueError, Wire};
 
 /// Position of the code in a reply of several lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,25 +13,17 @@ pub(super) enum Style {
     FirstAndLast,
 }
 
-/// Complete reply.
+/// Code and first line of a reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     pub(super) code: u16,
-    pub(super) lines: Vec<String>,
+    pub(super) first: String,
 }
 
 impl Reply {
     /// Returns the error for a refusal, with the first line as its message.
     pub(super) fn refused(&self) -> DialogueError {
-        DialogueError::refused(self.lines.first().map_or("", String::as_str))
-    }
-
-    /// Returns the texts after the first line, without their codes if they have one.
-    pub(super) fn more(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().skip(1).map(|line| match code_of(line) {
-            Some(_) => line.get(4..).unwrap_or_default(),
-            None => line.trim_start(),
-        })
+        DialogueError::refused(&self.first)
     }
 }
 
@@ -40,25 +32,34 @@ pub(super) async fn reply<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
     style: Style,
 ) -> Result<Reply, DialogueError> {
-    let first = wire.line(SHORT_LINE).await?;
+    reply_with(wire, style, |_| {}).await
+}
+
+/// Reads one reply. Calls `each` with the text of each line after the first one, without its code
+/// if it has one. The lines are not kept: a server may send thousands of them.
+pub(super) async fn reply_with<S: AsyncRead + AsyncWrite + Unpin>(
+    wire: &mut Wire<S>,
+    style: Style,
+    mut each: impl FnMut(&str),
+) -> Result<Reply, DialogueError> {
+    let first = wire.line().await?;
     let Some(code) = code_of(&first) else {
         return Err(DialogueError::unexpected(first));
     };
     let mut goes_on = continues(&first);
-    let mut lines = vec![first];
     while goes_on {
-        if lines.len() >= MAX_LINES {
-            return Err(DialogueError::too_many_lines());
-        }
-        let line = wire.line(SHORT_LINE).await?;
+        let line = wire.line().await?;
         let has_code = code_of(&line) == Some(code);
         if !has_code && style == Style::EveryLine {
             return Err(DialogueError::unexpected(line));
         }
         goes_on = !has_code || continues(&line);
-        lines.push(line);
+        each(match code_of(&line) {
+            Some(_) => line.get(4..).unwrap_or_default(),
+            None => line.trim_start(),
+        });
     }
-    Ok(Reply { code, lines })
+    Ok(Reply { code, first })
 }
 
 /// Returns the code at the start of a line.
@@ -73,10 +74,8 @@ fn continues(line: &str) -> bool {
     line.as_bytes().get(3) == Some(&b'-')
 }
 
-/// Returns true if one of these lines is this word, or starts with it.
-pub(super) fn has_word<'a>(mut lines: impl Iterator<Item = &'a str>, word: &str) -> bool {
-    lines.any(|line| {
-        let first = line.split_ascii_whitespace().next();
-        first.is_some_and(|first| first.eq_ignore_ascii_case(word))
-    })
+/// Returns true if a line is this word, or starts with it.
+pub(super) fn has_word(line: &str, word: &str) -> bool {
+    let first = line.split_ascii_whitespace().next();
+    first.is_some_and(|first| first.eq_ignore_ascii_case(word))
 }

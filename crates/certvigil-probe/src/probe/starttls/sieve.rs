@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::wire::{DialogueError, LONG_LINE, MAX_LINES, Wire};
+use super::wire::{DialogueError, Wire};
 
 pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
@@ -20,17 +20,21 @@ async fn response<S: AsyncRead + AsyncWrite + Unpin>(
     wire: &mut Wire<S>,
 ) -> Result<bool, DialogueError> {
     let mut is_offered = false;
-    for _ in 0..MAX_LINES {
-        let line = wire.line(LONG_LINE).await?;
+    loop {
+        let line = wire.line().await?;
         let word = line.split([' ', '(']).next().unwrap_or_default();
         match word.to_ascii_uppercase().as_str() {
-            "OK" => return Ok(is_offered),
+            "OK" => {
+                wire.skip_literals(&line).await?;
+                return Ok(is_offered);
+            }
             "NO" | "BYE" => return Err(DialogueError::refused(line)),
             "\"STARTTLS\"" => is_offered = true,
-            // A capability, or a line of a literal in one.
-            _ if line.starts_with('"') || line.starts_with('{') => {}
+            // Another capability. Its name and its value may be literals.
+            _ if line.starts_with('"') || line.starts_with('{') => {
+                wire.skip_literals(&line).await?;
+            }
             _ => return Err(DialogueError::unexpected(line)),
         }
     }
-    Err(DialogueError::too_many_lines())
 }

@@ -2,7 +2,7 @@
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::reply::{Style, has_word, reply};
+use super::reply::{Style, has_word, reply, reply_with};
 use super::wire::{DialogueError, Wire};
 
 /// The server is ready for commands, or for TLS.
@@ -24,16 +24,18 @@ pub(super) async fn ask<S: AsyncRead + AsyncWrite + Unpin>(
     let mut refusal = None;
     for name in names {
         wire.send(format!("{hello} {name}\r\n")).await?;
-        let capabilities = reply(wire, Style::EveryLine).await?;
-        match capabilities.code {
-            DONE if has_word(capabilities.more(), "STARTTLS") => return start(wire).await,
+        let mut is_offered = false;
+        let listed = |line: &str| is_offered |= has_word(line, "STARTTLS");
+        let answer = reply_with(wire, Style::EveryLine, listed).await?;
+        match answer.code {
+            DONE if is_offered => return start(wire).await,
             DONE => return Err(DialogueError::NotOffered),
             500..600 => {
-                let received = capabilities.lines.first().map_or("", String::as_str);
                 // The first refusal is reported: it is of the best name.
-                refusal.get_or_insert_with(|| DialogueError::refused_name(hello, name, received));
+                refusal
+                    .get_or_insert_with(|| DialogueError::refused_name(hello, name, &answer.first));
             }
-            _ => return Err(capabilities.refused()),
+            _ => return Err(answer.refused()),
         }
     }
     Err(refusal.unwrap_or(DialogueError::NotOffered))

@@ -1,7 +1,7 @@
 //! Violations of a protocol by a server.
 
 use super::super::tds::PacketError;
-use super::wire::{MAX_DIALOGUE, MAX_LINES, quote};
+use super::wire::quote;
 
 /// Violation of a protocol by a server, before TLS.
 #[derive(Debug, thiserror::Error)]
@@ -9,12 +9,6 @@ pub(super) enum Violation {
     /// Data that the protocol does not allow at this point, as printable text.
     #[error("it sent `{0}`")]
     Unexpected(String),
-    #[error("it sent a line of more than {limit} bytes")]
-    LongLine { limit: usize },
-    #[error("its answer has more than {MAX_LINES} lines")]
-    ManyLines,
-    #[error("it sent more than {MAX_DIALOGUE} bytes before TLS")]
-    ManyBytes,
     #[error("it sent a response of more than {limit} bytes")]
     LongResponse { limit: usize },
     /// LDAP: the length of the answer, in bytes.

@@ -8,16 +8,13 @@ use crate::certificate::printable;
 
 use super::violation::Violation;
 
-/// Maximum length of a line in protocols with short lines, in bytes. The RFC's limit is 512 (RFC
-/// 5321, section 4.5.3.1.5), but all clients accept longer greetings.
-pub(super) const SHORT_LINE: usize = 1000;
-/// Maximum length of a line in protocols with long lines, in bytes. RFC 7162, section 4, requires
-/// it for IMAP.
-pub(super) const LONG_LINE: usize = 8192;
-/// Maximum lines of one response.
-pub(super) const MAX_LINES: usize = 200;
-/// Maximum data that a server may send before TLS, in bytes.
-pub(super) const MAX_DIALOGUE: usize = 64 * 1024;
+/// Maximum data that a server may send before TLS, in bytes. Lines and responses have no other
+/// limit: RFC 5321, section 4.5.3.1.5, has 512 bytes per line, but clients accept longer ones, and
+/// no RFC limits the lines of a greeting.
+pub(super) const MAX_DIALOGUE: usize = 256 * 1024;
+/// Maximum length of a message that is no line, in bytes. An incomplete message is parsed again
+/// after each read.
+pub(super) const MAX_MESSAGE: usize = 64 * 1024;
 /// Size of one read, in bytes.
 const READ_SIZE: usize = 2 * 1024;
 /// Maximum length of a quotation of the server in a message, in characters.
@@ -34,6 +31,8 @@ pub(super) enum DialogueError {
     NotOffered,
     /// The server violated the protocol.
     Broken(Violation),
+    /// The server sent more data than certvigil reads. Contains the limit, in bytes.
+    TooMuch(usize),
     /// The server sent more cleartext data after the go-ahead.
     Follows,
     /// The server did not send enough data before the deadline.
@@ -62,10 +61,6 @@ impl DialogueError {
             received: quote(received),
         }
     }
-
-    pub(super) fn too_many_lines() -> Self {
-        Self::Broken(Violation::ManyLines)
-    }
 }
 
 /// Returns a server's data as printable text of limited length.
@@ -84,6 +79,8 @@ pub(super) struct Wire<S> {
     stream: S,
     /// Received data that is not parsed yet.
     buffer: Vec<u8>,
+    /// Start of the buffer that contains no end of a line, in bytes.
+    searched: usize,
     received: usize,
     first: Vec<u8>,
 }
@@ -93,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         Self {
             stream,
             buffer: Vec::new(),
+            searched: 0,
             received: 0,
             first: Vec::new(),
         }
@@ -106,18 +104,35 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 
     /// Returns the next line without its end.
-    pub(super) async fn line(&mut self, longest: usize) -> Result<String, DialogueError> {
+    pub(super) async fn line(&mut self) -> Result<String, DialogueError> {
         loop {
-            match take_line(&mut self.buffer, longest) {
-                Ok(Some(line)) => return Ok(line),
-                Ok(None) => self.read().await?,
-                Err(TooLong) => {
-                    return Err(DialogueError::Broken(Violation::LongLine {
-                        limit: longest,
-                    }));
-                }
+            if let Some(line) = take_line(&mut self.buffer, &mut self.searched) {
+                return Ok(line);
             }
+            self.read().await?;
         }
+    }
+
+    /// Skips the literals of a response whose first line is this one, up to the end of the response
+    /// (RFC 3501, section 4.3; RFC 5804, section 4).
+    pub(super) async fn skip_literals(&mut self, line: &str) -> Result<(), DialogueError> {
+        let mut literal = literal(line);
+        while let Some(mut rest) = literal {
+            if rest > MAX_DIALOGUE {
+                return Err(DialogueError::TooMuch(MAX_DIALOGUE));
+            }
+            loop {
+                let skipped = rest.min(self.buffer.len());
+                self.buffer.drain(..skipped);
+                rest -= skipped;
+                if rest == 0 {
+                    break;
+                }
+                self.read().await?;
+            }
+            literal = self::literal(&self.line().await?);
+        }
+        Ok(())
     }
 
     /// Returns the next message. `parse` returns the message and its length, or `None` if it is
@@ -131,6 +146,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
                 Ok(Some((message, length))) => {
                     self.buffer.drain(..length.min(self.buffer.len()));
                     return Ok(message);
+                }
+                Ok(None) if self.buffer.len() >= MAX_MESSAGE => {
+                    return Err(DialogueError::TooMuch(MAX_MESSAGE));
                 }
                 Ok(None) => self.read().await?,
                 Err(what) => return Err(DialogueError::Broken(what)),
@@ -167,12 +185,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     async fn read(&mut self) -> Result<(), DialogueError> {
         if self.received >= MAX_DIALOGUE {
-            return Err(DialogueError::Broken(Violation::ManyBytes));
+            return Err(DialogueError::TooMuch(MAX_DIALOGUE));
         }
         self.buffer.reserve(READ_SIZE);
         let before = self.buffer.len();
-        let count = self
-            .stream
+        // The buffer of a long line has more capacity than that.
+        let mut piece = (&mut self.stream).take(READ_SIZE as u64);
+        let count = piece
             .read_buf(&mut self.buffer)
             .await
             .map_err(DialogueError::Io)?;
@@ -190,25 +209,30 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
-
-/// Removes the first line from the received data, if it is complete.
-pub(super) fn take_line(buffer: &mut Vec<u8>, longest: usize) -> Result<Option<String>, TooLong> {
-    let end = buffer.iter().take(longest).position(|b| *b == b'\n');
+/// Removes the first line from the received data, if it is complete. The first `searched` bytes
+/// contain no end of a line.
+pub(super) fn take_line(buffer: &mut Vec<u8>, searched: &mut usize) -> Option<String> {
+    let end = buffer.iter().skip(*searched).position(|b| *b == b'\n');
     let Some(end) = end else {
-        return if buffer.len() >= longest {
-            Err(TooLong)
-        } else {
-            Ok(None)
-        };
+        *searched = buffer.len();
+        return None;
     };
+    let end = std::mem::take(searched) + end;
     let mut line: Vec<u8> = buffer.drain(..=end).collect();
     line.pop();
     if line.last() == Some(&b'\r') {
         line.pop();
     }
-    Ok(Some(String::from_utf8_lossy(&line).into_owned()))
+    Some(String::from_utf8_lossy(&line).into_owned())
+}
+
+/// Returns the length of the literal that a line announces at its end, as `{n}` or `{n+}`.
+fn literal(line: &str) -> Option<usize> {
+    let (_, length) = line.strip_suffix('}')?.rsplit_once('{')?;
+    let length = length.strip_suffix('+').unwrap_or(length);
+    // A number has no sign.
+    let is_number = length.bytes().all(|b| b.is_ascii_digit());
+    is_number.then(|| length.parse().ok()).flatten()
 }
 
 /// Returns true for the start of a TLS record: a handshake or alert, and a version 3.x (RFC 8446,
