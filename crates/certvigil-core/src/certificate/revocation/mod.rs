@@ -59,7 +59,7 @@ impl fmt::Debug for Issuer {
 pub struct Answer {
     /// The revocation status.
     pub status: Status,
-    /// End of validity of this response.
+    /// End of validity of this response; the latest time for a list without nextUpdate.
     pub until: Timestamp,
 }
 
