@@ -1,4 +1,6 @@
-//! Revocation lists that the OpenSSL of the testdata does not make.
+//! Revocation lists and OCSP responses that the OpenSSL of the testdata does not make.
+
+use rcgen::{CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, KeyPair};
 
 use crate::authority::{Authority, Key, Validity};
 
@@ -6,6 +8,7 @@ use super::*;
 
 const GENERALIZED_TIME: u8 = 0x18;
 const EXPLICIT_0: u8 = 0xa0;
+const EXPLICIT_1: u8 = 0xa1;
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
 /// ecdsa-with-SHA256, 1.2.840.10045.4.3.2.
@@ -71,13 +74,62 @@ impl Made {
             entry.unwrap_or_default(),
             extensions,
         ];
-        signed(&tbs.concat(), self.authority.key())
+        signed(&tbs.concat(), self.authority.key(), &[])
     }
 
     fn status(&self, list: &List) -> Result<Status, Unusable> {
         let list = Crl::read(self.list(list)).unwrap();
         let answer = list.status_of(&self.leaf, &self.issuer, at(NOW));
         answer.map(|answer| answer.status)
+    }
+
+    /// Returns a response with this CertStatus, signed by a responder whose certificate has these
+    /// extensions.
+    fn ocsp_by_responder(&self, status: &[u8], extensions: Vec<CustomExtension>) -> Vec<u8> {
+        let key = Key::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Responder");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::OcspSigning];
+        params.custom_extensions = extensions;
+        let sign = |pair: &KeyPair| params.signed_by(pair, &self.authority.issuer()).unwrap();
+        let responder = key.signing(sign).der().to_vec();
+        let facts = Certificate::from_der(responder.clone());
+        let single = [
+            self.certificate_id(),
+            status.to_vec(),
+            der::encode(GENERALIZED_TIME, SIGNED),
+            der::encode(EXPLICIT_0, &der::encode(GENERALIZED_TIME, NEXT_WEEK)),
+        ];
+        let data = [
+            der::encode(EXPLICIT_1, &facts.facts().unwrap().subject_der),
+            der::encode(GENERALIZED_TIME, SIGNED),
+            der::sequence(&der::sequence(&single.concat())),
+        ];
+        let certificates = der::encode(EXPLICIT_0, &der::sequence(&responder));
+        let basic = signed(&data.concat(), &key, &certificates);
+        let bytes = [
+            // id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
+            der::encode(der::OBJECT_IDENTIFIER, &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1]),
+            der::encode(der::OCTET_STRING, &basic),
+        ];
+        let response = [
+            der::encode(der::ENUMERATED, &[0]),
+            der::encode(EXPLICIT_0, &der::sequence(&bytes.concat())),
+        ];
+        der::sequence(&response.concat())
+    }
+
+    /// Returns the CertID, which is the innermost part of a request.
+    fn certificate_id(&self) -> Vec<u8> {
+        let request = ocsp_request(&self.leaf, &self.issuer).unwrap();
+        let mut id = request.as_slice();
+        for _ in 0..4 {
+            id = der::contents(id).unwrap();
+        }
+        id.to_vec()
     }
 }
 
@@ -92,12 +144,12 @@ impl List {
     }
 }
 
-/// Returns the signed structure that certificates and lists have in common.
-fn signed(tbs: &[u8], key: &Key) -> Vec<u8> {
+/// Returns the signed structure that certificates, lists and responses have in common.
+fn signed(tbs: &[u8], key: &Key, after: &[u8]) -> Vec<u8> {
     let tbs = der::sequence(tbs);
     let signature = [&[0], key.sign(&tbs).unwrap().as_slice()].concat();
     let signature = der::encode(der::BIT_STRING, &signature);
-    der::sequence(&[tbs, algorithm(), signature].concat())
+    der::sequence(&[&tbs, &algorithm(), &signature, after].concat())
 }
 
 fn algorithm() -> Vec<u8> {
@@ -232,4 +284,46 @@ fn text_before_a_crl_in_pem_is_skipped() {
     }
     let why = Crl::read(b"<html>no list</html>".to_vec()).unwrap_err();
     assert!(why.to_string().contains("not a DER sequence"), "{why}");
+}
+
+/// Not every client refuses such a certificate, so that a revocation counts.
+#[test]
+fn good_by_an_ocsp_responder_whose_extensions_a_client_refuses_does_not_count() {
+    let made = Made::new();
+    let extension = |oid: &[u64], is_critical| {
+        let mut extension = CustomExtension::from_oid_content(oid, vec![5, 0]);
+        extension.set_criticality(is_critical);
+        extension
+    };
+    let unknown = |is_critical| extension(&[1, 2, 3, 4], is_critical);
+    // id-pkix-ocsp-nocheck.
+    let no_check = |is_critical| extension(&[1, 3, 6, 1, 5, 5, 7, 48, 1, 5], is_critical);
+    let revoked_at = der::encode(GENERALIZED_TIME, SIGNED);
+    let revoked = der::encode(EXPLICIT_1, &revoked_at);
+    for (extensions, expected) in [
+        (vec![unknown(false), no_check(false)], None),
+        (vec![unknown(true)], Some("critical extension 1.2.3.4")),
+        (
+            vec![no_check(true)],
+            Some("critical extension 1.3.6.1.5.5.7.48.1.5"),
+        ),
+        (
+            vec![unknown(false), unknown(false)],
+            Some("extension 1.2.3.4 more than once"),
+        ),
+    ] {
+        let status = |status: &[u8]| {
+            let response = made.ocsp_by_responder(status, extensions.clone());
+            let answer = read_ocsp(&response, &made.leaf, &made.issuer, at(NOW));
+            answer.map(|answer| answer.status)
+        };
+        match (status(&der::encode(0x80, &[])), expected) {
+            (Err(Unusable::NotAuthorised(why)), Some(words)) => {
+                assert!(why.contains(words), "{why}");
+            }
+            (found, _) => assert_eq!((found, expected), (Ok(Status::Good), None)),
+        }
+        let revoked = status(&revoked);
+        assert!(is_revoked(&revoked), "{expected:?}: {revoked:?}");
+    }
 }
