@@ -8,11 +8,12 @@ use rustls::pki_types::pem::PemObject as _;
 use crate::model::Timestamp;
 
 use super::super::file::contents_of_blocks;
-use super::super::name::normal_name;
 use super::super::read::read_time;
 use super::super::signature::Signed;
 use super::super::{Certificate, Link, PublicKeyHash, der};
-use super::{Answer, Issuer, Revoked, Status, Unusable, fresh, reason, serial, verified};
+use super::{
+    Answer, Issuer, Revoked, Status, Unusable, fresh, is_same_name, reason, serial, verified,
+};
 
 const EXPLICIT_0: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
@@ -150,12 +151,6 @@ impl Crl {
 /// Returns true if the bytes contain this text.
 fn has(bytes: &[u8], text: &[u8]) -> bool {
     bytes.windows(text.len()).any(|window| window == text)
-}
-
-/// Compares names (DER) by RFC 5280, section 7.1: an authority may sign its list under its name in
-/// another string type or letter case.
-fn is_same_name(one: &[u8], other: &[u8]) -> bool {
-    one == other || normal_name(one) == normal_name(other)
 }
 
 /// The parts of a list. Every slice is part of the input.

@@ -10,8 +10,8 @@ use super::super::read::read_time;
 use super::super::signature::Signed;
 use super::super::{Certificate, Link, PublicKeyHash, der, key_signed};
 use super::{
-    Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, reason, serial,
-    verified,
+    Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, is_same_name,
+    reason, serial, verified,
 };
 
 /// Maximum size of a response in bytes. Usual responses have 300 to 5000.
@@ -136,7 +136,7 @@ enum Responder<'a> {
 impl Responder<'_> {
     fn is(self, name: &[u8], spki: &[u8]) -> bool {
         match self {
-            Self::Name(wanted) => wanted == name,
+            Self::Name(wanted) => is_same_name(wanted, name),
             Self::Key(wanted) => der::public_key(spki).is_some_and(|(_, key)| {
                 digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key).as_ref() == wanted
             }),
@@ -300,15 +300,20 @@ impl<'a> Basic<'a> {
                 facts.name()
             )))
         };
-        if facts.issuer_der != issuer.name || link == Link::No {
+        // Some clients refuse these names and extensions, and others do not: good counts only if
+        // all accept it, and a revocation must not be lost.
+        let is_revoked = matches!(status, Some(Status::Revoked(_)));
+        let is_issuer = match is_revoked {
+            true => is_same_name(&facts.issuer_der, &issuer.name),
+            false => facts.issuer_der == issuer.name,
+        };
+        if !is_issuer || link == Link::No {
             return not("is of another issuer");
         }
         verified(link)?;
         if !facts.may_sign_ocsp {
             return not("lacks the extended key usage OCSPSigning");
         }
-        // Not every client refuses these, so that a revocation must not be lost.
-        let is_revoked = matches!(status, Some(Status::Revoked(_)));
         if let Some(why) = extension_fault(&facts.extensions).filter(|_| !is_revoked) {
             return not(&why);
         }

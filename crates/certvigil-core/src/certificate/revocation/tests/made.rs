@@ -9,6 +9,8 @@ use super::*;
 const GENERALIZED_TIME: u8 = 0x18;
 const EXPLICIT_0: u8 = 0xa0;
 const EXPLICIT_1: u8 = 0xa1;
+/// The status good in a SingleResponse.
+const GOOD: u8 = 0x80;
 const UTF8_STRING: u8 = 0x0c;
 const PRINTABLE_STRING: u8 = 0x13;
 /// ecdsa-with-SHA256, 1.2.840.10045.4.3.2.
@@ -96,7 +98,13 @@ impl Made {
         params.custom_extensions = extensions;
         let sign = |pair: &KeyPair| params.signed_by(pair, &self.authority.issuer()).unwrap();
         let responder = key.signing(sign).der().to_vec();
-        let facts = Certificate::from_der(responder.clone());
+        let name = Certificate::from_der(responder.clone());
+        let name = &name.facts().unwrap().subject_der;
+        self.ocsp(status, name, &key, &responder)
+    }
+
+    /// Returns a response of this responder with this CertStatus and these certificates.
+    fn ocsp(&self, status: &[u8], responder: &[u8], key: &Key, certificates: &[u8]) -> Vec<u8> {
         let single = [
             self.certificate_id(),
             status.to_vec(),
@@ -104,12 +112,12 @@ impl Made {
             der::encode(EXPLICIT_0, &der::encode(GENERALIZED_TIME, NEXT_WEEK)),
         ];
         let data = [
-            der::encode(EXPLICIT_1, &facts.facts().unwrap().subject_der),
+            der::encode(EXPLICIT_1, responder),
             der::encode(GENERALIZED_TIME, SIGNED),
             der::sequence(&der::sequence(&single.concat())),
         ];
-        let certificates = der::encode(EXPLICIT_0, &der::sequence(&responder));
-        let basic = signed(&data.concat(), &key, &certificates);
+        let certificates = der::encode(EXPLICIT_0, &der::sequence(certificates));
+        let basic = signed(&data.concat(), key, &certificates);
         let bytes = [
             // id-pkix-ocsp-basic, 1.3.6.1.5.5.7.48.1.1.
             der::encode(der::OBJECT_IDENTIFIER, &[0x2b, 6, 1, 5, 5, 7, 0x30, 1, 1]),
@@ -317,7 +325,7 @@ fn good_by_an_ocsp_responder_whose_extensions_a_client_refuses_does_not_count() 
             let answer = read_ocsp(&response, &made.leaf, &made.issuer, at(NOW));
             answer.map(|answer| answer.status)
         };
-        match (status(&der::encode(0x80, &[])), expected) {
+        match (status(&der::encode(GOOD, &[])), expected) {
             (Err(Unusable::NotAuthorised(why)), Some(words)) => {
                 assert!(why.contains(words), "{why}");
             }
@@ -326,4 +334,46 @@ fn good_by_an_ocsp_responder_whose_extensions_a_client_refuses_does_not_count() 
         let revoked = status(&revoked);
         assert!(is_revoked(&revoked), "{expected:?}: {revoked:?}");
     }
+}
+
+/// GnuTLS refuses a response by a certificate whose issuer has another letter case, and OpenSSL does
+/// not.
+#[test]
+fn only_a_revocation_by_a_responder_with_its_issuer_in_another_letter_case_counts() {
+    let mut made = Made::new();
+    let certificate = made.authority.certificate.clone();
+    let key = made.authority.key().clone();
+    made.authority = Authority::restored("test ca", certificate, key);
+    // The leaf's issuer is `Test CA`.
+    let status = |status: &[u8]| {
+        let response = made.ocsp_by_responder(status, Vec::new());
+        let answer = read_ocsp(&response, &made.leaf, &made.issuer, at(NOW));
+        answer.map(|answer| answer.status)
+    };
+    let revoked = der::encode(EXPLICIT_1, &der::encode(GENERALIZED_TIME, SIGNED));
+    let revoked = status(&revoked);
+    assert!(is_revoked(&revoked), "{revoked:?}");
+    let good = status(&der::encode(GOOD, &[]));
+    assert!(matches!(good, Err(Unusable::NotAuthorised(_))), "{good:?}");
+}
+
+/// RFC 5280, section 7.1.
+#[test]
+fn ocsp_responder_is_compared_in_normal_form() {
+    let made = Made::new();
+    let status = |name: &[u8], key: &Key| {
+        let response = made.ocsp(&der::encode(GOOD, &[]), name, key, &[]);
+        let answer = read_ocsp(&response, &made.leaf, &made.issuer, at(NOW));
+        answer.map(|answer| answer.status)
+    };
+    let printable = common_name(PRINTABLE_STRING, "test CA");
+    let key = made.authority.key();
+    assert_eq!(status(&printable, key), Ok(Status::Good));
+    let impostor = status(&printable, &Key::generate().unwrap());
+    assert_eq!(impostor, Err(Unusable::WrongSignature));
+    let other = status(&common_name(UTF8_STRING, "Test CB"), key);
+    assert!(
+        matches!(other, Err(Unusable::NotAuthorised(_))),
+        "{other:?}"
+    );
 }
