@@ -11,11 +11,16 @@ use super::super::file::contents_of_blocks;
 use super::super::read::read_time;
 use super::super::signature::Signed;
 use super::super::{Certificate, Link, PublicKeyHash, der};
-use super::{Answer, Issuer, Revoked, Status, Unusable, fresh, reason, serial, verified};
+use super::{
+    Answer, Issuer, Revoked, Status, Unusable, fresh, is_same_name, reason, serial, verified,
+};
 
 const EXPLICIT_0: u8 = 0xa0;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
+
+/// End of validity of a list without nextUpdate. Only a permanent revocation counts in it.
+const NO_END: Timestamp = Timestamp(i64::MAX);
 
 /// id-ce-cRLReasons, 2.5.29.21.
 const REASON: &[u8] = &[0x55, 0x1d, 21];
@@ -35,15 +40,19 @@ pub struct Crl {
 
 impl Crl {
     /// Creates a list from a file or a response: DER (RFC 5280, section 5), or PEM (RFC 7468, section 6), which some
-    /// issuers publish. In PEM, the first list counts.
+    /// issuers publish. In PEM, text before the block is skipped (section 2), and the first list counts.
     ///
     /// # Errors
     /// Returns an error if the bytes are not a list.
     pub fn read(bytes: Vec<u8>) -> Result<Self, Unusable> {
-        if !bytes.trim_ascii_start().starts_with(b"-----BEGIN") {
+        const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+        // The first octet does not decide: DER begins with 0x30, and text may begin with `0`.
+        let is_der = Outline::read(&bytes).is_ok();
+        if is_der || !has(&bytes, b"-----BEGIN ") {
             return Self::from_der(bytes);
         }
-        let list = CertificateRevocationListDer::from_pem_slice(&bytes);
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&bytes);
+        let list = CertificateRevocationListDer::from_pem_slice(text);
         let list = list.map_err(|_| Unusable::Unreadable("its PEM has no revocation list"))?;
         Self::from_der(list.to_vec())
     }
@@ -53,9 +62,8 @@ impl Crl {
     /// # Errors
     /// Returns an error if there is no list, or if one of them cannot be read.
     pub fn read_all(bytes: &[u8]) -> Result<Vec<Self>, Unusable> {
-        let is_text = |mark: &[u8]| bytes.windows(mark.len()).any(|window| window == mark);
         // UTF-16 is text too.
-        if !is_text(b"-----BEGIN ") && !is_text(b"-\0-\0-\0-\0-\0") {
+        if !has(bytes, b"-----BEGIN ") && !has(bytes, b"-\0-\0-\0-\0-\0") {
             return Ok(vec![Self::from_der(bytes.to_vec())?]);
         }
         let blocks = contents_of_blocks(bytes, "X509 CRL");
@@ -86,14 +94,14 @@ impl Crl {
     }
 
     /// Returns the status of a certificate, after verifying that its issuer signed the list and
-    /// that the list is valid at this time.
+    /// that the list covers this kind of certificate.
     ///
-    /// Only complete lists of the issuer itself are used: no indirect lists, no delta lists, no
-    /// lists for some reasons only. A list that is one part of several must be the one that the
-    /// certificate names (section 6.3.3 (b)).
+    /// Only lists of the issuer itself are used: no indirect lists and no delta lists. A list that
+    /// is one part of several must be the one that the certificate names (section 6.3.3 (b)).
     ///
-    /// In an expired list, the entry of a revoked certificate still counts: revocation is permanent, but for
-    /// the reason certificateHold. That a certificate is not in an expired list says nothing.
+    /// The entry of a revoked certificate also counts in a list that is expired or has no nextUpdate:
+    /// revocation is permanent, but for the reason certificateHold. It counts in a list for some
+    /// reasons only too. The absence of an entry in any of these proves nothing.
     ///
     /// # Errors
     /// Returns the reason if the list does not give the status of the certificate.
@@ -104,24 +112,28 @@ impl Crl {
         now: Timestamp,
     ) -> Result<Answer, Unusable> {
         let outline = Outline::read(&self.der)?;
-        if outline.issuer != issuer.name {
+        if !is_same_name(outline.issuer, &issuer.name) {
             return Err(Unusable::NotAuthorised("it is another one's list".into()));
         }
-        outline.check_scope(leaf)?;
-        let until = outline
-            .next_update
-            .ok_or(Unusable::Unreadable("it has no nextUpdate"))?;
+        let reasons = outline.check_scope(leaf)?;
         verified(self.signed_by(outline.signed, issuer))?;
-        let freshness = fresh(outline.this_update, until, now);
-        if matches!(freshness, Err(Unusable::NotYetValid(_))) {
+        let until = outline.next_update.unwrap_or(NO_END);
+        let validity = fresh(outline.this_update, until, now);
+        if matches!(validity, Err(Unusable::NotYetValid(_))) {
             return Err(Unusable::NotYetValid(outline.this_update));
         }
+        let validity = match outline.next_update {
+            Some(_) => validity,
+            None => Err(Unusable::Unreadable("it has no nextUpdate")),
+        };
         let number = serial(leaf).ok_or(Unusable::OtherCertificate)?;
-        let status = match outline.find(number)? {
-            Some(revoked) if freshness.is_ok() || Status::Revoked(revoked).is_permanent() => {
-                Status::Revoked(revoked)
+        let status = match outline.find(number)?.map(Status::Revoked) {
+            Some(revoked) if validity.is_ok() || revoked.is_permanent() => revoked,
+            _ => {
+                validity?;
+                reasons.check_absence()?;
+                Status::Good
             }
-            _ => freshness.map(|()| Status::Good)?,
         };
         Ok(Answer { status, until })
     }
@@ -134,6 +146,11 @@ impl Crl {
             _ => check().1,
         }
     }
+}
+
+/// Returns true if the bytes contain this text.
+fn has(bytes: &[u8], text: &[u8]) -> bool {
+    bytes.windows(text.len()).any(|window| window == text)
 }
 
 /// The parts of a list. Every slice is part of the input.
@@ -198,9 +215,10 @@ impl<'a> Outline<'a> {
         })
     }
 
-    /// Returns an error if absence from the list does not mean that the certificate is not revoked.
-    fn check_scope(&self, leaf: &Certificate) -> Result<(), Unusable> {
+    /// Returns the reasons that the list covers, or an error if it does not cover this certificate.
+    fn check_scope(&self, leaf: &Certificate) -> Result<Reasons, Unusable> {
         let mut extensions = self.extensions;
+        let mut reasons = Reasons::All;
         while !extensions.is_empty() {
             let extension =
                 der::extension(&mut extensions).ok_or(Unusable::Unreadable("its extensions"))?;
@@ -209,9 +227,14 @@ impl<'a> Outline<'a> {
                     let why = "it has only what is new since another list";
                     return Err(Unusable::OutOfScope(why));
                 }
-                ISSUING_DISTRIBUTION_POINT => Scope::read(extension.value)
-                    .ok_or(Unusable::Unreadable("what it is about"))?
-                    .check(leaf)?,
+                ISSUING_DISTRIBUTION_POINT => {
+                    let scope = Scope::read(extension.value)
+                        .ok_or(Unusable::Unreadable("what it is about"))?;
+                    scope.check(leaf)?;
+                    if scope.only_some_reasons {
+                        reasons = Reasons::Some;
+                    }
+                }
                 _ if extension.critical => {
                     let what = "one of its extensions is critical and not known";
                     return Err(Unusable::Unreadable(what));
@@ -219,7 +242,7 @@ impl<'a> Outline<'a> {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(reasons)
     }
 
     /// Returns the entry for a serial number.
@@ -273,6 +296,24 @@ fn read_entry(mut fields: &[u8]) -> Option<Revoked> {
     Some(revoked)
 }
 
+/// The reasons for revocation that a list covers (RFC 5280, section 5.2.5).
+#[derive(Clone, Copy)]
+enum Reasons {
+    All,
+    /// onlySomeReasons: a certificate that is revoked for another reason is in another list.
+    Some,
+}
+
+impl Reasons {
+    /// Returns an error if a certificate that is not in the list may be revoked.
+    fn check_absence(self) -> Result<(), Unusable> {
+        match self {
+            Self::All => Ok(()),
+            Self::Some => Err(Unusable::OutOfScope("it is for some reasons only")),
+        }
+    }
+}
+
 /// The scope of a list: the certificates that it covers (RFC 5280, section 5.2.5).
 struct Scope<'a> {
     /// The content of the DistributionPointName.
@@ -288,15 +329,16 @@ impl<'a> Scope<'a> {
     fn read(mut value: &'a [u8]) -> Option<Self> {
         let mut fields = der::expect(&mut value, der::SEQUENCE)?.content;
         let point = der::optional(&mut fields, EXPLICIT_0).map(|tlv| tlv.content);
-        let mut flag =
-            |tag| der::optional(&mut fields, tag).is_some_and(|flag| flag.content != [0]);
+        let mut field = |tag| der::optional(&mut fields, tag).map(|tlv| tlv.content);
+        let is_true = |flag: Option<&[u8]>| flag.is_some_and(|content| content != [0]);
         let scope = Self {
             point,
-            only_user: flag(0x81),
-            only_authorities: flag(0x82),
-            only_some_reasons: flag(0x83),
-            is_indirect: flag(0x84),
-            only_attributes: flag(0x85),
+            only_user: is_true(field(0x81)),
+            only_authorities: is_true(field(0x82)),
+            // A BIT STRING: `[0]` has no bits, so that the list covers no reason.
+            only_some_reasons: field(0x83).is_some(),
+            is_indirect: is_true(field(0x84)),
+            only_attributes: is_true(field(0x85)),
         };
         fields.is_empty().then_some(scope)
     }
@@ -307,8 +349,6 @@ impl<'a> Scope<'a> {
         };
         let why = if self.is_indirect {
             "it is an indirect list, and those are not read"
-        } else if self.only_some_reasons {
-            "it is for some reasons only"
         } else if self.only_attributes || self.only_authorities && !facts.is_ca {
             "it is not about servers' certificates"
         } else if self.only_user && facts.is_ca {

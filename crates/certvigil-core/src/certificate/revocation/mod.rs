@@ -15,6 +15,7 @@ use serde::Serialize;
 
 use crate::model::Timestamp;
 
+use super::name::normal_name;
 use super::{Certificate, Link, PublicKeyHash, der, key_signed};
 
 pub use crl::Crl;
@@ -59,7 +60,7 @@ impl fmt::Debug for Issuer {
 pub struct Answer {
     /// The revocation status.
     pub status: Status,
-    /// End of validity of this response.
+    /// End of validity of this response; the latest time for a list without nextUpdate.
     pub until: Timestamp,
 }
 
@@ -165,6 +166,12 @@ fn fresh(from: Timestamp, until: Timestamp, now: Timestamp) -> Result<(), Unusab
         return Err(Unusable::Outdated(until));
     }
     Ok(())
+}
+
+/// Compares names (DER) by RFC 5280, section 7.1: an authority may sign under its name in another
+/// string type or letter case.
+fn is_same_name(one: &[u8], other: &[u8]) -> bool {
+    one == other || normal_name(one) == normal_name(other)
 }
 
 fn verified(link: Link) -> Result<(), Unusable> {

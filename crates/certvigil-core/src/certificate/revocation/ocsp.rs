@@ -5,12 +5,13 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::model::Timestamp;
 
+use super::super::extensions::Extensions;
 use super::super::read::read_time;
 use super::super::signature::Signed;
 use super::super::{Certificate, Link, PublicKeyHash, der, key_signed};
 use super::{
-    Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, reason, serial,
-    verified,
+    Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, is_same_name,
+    reason, serial, verified,
 };
 
 /// Maximum size of a response in bytes. Usual responses have 300 to 5000.
@@ -38,7 +39,8 @@ const SHA512: &[u8] = &[0x60, 0x86, 0x48, 1, 0x65, 3, 4, 2, 3];
 /// this time.
 ///
 /// An expired response that reports a revocation still counts, as in an expired revocation list,
-/// unless the reason is certificateHold.
+/// unless the reason is certificateHold. A revocation also counts if clients refuse an extension of
+/// the responder's certificate.
 ///
 /// # Errors
 /// Returns the reason if the response does not give the status of the certificate.
@@ -60,9 +62,9 @@ pub fn read_ocsp(
     let is_permanent = single.status.is_some_and(Status::is_permanent);
     if is_permanent && matches!(freshness, Err(Unusable::Outdated(_))) {
         // The responder's certificate was valid when it signed.
-        basic.verify(issuer, from)?;
+        basic.verify(issuer, from, single.status)?;
     } else {
-        basic.verify(issuer, now)?;
+        basic.verify(issuer, now, single.status)?;
         freshness?;
     }
     let status = single.status.ok_or(Unusable::Unknown)?;
@@ -134,7 +136,7 @@ enum Responder<'a> {
 impl Responder<'_> {
     fn is(self, name: &[u8], spki: &[u8]) -> bool {
         match self {
-            Self::Name(wanted) => wanted == name,
+            Self::Name(wanted) => is_same_name(wanted, name),
             Self::Key(wanted) => der::public_key(spki).is_some_and(|(_, key)| {
                 digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, key).as_ref() == wanted
             }),
@@ -238,9 +240,14 @@ impl<'a> Basic<'a> {
         Err(Unusable::OtherCertificate)
     }
 
-    /// Verifies that the signer is the issuer, or a responder that the issuer has authorised (RFC
-    /// 6960, section 4.2.2.2).
-    fn verify(&self, issuer: &Issuer, now: Timestamp) -> Result<(), Unusable> {
+    /// Verifies that the signer of this status is the issuer, or a responder that the issuer has
+    /// authorised (RFC 6960, section 4.2.2.2).
+    fn verify(
+        &self,
+        issuer: &Issuer,
+        now: Timestamp,
+        status: Option<Status>,
+    ) -> Result<(), Unusable> {
         let is_issuer = self.responder.is(&issuer.name, &issuer.spki);
         let by_issuer = is_issuer.then(|| self.signed.by(&issuer.spki));
         if let Some(link) = by_issuer {
@@ -260,7 +267,7 @@ impl<'a> Basic<'a> {
             });
         let mut fault = None;
         for candidate in candidates.take(MAX_RESPONDERS) {
-            let result = self.verify_by(&candidate, issuer, now);
+            let result = self.verify_by(&candidate, issuer, now, status);
             match result {
                 Ok(()) => return Ok(()),
                 Err(found) => fault = fault.or(Some(found)),
@@ -281,6 +288,7 @@ impl<'a> Basic<'a> {
         responder: &Certificate,
         issuer: &Issuer,
         now: Timestamp,
+        status: Option<Status>,
     ) -> Result<(), Unusable> {
         let Ok(facts) = responder.facts() else {
             return Err(Unusable::Unreadable("its responder's certificate"));
@@ -292,12 +300,22 @@ impl<'a> Basic<'a> {
                 facts.name()
             )))
         };
-        if facts.issuer_der != issuer.name || link == Link::No {
+        // Some clients refuse these names and extensions, and others do not: good counts only if
+        // all accept it, and a revocation must not be lost.
+        let is_revoked = matches!(status, Some(Status::Revoked(_)));
+        let is_issuer = match is_revoked {
+            true => is_same_name(&facts.issuer_der, &issuer.name),
+            false => facts.issuer_der == issuer.name,
+        };
+        if !is_issuer || link == Link::No {
             return not("is of another issuer");
         }
         verified(link)?;
         if !facts.may_sign_ocsp {
             return not("lacks the extended key usage OCSPSigning");
+        }
+        if let Some(why) = extension_fault(&facts.extensions).filter(|_| !is_revoked) {
+            return not(&why);
         }
         if facts.not_before.seconds_since(now) > CLOCK_SKEW {
             return not("is not valid yet");
@@ -307,6 +325,24 @@ impl<'a> Basic<'a> {
         }
         verified(self.signed.by(&facts.spki))
     }
+}
+
+/// Returns the fault for which a client refuses the extensions of a responder's certificate: path
+/// validation refuses an unknown critical extension and a duplicate one (RFC 5280, section 4.2).
+///
+/// GnuTLS also refuses id-pkix-ocsp-nocheck if it is critical, which it should not be (RFC 6960,
+/// section 4.2.2.2.1).
+fn extension_fault(extensions: &Extensions) -> Option<String> {
+    let mut critical = extensions.list.iter().filter(|l| l.is_critical);
+    if let Some(unknown) = critical.find(|l| !l.kind.is_processed()) {
+        let name = unknown.kind.name();
+        return Some(format!("has the unsupported critical extension {name}"));
+    }
+    if let Some(kind) = extensions.first_duplicate() {
+        return Some(format!("has the extension {} more than once", kind.name()));
+    }
+    let is_unreadable = extensions.has_unreadable_entry || extensions.is_cut_short;
+    is_unreadable.then(|| "has an extension that cannot be read".to_owned())
 }
 
 /// Returns true if a CertID's content identifies this certificate, or `None` if it cannot be read.
