@@ -263,5 +263,4 @@ fn folder_of_targets_that_cannot_be_read_is_no_empty_folder() {
     fs::set_permissions(&targets, Permissions::from_mode(0o755)).unwrap();
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("targets cannot be read: "), "{run:?}");
-    assert!(run.stderr.contains("Permission denied"), "{run:?}");
 }
