@@ -358,7 +358,12 @@ impl<'a> Question<'a> {
         let mut anchors = TrustStore::default();
         let mut named = None;
         for (association, authority) in self.found_in(&shown.rest) {
-            if association.usage == Usage::DaneTa && anchors.add(authority).is_ok() {
+            // Usage 2 is for a certificate above the leaf (RFC 7671, section 5.2), which a copy of
+            // the leaf is not.
+            if association.usage == Usage::DaneTa
+                && authority != shown.leaf
+                && anchors.add(authority).is_ok()
+            {
                 named = Some(association);
             }
         }
@@ -370,6 +375,7 @@ impl<'a> Question<'a> {
                 association.matching,
             );
             if kind == (Usage::DaneTa, Selector::Cert, Matching::Full)
+                && association.record.data != shown.leaf.der()
                 && anchors
                     .add(&Certificate::from_der(association.record.data.clone()))
                     .is_ok()

@@ -189,6 +189,29 @@ fn usage_2_requires_a_served_authority_and_a_valid_path() {
 }
 
 #[test]
+fn usage_2_does_not_match_the_leaf_itself() {
+    let pki = pki();
+    let own = self_signed(&key());
+    let twice = [own.clone(), own.clone()];
+    let private = root("Private").leaf(HOST, days(1, 100)).certificate;
+    for (served, numbers) in [
+        (vec![own], [2, 0, 0]),
+        (twice.to_vec(), [2, 0, 0]),
+        (twice.to_vec(), [2, 0, 1]),
+        (vec![private], [2, 0, 0]),
+        (vec![pki.leaf(), pki.mid.cert()], [2, 0, 0]),
+    ] {
+        let leaf = served[0].clone();
+        let case = pki.right.expecting(pin(&leaf)).serving(served);
+        let of_leaf = [record(numbers, &leaf)];
+        assert_eq!(case.matched(&of_leaf), Some(false), "{numbers:?}");
+        let judged = case.dane(&of_leaf);
+        assert_eq!(judged.severity(), Severity::Critical, "{judged:?}");
+        assert_eq!(judged.flags(), case.flags());
+    }
+}
+
+#[test]
 fn root_named_by_a_tlsa_record_is_not_reported_as_included() {
     let pki = pki();
     let whole = pki
