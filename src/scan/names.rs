@@ -2,11 +2,11 @@
 //! from sources, so the configuration cannot be rejected for it. Without unique names, one
 //! certificate would hide the findings of the other.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{Entry, SourceSettings};
-use crate::model::Target;
+use crate::model::{Protocol, Target};
 use crate::source::source_name;
 
 use super::Job;
@@ -35,6 +35,27 @@ pub(crate) fn name_apart(
     std::iter::once(first).chain(further).find(is_free)
 }
 
+/// Returns true if one of the targets has the name, host and port of this one. They are the labels of
+/// its metrics. A result with equal labels would be lost, although another protocol is probed there,
+/// or another name is expected.
+pub(crate) fn has_labels_of<V>(targets: &BTreeMap<Arc<Target>, V>, target: &Target) -> bool {
+    // Targets are ordered by these, then by their protocol, of which HTTPS is the first.
+    let first = Target {
+        protocol: Protocol::Https,
+        names: Box::default(),
+        ..target.clone()
+    };
+    targets
+        .range::<Target, _>(&first..)
+        .map(|(known, _)| known)
+        .take_while(|known| {
+            known.certificate == target.certificate
+                && known.hostname == target.hostname
+                && known.port == target.port
+        })
+        .any(|known| known.protocol.is_quic() == target.protocol.is_quic())
+}
+
 /// Returns true if `taker` names one certificate of the account that `whole` covers. Both are the
 /// same certificate then, and the settings of the entry that names it apply.
 pub(crate) fn is_named_by(taker: &Entry, whole: &Entry, target: &Target) -> bool {
@@ -58,10 +79,10 @@ pub(crate) fn comes_late(entry: &Entry) -> bool {
     matches!(entry.source, SourceSettings::SslmateAll)
 }
 
-/// Gives the jobs unique names, so that no two have the same target. Each job comes with the index
+/// Gives the jobs unique names, so that no two have the same target, or targets of the same labels. Each job comes with the index
 /// of its entry.
 pub(super) fn disambiguate(entries: &[&Entry], jobs: &mut [(usize, Job)]) {
-    let mut taken: HashMap<Arc<Target>, &Entry> = HashMap::new();
+    let mut taken: BTreeMap<Arc<Target>, &Entry> = BTreeMap::new();
     for late in [false, true] {
         for (position, job) in &mut *jobs {
             let entry = entries.get(*position).copied();
@@ -74,7 +95,7 @@ pub(super) fn disambiguate(entries: &[&Entry], jobs: &mut [(usize, Job)]) {
                     !taker.is_some_and(|taker| is_named_by(taker, entry, target))
                 });
             }
-            let name = name_apart(entry, &job.targets, |target| taken.contains_key(target));
+            let name = name_apart(entry, &job.targets, |target| has_labels_of(&taken, target));
             if let Some(name) = name {
                 if let Some(target) = job.targets.first() {
                     tracing::info!("{}", describe(&name, target));
@@ -135,6 +156,31 @@ mod tests {
         assert_eq!(apart(&taken).as_deref(), Some("site (two/site.pem)"));
         taken.push(target("site (two/site.pem)", "a.example"));
         assert_eq!(apart(&taken).as_deref(), Some("site (two/site.pem, 2)"));
+    }
+
+    #[test]
+    fn targets_that_differ_in_what_is_no_label_have_the_same_labels() {
+        let at = |certificate: &str, port, protocol| {
+            Target::new(certificate, "a.example".parse().unwrap(), port, protocol)
+        };
+        let one = at("web", 443, Protocol::Smtp);
+        let named = Target {
+            names: ["b.example".parse().unwrap()].into(),
+            ..one.clone()
+        };
+        let taken = BTreeMap::from([(Arc::new(one.clone()), ())]);
+        for (target, expected) in [
+            (one, true),
+            (named, true),
+            (at("web", 443, Protocol::Https), true),
+            (at("web", 443, Protocol::Lmtp), true),
+            (at("web", 443, Protocol::H3), false),
+            (at("web", 444, Protocol::Smtp), false),
+            (at("mail", 443, Protocol::Smtp), false),
+        ] {
+            assert_eq!(has_labels_of(&taken, &target), expected, "{target:?}");
+        }
+        assert_eq!(Protocol::ALL.iter().min(), Some(&Protocol::Https));
     }
 
     #[test]

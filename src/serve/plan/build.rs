@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::config::Entry;
 use crate::model::Target;
-use crate::scan::names::{comes_late, describe, is_named_by, name_apart};
+use crate::scan::names::{comes_late, describe, has_labels_of, is_named_by, name_apart};
 use crate::scan::{targets, targets_of_failed};
 use crate::source::{FetchError, Loaded};
 
@@ -106,7 +106,9 @@ impl Draft<'_> {
                 !taker.is_some_and(|taker| is_named_by(&taker.entry, entry, target))
             });
         }
-        let name = name_apart(entry, &targets, |target| self.targets.contains_key(target));
+        let name = name_apart(entry, &targets, |target| {
+            has_labels_of(&self.targets, target)
+        });
         if let (Some(name), Some(first)) = (&name, targets.first()) {
             self.warnings.insert(describe(name, first));
             for target in &mut targets {
