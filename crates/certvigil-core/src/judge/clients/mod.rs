@@ -129,6 +129,8 @@ pub(super) struct Presented<'a> {
     pub(super) hostname_match: bool,
     /// True if an OCSP response is stapled.
     pub(super) is_stapled: bool,
+    /// True if the leaf's own key verifies its signature.
+    pub(super) is_self_signed: bool,
     /// True if the key exchange is RSA with the key of the leaf, without a signature.
     pub(super) is_static_rsa: bool,
     /// True for TLS 1.3, where each certificate of the message has extensions.

@@ -66,7 +66,7 @@ pub(super) fn of(
         let next = all.get(at + 1).and_then(|(c, _)| c.facts().ok());
         let above = path.anchor().filter(|_| next.is_none()).map(|a| a.key());
         let above = next.map(|facts| &facts.key).or(above.as_ref());
-        out.of_certificate(certificate, facts, above);
+        out.of_certificate(certificate, facts, above, presented.is_self_signed);
         if *place != TraitPosition::Leaf {
             out.of_authority(facts, at);
             out.of_path_length(path, facts, at);
@@ -125,7 +125,14 @@ impl Found<'_> {
         }
     }
 
-    fn of_certificate(&mut self, certificate: &Certificate, facts: &Facts, above: Option<&Key>) {
+    /// Adds the traits of a certificate. `is_self_signed` is a property of the leaf.
+    fn of_certificate(
+        &mut self,
+        certificate: &Certificate,
+        facts: &Facts,
+        above: Option<&Key>,
+        is_self_signed: bool,
+    ) {
         let start = self.list.len();
         for oddity in &facts.oddities {
             if let Some(property) = of_oddity(oddity, facts) {
@@ -183,7 +190,7 @@ impl Found<'_> {
         // No client verifies the signature of a root, or of a self-signed leaf that is in its
         // store.
         let is_verified = self.place != TraitPosition::Root
-            && !(self.place == TraitPosition::Leaf && facts.is_self_issued());
+            && !(self.place == TraitPosition::Leaf && is_self_signed);
         if is_verified && let Some(property) = of_signature(signature, above) {
             self.add(property);
         } else if self.place == TraitPosition::Root
