@@ -227,6 +227,8 @@ properties! {
     // Extensions.
     UnknownCritical "has a critical extension that clients do not know";
     StoredLeafUnknownCritical "is in the trust store itself and has a critical extension that clients do not know";
+    CriticalNetscapeType "has a critical Netscape certificate type";
+    StoredLeafCriticalNetscapeType "is in the trust store itself and has a critical Netscape certificate type";
     CriticalDistributionPoints "has a critical cRLDistributionPoints extension";
     CriticalIssuerAltName "has a critical issuerAltName extension";
     CriticalInformationAccess "has a critical authorityInfoAccess or subjectInfoAccess extension";

@@ -220,6 +220,10 @@ rules! {
         [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 4.2";
     StoredLeafUnknownCritical
         [R A R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2";
+    CriticalNetscapeType
+        [A R R R R] [A R R R R] [A R R A R] "RFC 5280, section 4.2; only OpenSSL processes it";
+    StoredLeafCriticalNetscapeType
+        [A A R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2; only OpenSSL processes it";
     CriticalDistributionPoints
         [A A A R R] [A A A R R] [A A A A R] "RFC 5280, section 4.2.1.13";
     CriticalIssuerAltName

@@ -169,6 +169,8 @@ pub(super) fn of_fault(fault: &Fault, is_stored_leaf: bool) -> Option<Property> 
         FaultKind::UnknownCritical(name) => match name.as_str() {
             "issuerAltName" => Property::CriticalIssuerAltName,
             "authorityInfoAccess" | "subjectInfoAccess" => Property::CriticalInformationAccess,
+            "netscapeCertType" if is_stored => Property::StoredLeafCriticalNetscapeType,
+            "netscapeCertType" => Property::CriticalNetscapeType,
             _ if is_stored => Property::StoredLeafUnknownCritical,
             _ => Property::UnknownCritical,
         },
