@@ -144,6 +144,7 @@ pub(super) fn judge_served(
             is_static_rsa: served.cipher_suite.starts_with("TLS_RSA_WITH_"),
             is_tls13: served.tls_version == TlsVersion::Tls13,
             trust,
+            signatures,
             constraints: &constraints,
             now,
         };

@@ -1,10 +1,11 @@
 //! Properties on which clients disagree, each with the clients that refuse the path.
 
 use rcgen::{
-    CertificateParams, CidrSubnet, DnType, DnValue, GeneralSubtree, NameConstraints, SanType,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, DnValue, GeneralSubtree, IsCa, Issuer,
+    NameConstraints, SanType,
 };
 
-use super::paths::{Chain, extension, same};
+use super::paths::{Chain, Node, ca, extension, node, same, server, trusting};
 use super::*;
 
 /// Returns the names of the clients that refuse the chain.
@@ -184,4 +185,74 @@ fn empty_alternative_name_is_refused_by_gnutls_and_if_critical_by_java() {
             assert_eq!(refusing(&case), clients, "{tag:x} {text} {is_critical}");
         }
     }
+}
+
+/// Returns another certificate for an authority's name and key.
+fn edition(of: &Node, issuer: &Node, edit: impl FnOnce(&mut CertificateParams)) -> Certificate {
+    let mut params = of.params.clone();
+    edit(&mut params);
+    let issuer = Issuer::from_params(&issuer.params, &issuer.key);
+    let signed = params.signed_by(&of.key, &issuer).unwrap();
+    Certificate::from_der(signed.der().to_vec())
+}
+
+#[test]
+fn openssl_continues_above_a_stored_intermediate() {
+    let at = |days: i64| time::OffsetDateTime::from_unix_timestamp(now().0 + days * DAY).unwrap();
+    let expired = |p: &mut CertificateParams| p.not_after = at(-5);
+    let not_yet_valid = |p: &mut CertificateParams| p.not_before = at(5);
+    let not_valid: [&dyn Fn(&mut CertificateParams); 2] = [&expired, &not_yet_valid];
+    let chain = Chain::new(same, same, same);
+    let (root, mid) = (&chain.root, &chain.mid);
+    let previous = node("Root", None, ca);
+    let roots = |c: Certificate| store([&root.certificate, &c]);
+    for (edited, clients) in [
+        (edition(mid, root, same), ""),
+        (edition(mid, root, expired), "openssl"),
+        (
+            edition(mid, &previous, |p| {
+                p.use_authority_key_identifier_extension = false;
+            }),
+            "openssl",
+        ),
+        // Its key identifier matches no stored root.
+        (edition(mid, &previous, same), "openssl"),
+    ] {
+        let case = chain.case().trusting(roots(edited));
+        assert_eq!(refusing(&case), clients);
+        assert_eq!(case.flags().trusted, Some(true));
+    }
+    for edit in not_valid {
+        let old = edition(root, root, edit);
+        let case = chain.case().trusting(store([&old, &mid.certificate]));
+        assert_eq!(refusing(&case), "openssl");
+        // Also without a served intermediate.
+        let case = case.serving([chain.leaf.certificate.clone()]);
+        assert_eq!(refusing(&case), "openssl");
+    }
+    let bounded = node("Root", None, |p| {
+        ca(p);
+        p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    let mid = node("Mid", Some(&bounded), ca);
+    let sub = node("Sub", Some(&mid), ca);
+    let leaf = node(HOST, Some(&sub), server);
+    let served = [leaf.certificate, sub.certificate, mid.certificate.clone()];
+    assert_eq!(refusing(&trusting(&[&bounded, &mid], &served)), "openssl");
+}
+
+/// OpenSSL's choice depends on the order in its store.
+#[test]
+fn openssl_is_unknown_if_stored_intermediates_fit_equally_and_one_is_refused() {
+    let chain = Chain::new(same, same, same);
+    let (root, mid) = (&chain.root, &chain.mid);
+    let client = |p: &mut CertificateParams| {
+        p.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let stored = [edition(mid, root, same), edition(mid, root, client)];
+    let trust = store(stored.iter().chain([&root.certificate]));
+    let judged = chain.case().trusting(trust).judged();
+    let mut opinions = judged.clients.iter().flat_map(|clients| clients.iter());
+    let (_, opinion) = opinions.next().unwrap();
+    assert_eq!(opinion.accepts(), None);
 }
