@@ -44,7 +44,7 @@ pub use fingerprint::{Fingerprint, FingerprintError, PublicKeyHash, sha1_hex};
 pub use interner::{Interner, MAX_RECENT_BYTES, MAX_RECENT_CERTIFICATES};
 use key::read_key;
 pub use leaf_record::{LeafRecord, MAX_RECORDED_NAMES_BYTES};
-pub use name::{email_attributes, normal_name, normal_rdns};
+pub use name::{email_attributes, has_email_beyond_ia5, normal_name, normal_rdns};
 pub use oddity::{NameOf, Oddity, Part};
 pub(crate) use oid::dotted;
 use read::read;

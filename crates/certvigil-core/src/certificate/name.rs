@@ -254,17 +254,38 @@ pub fn normal_rdns(der: &[u8]) -> Option<Box<[u8]>> {
     Some(der::expect(&mut input, der::SEQUENCE)?.content.into())
 }
 
+/// pkcs-9-at-emailAddress (RFC 2985, section 5.2.1).
+const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
+
 /// Returns the values of the emailAddress attributes, up to the first unreadable part of the name.
 pub fn email_attributes(der: &[u8]) -> Vec<String> {
-    /// pkcs-9-at-emailAddress (RFC 2985, section 5.2.1).
-    const EMAIL_ADDRESS: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 9, 1];
     attribute_values(der, EMAIL_ADDRESS)
+}
+
+/// Returns true if the value of an emailAddress attribute is no IA5String, which RFC 2985, section
+/// 5.2.1, requires.
+pub fn has_email_beyond_ia5(der: &[u8]) -> bool {
+    let mut is_found = false;
+    for_each_value(der, EMAIL_ADDRESS, |value| {
+        is_found |= value.tag != IA5_STRING;
+    });
+    is_found
 }
 
 /// Returns the values of the attributes with this object identifier, up to the first unreadable
 /// part of the name.
-pub(super) fn attribute_values(mut der: &[u8], oid: &[u8]) -> Vec<String> {
+pub(super) fn attribute_values(der: &[u8], oid: &[u8]) -> Vec<String> {
     let mut out = Vec::new();
+    for_each_value(der, oid, |value| {
+        let mut text = String::new();
+        if for_each_char(value, |c| text.push(c)).is_some() {
+            out.push(text);
+        }
+    });
+    out
+}
+
+fn for_each_value(mut der: &[u8], oid: &[u8], mut take: impl FnMut(der::Tlv<'_>)) {
     let sets = der::expect(&mut der, der::SEQUENCE).map(|name| name.content);
     let mut sets = sets.unwrap_or_default();
     while let Some(set) = der::expect(&mut sets, der::SET) {
@@ -275,14 +296,10 @@ pub(super) fn attribute_values(mut der: &[u8], oid: &[u8]) -> Vec<String> {
             if kind.is_some_and(|k| k.content == oid)
                 && let Some(value) = der::split(&mut pair)
             {
-                let mut text = String::new();
-                if for_each_char(value, |c| text.push(c)).is_some() {
-                    out.push(text);
-                }
+                take(value);
             }
         }
     }
-    out
 }
 
 fn write_name(mut der: &[u8]) -> Option<Vec<u8>> {

@@ -209,8 +209,13 @@ properties! {
     DomainExcludedWithDot "excludes a domain with a trailing dot (nameConstraints)";
     EmptyNameConstraints "has name constraints without any subtree";
     MalformedDnsNameConstrained "constrains domains, and a dNSName below is no host name";
-    CommonNameNotAllowed "does not allow the leaf's common name, which is its only name (nameConstraints)";
+    CommonNameNotAllowed "does not allow the leaf's common name, beside which it has no dNSName (nameConstraints)";
+    CommonNameLabelNotAllowed "does not allow the leaf's common name, which is a single label, beside which it has no dNSName (nameConstraints)";
+    CommonNameHostNotAllowed "does not allow the leaf's common name, which is an address or has an underscore, beside which it has no dNSName (nameConstraints)";
+    CommonNameTextNotAllowed "does not allow the leaf's common name, which is no host name, beside which it has no dNSName (nameConstraints)";
+    EmailNoIa5String "has name constraints, and the subject of a certificate below has an emailAddress that is no IA5String";
     EmailInSubjectNotAllowed "does not allow the emailAddress in the leaf's subject (nameConstraints)";
+    NameSyntaxConstrained "has name constraints, and a dNSName or rfc822Name of the leaf has an invalid syntax";
     WildcardCoversExcluded "excludes a host that a wildcard below it covers (nameConstraints)";
     NameConstraintUnclear "has name constraints that cannot be compared with the names below";
 
@@ -227,6 +232,8 @@ properties! {
     // Extensions.
     UnknownCritical "has a critical extension that clients do not know";
     StoredLeafUnknownCritical "is in the trust store itself and has a critical extension that clients do not know";
+    CriticalNetscapeType "has a critical Netscape certificate type";
+    StoredLeafCriticalNetscapeType "is in the trust store itself and has a critical Netscape certificate type";
     CriticalDistributionPoints "has a critical cRLDistributionPoints extension";
     CriticalIssuerAltName "has a critical issuerAltName extension";
     CriticalInformationAccess "has a critical authorityInfoAccess or subjectInfoAccess extension";
@@ -251,6 +258,9 @@ properties! {
     UnknownAltName "has an unknown kind of name in its subjectAltName extension";
     NonAsciiAltName "has a name beyond ASCII, or an address of a wrong length, in its subjectAltName extension";
     EmptyDnsName "has an empty dNSName";
+    EmptyAltName "has an empty rfc822Name or URI in its subjectAltName extension";
+    EmptyCriticalAltName "has an empty rfc822Name or URI in a critical subjectAltName extension";
+    UriWithoutScheme "has a URI without a scheme in a critical subjectAltName extension";
     MalformedUri "has a URI that cannot be parsed in its subjectAltName extension";
     MalformedInformationAccess "has a malformed authorityInfoAccess extension";
     MalformedDistributionPoints "has a malformed cRLDistributionPoints extension";

@@ -189,6 +189,10 @@ pub(super) fn chain_findings(
     // A client that knows several paths needs only the one that expires last.
     let longest = found.valid().max_by_key(|path| path.expiry());
     let of_leaf = leaf.map_or(i64::MAX, Facts::lifetime);
+    let anchor = longest
+        .or_else(|| found.best())
+        .and_then(path::Path::anchor)
+        .and_then(|anchor| anchor.certificate());
     for &intermediate in &chain.intermediates {
         if let Ok(facts) = intermediate.facts() {
             let need = match longest {
@@ -197,6 +201,7 @@ pub(super) fn chain_findings(
                 None => Need::Needed,
             };
             let position = Role::Intermediate;
+            let is_anchor = anchor == Some(intermediate);
             findings.extend(expiry::of_authority(
                 intermediate,
                 position,
@@ -205,7 +210,7 @@ pub(super) fn chain_findings(
                 rules,
                 now,
             ));
-            findings.extend(weakness(position, intermediate, facts));
+            findings.extend(weakness(position, intermediate, facts, is_anchor));
             // No client matches names against an authority's certificate.
             let oddities = facts.oddities.iter().filter(|o| **o != Oddity::NoSan);
             findings.extend(nonconformant(
@@ -215,10 +220,7 @@ pub(super) fn chain_findings(
             ));
         }
     }
-    let anchor = longest
-        .or_else(|| found.best())
-        .and_then(path::Path::anchor);
-    if let Some(root) = anchor.and_then(|a| a.certificate()) {
+    if let Some(root) = anchor {
         findings.extend(expiry::of_authority(
             root,
             Role::Anchor,
@@ -231,7 +233,7 @@ pub(super) fn chain_findings(
     findings.extend(remarks(chain, found));
     for root in &chain.roots {
         if let Ok(facts) = root.facts() {
-            findings.extend(weakness(Role::Anchor, root, facts));
+            findings.extend(weakness(Role::Anchor, root, facts, true));
         }
     }
     if let Some(early) = chain.out_of_order {

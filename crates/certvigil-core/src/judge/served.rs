@@ -104,7 +104,7 @@ pub(super) fn judge_served(
         Some(facts) => {
             let is_newer_expected = accepted == Some(false);
             findings.extend(expiry::of_leaf(leaf, facts, is_newer_expected, rules, now));
-            findings.extend(weakness(Role::Leaf, leaf, facts));
+            findings.extend(weakness(Role::Leaf, leaf, facts, self_signed));
         }
         None => findings.extend(unreadable(leaf)),
     }
@@ -140,9 +140,11 @@ pub(super) fn judge_served(
             hostname,
             hostname_match: hostname.is_none_or(is_match),
             is_stapled: served.revocation.staple != Staple::Absent,
+            is_self_signed: self_signed,
             is_static_rsa: served.cipher_suite.starts_with("TLS_RSA_WITH_"),
             is_tls13: served.tls_version == TlsVersion::Tls13,
             trust,
+            signatures,
             constraints: &constraints,
             now,
         };
@@ -289,8 +291,14 @@ fn oddity_finding(
     nonconformant(leaf, Role::Leaf, deviations.cloned().collect())
 }
 
-/// Returns the findings about the key and the signature of a certificate.
-pub(super) fn weakness(position: Role, certificate: &Certificate, facts: &Facts) -> Vec<Finding> {
+/// Returns the findings about the key and the signature of a certificate. `is_trusted_itself` is
+/// true for a root, and for a leaf that its own key signed.
+pub(super) fn weakness(
+    position: Role,
+    certificate: &Certificate,
+    facts: &Facts,
+    is_trusted_itself: bool,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
     if facts.key.is_weak() {
         findings.push(Finding::new(Detail::WeakKey {
@@ -299,8 +307,8 @@ pub(super) fn weakness(position: Role, certificate: &Certificate, facts: &Facts)
             key: facts.key.to_string(),
         }));
     }
-    // No client relies on a root's signature on itself.
-    if facts.signature.is_weak && !facts.is_self_issued() {
+    // No client relies on a certificate's signature on itself.
+    if facts.signature.is_weak && !is_trusted_itself {
         findings.push(Finding::new(Detail::WeakSignature {
             certificate: certificate.clone(),
             position,

@@ -104,7 +104,7 @@ impl Kind {
     }
 
     /// Returns true if path validation processes the extension. Any other critical extension makes
-    /// a path invalid (RFC 5280, section 4.2).
+    /// a path invalid (RFC 5280, section 4.2). Only OpenSSL processes the Netscape certificate type.
     pub fn is_processed(&self) -> bool {
         matches!(
             self,
@@ -120,7 +120,6 @@ impl Kind {
                 | Self::SubjectKeyIdentifier
                 | Self::AuthorityKeyIdentifier
                 | Self::CrlDistributionPoints
-                | Self::NetscapeType
         )
     }
 }

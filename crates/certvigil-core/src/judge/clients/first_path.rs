@@ -37,15 +37,20 @@ pub(super) fn preferred<'p, 'a>(
 }
 
 /// A path as a client builds it.
-struct Built<'a> {
-    certificates: Vec<&'a Certificate>,
+pub(super) struct Built<'a> {
+    pub(super) certificates: Vec<&'a Certificate>,
     /// The trust anchor; `None` if any anchor with the name is acceptable.
-    anchor: Option<&'a Certificate>,
+    pub(super) anchor: Option<&'a Certificate>,
 }
 
+/// The refusal of a path of which no other is tried.
+pub(super) const NOT_VALID: &str =
+    "it follows the first issuer whose name and key identifier fit, and that path is not valid";
+
 /// Builds OpenSSL's path. It searches each issuer in the trust store first, then among the served
-/// certificates, and prefers one that is valid now (`X509_verify_cert`, `build_chain`).
-fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
+/// certificates, and prefers one that is valid now (`X509_verify_cert`, `build_chain`). The path
+/// ends at the first stored certificate; `stored_path` continues it.
+pub(super) fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
     let mut certificates = vec![presented.leaf];
     // Each step adds a new certificate, so the loop ends.
     loop {
@@ -100,7 +105,7 @@ pub(super) fn is_ambiguous(
 }
 
 /// Returns the first issuer that is valid now, otherwise the one that expires last.
-fn best<'a>(
+pub(super) fn best<'a>(
     candidates: impl Iterator<Item = &'a Certificate>,
     below: &Facts,
     now: Timestamp,
@@ -126,7 +131,7 @@ fn best<'a>(
 
 /// Returns true for a certificate that clients treat as self-signed before they verify its
 /// signature.
-fn is_self_signed(facts: &Facts) -> bool {
+pub(super) fn is_self_signed(facts: &Facts) -> bool {
     facts.is_self_issued() && key_id_matches(facts, facts)
 }
 

@@ -8,17 +8,19 @@
 mod first_path;
 mod hosts;
 mod rules;
+mod stored_path;
 mod traits;
 mod webpki_path;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};
 
-use crate::certificate::{Certificate, Key, Kind, rsa};
+use crate::certificate::{Certificate, Facts, Key, Kind, rsa};
 use crate::finding::{Client, Property, Refusal, Trait, TraitPosition};
 use crate::model::{Hostname, Timestamp};
 
 use super::TrustStore;
+use super::links::Signatures;
 use super::path::{Found, Path};
 
 pub use rules::{Effect, Effects, RULES, Rule};
@@ -129,11 +131,15 @@ pub(super) struct Presented<'a> {
     pub(super) hostname_match: bool,
     /// True if an OCSP response is stapled.
     pub(super) is_stapled: bool,
+    /// True if the leaf's own key verifies its signature.
+    pub(super) is_self_signed: bool,
     /// True if the key exchange is RSA with the key of the leaf, without a signature.
     pub(super) is_static_rsa: bool,
     /// True for TLS 1.3, where each certificate of the message has extensions.
     pub(super) is_tls13: bool,
     pub(super) trust: &'a TrustStore,
+    /// The budget of the probe, for paths that only one client builds.
+    pub(super) signatures: &'a Signatures,
     pub(super) constraints: &'a Constraints<'a>,
     pub(super) now: Timestamp,
 }
@@ -177,6 +183,8 @@ pub(super) fn opinions(presented: &Presented<'_>, found: &Found<'_>) -> Clients 
         // Without a path, webpki would repeat the search.
         Client::Rustls if paths.is_empty() && !found.is_bounded => Opinion::Refuses(no_path(found)),
         Client::Rustls => webpki_path::opinion(presented, &paths),
+        Client::Openssl => stored_path::opinion(presented, of_name)
+            .unwrap_or_else(|| opinion(client, presented, found, &paths)),
         _ => opinion(client, presented, found, &paths),
     });
     let of_paths = paths.iter().flat_map(|examined| &examined.traits);
@@ -211,6 +219,7 @@ fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
     only.traits.is_empty()
         && only.path.faults.is_empty()
         && only.path.anchor().is_some()
+        && anchor.is_none_or(|c| c.facts().is_ok_and(Facts::is_self_issued))
         && presented.hostname_match
         && only.path.certificates.len() <= MAX_ORDINARY_INTERMEDIATES + 1
         && served.eq(only.path.certificates.iter().copied())
@@ -296,7 +305,7 @@ fn opinion(
                 place: TraitPosition::Chain,
                 property: Property::OtherPathFirst,
             }),
-            reason: "it follows the first issuer whose name and key identifier fit, and that path is not valid".into(),
+            reason: first_path::NOT_VALID.into(),
         })
     });
     Opinion::Refuses(refusal.unwrap_or_else(|| no_path(found)))

@@ -190,8 +190,18 @@ rules! {
         [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse dnsName";
     CommonNameNotAllowed
         [N N N N N] [R R A R A] [R R A A A] "RFC 5280, section 4.2.1.10, has alternative names only";
+    CommonNameLabelNotAllowed
+        [N N N N N] [A R A R A] [A R A A A] "OpenSSL: cn2dnsid needs two labels";
+    CommonNameHostNotAllowed
+        [N N N N N] [R R A A A] [R R A A A] "OpenSSL: cn2dnsid; Java's DNSName has no underscore";
+    CommonNameTextNotAllowed
+        [N N N N N] [A R A A A] [A R A A A] "GnuTLS compares any text";
+    EmailNoIa5String
+        [N N N N N] [R A A A A] [R A A A A] "OpenSSL: NAME_CONSTRAINTS_check, whatever the constraints apply to; RFC 2985, section 5.2.1";
     EmailInSubjectNotAllowed
         [N N N N N] [R R A A A] [R R A A A] "RFC 5280, section 4.2.1.10: only where there are no alternative names";
+    NameSyntaxConstrained
+        [N N N N N] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse dnsName, cannot parse rfc822Name";
     WildcardCoversExcluded
         [N N N N N] [A A A R R] [A A A R R] "RFC 5280, section 4.2.1.10, does not mention wildcards";
     NameConstraintUnclear
@@ -220,6 +230,10 @@ rules! {
         [R R R R R] [R R R R R] [R R R A R] "RFC 5280, section 4.2";
     StoredLeafUnknownCritical
         [R A R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2";
+    CriticalNetscapeType
+        [A R R R R] [A R R R R] [A R R A R] "RFC 5280, section 4.2; only OpenSSL processes it";
+    StoredLeafCriticalNetscapeType
+        [A A R A R] [N N N N N] [N N N N N] "RFC 5280, section 4.2; only OpenSSL processes it";
     CriticalDistributionPoints
         [A A A R R] [A A A R R] [A A A A R] "RFC 5280, section 4.2.1.13";
     CriticalIssuerAltName
@@ -268,6 +282,12 @@ rules! {
         [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.6";
     EmptyDnsName
         [A R A A A] [A R A A A] [A R A A A] "RFC 5280, section 4.2.1.6";
+    EmptyAltName
+        [A R A A A] [A R A A A] [A R A A A] "RFC 5280, section 4.2.1.6";
+    EmptyCriticalAltName
+        [A R A R A] [A R A R A] [A R A R A] "RFC 5280, section 4.2.1.6; Java's RFC822Name and URIName, of a critical extension";
+    UriWithoutScheme
+        [A A A R A] [A A A R A] [A A A R A] "Java's URIName, of a critical extension";
     MalformedUri
         [A A R A A] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse URI";
     MalformedInformationAccess

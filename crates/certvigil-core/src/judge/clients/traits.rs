@@ -1,17 +1,20 @@
 //! The traits of a path: the properties of its certificates on which some client decides, with
 //! their positions.
 
+mod name_syntax;
 mod properties;
 mod signatures;
 mod subtrees;
 
-use crate::certificate::{Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part, San, rsa};
+use crate::certificate::{
+    Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part, has_email_beyond_ia5, rsa,
+};
 use crate::finding::{FaultKind, Property, Role, Trait, TraitPosition};
 
 use super::super::path::{Path, issuer_and_serial_match, policy_fault};
 use super::{Presented, hosts};
 
-use properties::{of_fault, of_oddity};
+use properties::{of_fault, of_oddity, of_sans};
 use signatures::{is_of_unknown_kind, of_new_hash, of_signature};
 pub(in crate::judge) use subtrees::Constraints;
 
@@ -66,13 +69,17 @@ pub(super) fn of(
         let next = all.get(at + 1).and_then(|(c, _)| c.facts().ok());
         let above = path.anchor().filter(|_| next.is_none()).map(|a| a.key());
         let above = next.map(|facts| &facts.key).or(above.as_ref());
-        out.of_certificate(certificate, facts, above);
+        out.of_certificate(certificate, facts, above, presented.is_self_signed);
         if *place != TraitPosition::Leaf {
             out.of_authority(facts, at);
             out.of_path_length(path, facts, at);
             let below = all.iter().take(at).filter_map(|(c, _)| c.facts().ok());
             out.of_features(facts, below);
             out.of_constraints(&presented.constraints.of(certificate, facts));
+            out.of_mail(
+                facts,
+                all.iter().take(at).filter_map(|(c, _)| c.facts().ok()),
+            );
         }
         if let Some(above) = all.get(at + 1).and_then(|(c, _)| c.facts().ok()) {
             out.of_issuer(facts, above);
@@ -125,7 +132,14 @@ impl Found<'_> {
         }
     }
 
-    fn of_certificate(&mut self, certificate: &Certificate, facts: &Facts, above: Option<&Key>) {
+    /// Adds the traits of a certificate. `is_self_signed` is a property of the leaf.
+    fn of_certificate(
+        &mut self,
+        certificate: &Certificate,
+        facts: &Facts,
+        above: Option<&Key>,
+        is_self_signed: bool,
+    ) {
         let start = self.list.len();
         for oddity in &facts.oddities {
             if let Some(property) = of_oddity(oddity, facts) {
@@ -153,20 +167,8 @@ impl Found<'_> {
                 self.add(Property::DuplicatePolicy);
             }
         }
-        let mut is_readable = None;
-        for san in &facts.sans {
-            match san {
-                San::Uri(uri) if uri.contains("://[") && !uri.contains(']') => {
-                    self.add_once(start, Property::MalformedUri);
-                }
-                San::Other(_)
-                    if *is_readable
-                        .get_or_insert_with(|| extensions.is_readable(&Kind::SubjectAltName)) =>
-                {
-                    self.add_once(start, Property::UnknownAltName);
-                }
-                _ => {}
-            }
+        for property in of_sans(facts) {
+            self.add_once(start, property);
         }
         if let Some(usage) = extensions.extended_key_usage
             && !usage.server_auth
@@ -183,7 +185,7 @@ impl Found<'_> {
         // No client verifies the signature of a root, or of a self-signed leaf that is in its
         // store.
         let is_verified = self.place != TraitPosition::Root
-            && !(self.place == TraitPosition::Leaf && facts.is_self_issued());
+            && !(self.place == TraitPosition::Leaf && is_self_signed);
         if is_verified && let Some(property) = of_signature(signature, above) {
             self.add(property);
         } else if self.place == TraitPosition::Root
@@ -300,7 +302,17 @@ impl Found<'_> {
     /// Adds the properties of an authority's name constraints. The fault has no separate trait if
     /// its cause has one.
     fn of_constraints(&mut self, properties: &[Property]) {
-        let is_cause = |property: &&Property| **property != Property::NameConstraintUnclear;
+        let is_cause = |property: &&Property| {
+            !matches!(
+                property,
+                Property::NameConstraintUnclear
+                    | Property::NameSyntaxConstrained
+                    | Property::CommonNameNotAllowed
+                    | Property::CommonNameLabelNotAllowed
+                    | Property::CommonNameHostNotAllowed
+                    | Property::CommonNameTextNotAllowed
+            )
+        };
         if properties.iter().any(|property| is_cause(&property)) {
             let place = self.place;
             self.list.retain(|(of, _)| {
@@ -309,6 +321,19 @@ impl Found<'_> {
         }
         for property in properties {
             self.add(*property);
+        }
+    }
+
+    /// Adds the trait of an emailAddress below name constraints that OpenSSL cannot compare. Other
+    /// self-issued certificates than the leaf are exempt (RFC 5280, section 6.1.3 (b)).
+    fn of_mail<'f>(&mut self, facts: &Facts, below: impl Iterator<Item = &'f Facts>) {
+        let mut constrained = below
+            .enumerate()
+            .filter(|(at, f)| *at == 0 || !f.is_self_issued());
+        if facts.extensions.name_constraints.is_some()
+            && constrained.any(|(_, f)| has_email_beyond_ia5(&f.subject_der))
+        {
+            self.add(Property::EmailNoIa5String);
         }
     }
 

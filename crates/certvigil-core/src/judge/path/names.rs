@@ -79,18 +79,22 @@ fn violation<'a>(
         .find_map(|name| of_name(constraints, name, comparisons))
 }
 
-/// Returns the fault for the common name of a leaf without alternative names that the constraints
-/// do not allow. RFC 5280 does not require this check; some clients make it.
+/// Returns the fault for the common name of a leaf without a dNSName that the constraints on
+/// dNSName do not allow. RFC 5280 does not require this check; some clients make it, each for other
+/// forms of text.
 pub(in crate::judge) fn of_common_name(
     constraints: &NameConstraints,
     leaf: &Facts,
     comparisons: &Comparisons,
 ) -> Option<FaultKind> {
-    let name = leaf.common_name.as_deref().filter(|_| leaf.sans.is_empty());
-    let name = Name::dns(name?);
-    if !matches!(name, Name::Dns { lower: Some(_), .. }) {
+    if leaf.sans.iter().any(|san| matches!(san, San::Dns(_))) {
         return None;
     }
+    let text = leaf.common_name.as_deref()?;
+    let name = Name::Dns {
+        text,
+        lower: Some(text.to_ascii_lowercase()),
+    };
     of_name(constraints, &name, comparisons)
 }
 

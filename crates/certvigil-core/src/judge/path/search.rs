@@ -133,7 +133,11 @@ struct Search<'a, 's> {
 impl<'a> Search<'a, '_> {
     fn start(&mut self, leaf: &'a Certificate) {
         let faults = match leaf.facts() {
-            Ok(facts) => own_faults(leaf, facts, Role::Leaf, self.now),
+            Ok(facts) => {
+                // An authority of the leaf's name may have signed it, and clients verify that.
+                let is_self_signed = facts.is_self_issued() && self.links.issued(leaf, leaf);
+                own_faults(leaf, facts, Role::Leaf, is_self_signed, self.now)
+            }
             Err(_) => vec![fault(FaultKind::Unreadable, leaf, Role::Leaf)],
         };
         let at = self.push(Node {
@@ -379,7 +383,7 @@ impl<'a> Search<'a, '_> {
         let mut faults = Vec::new();
         let mut doubts = 0;
         if let Some((issuer, facts)) = issuer.and_then(|c| Some((c, c.facts().ok()?))) {
-            faults = own_faults(issuer, facts, role, self.now);
+            faults = own_faults(issuer, facts, role, false, self.now);
             let kinds = authority_faults(facts, found, role);
             let kinds = kinds
                 .into_iter()

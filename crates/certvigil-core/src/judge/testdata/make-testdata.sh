@@ -47,6 +47,11 @@ key rsa-root -algorithm RSA -pkeyopt rsa_keygen_bits:2048; make rsa-root "/CN=Ol
 key sha1 $p256;         make sha1 "/CN=www.example.com" rsa-root "$san" -sha1 -set_serial 15
 key md5 $p256;          make md5 "/CN=www.example.com" rsa-root "$san" -md5 -set_serial 16
 key sha1-intermediate $p256; make sha1-intermediate "/CN=SHA-1 Intermediate" rsa-root "$ca" -sha1 -set_serial 17
+# Leaves with the name of the authority that signed them.
+key namesake-root -algorithm RSA -pkeyopt rsa_keygen_bits:2048; make namesake-root "/CN=www.example.com" - "$ca" -set_serial 31
+key namesake-sha1 $p256; make namesake-sha1 "/CN=www.example.com" namesake-root "$san" -sha1 -set_serial 32
+key namesake-md5 $p256; make namesake-md5 "/CN=www.example.com" namesake-root "$san" -md5 -set_serial 33
+key self-sha1 $p256;    make self-sha1 "/CN=www.example.com" - "$san" -sha1 -set_serial 34
 key below-sha1 $p256;   make below-sha1 "/CN=www.example.com" sha1-intermediate "$san" -set_serial 18
 key rsa1024-root -algorithm RSA -pkeyopt rsa_keygen_bits:1024; make rsa1024-root "/CN=Short Root" - "$ca" -set_serial 19
 key below-rsa1024 $p256; make below-rsa1024 "/CN=www.example.com" rsa1024-root "$san" -set_serial 20

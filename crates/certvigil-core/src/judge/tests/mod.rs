@@ -3,6 +3,7 @@
 mod bounds;
 mod bundle;
 mod chains;
+mod clients;
 mod cost;
 mod dane;
 mod identities;

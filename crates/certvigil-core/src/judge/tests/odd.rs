@@ -463,6 +463,28 @@ fn weak_keys_and_signatures_are_warnings() {
     }
 }
 
+/// The subject of such a leaf is its issuer's name, but its own key did not sign it.
+#[test]
+fn weak_signature_of_an_authority_with_the_leafs_name_is_reported() {
+    for leaf in ["namesake-sha1", "namesake-md5"] {
+        let case = Case::of_testdata(&[leaf], &["namesake-root"]);
+        assert_eq!(case.flags().trusted, Some(false), "{leaf}");
+        let (message, _) = case.reported("weak_signature");
+        assert!(message.contains("weak signature"), "{message}");
+        let judged = case.judged();
+        let refusals = judged.clients.iter().flat_map(|clients| clients.refusals());
+        let refusing: Vec<_> = refusals.map(|(client, _)| client.name()).collect();
+        let expected = match leaf {
+            // Java refuses SHA-1 below its own roots only.
+            "namesake-sha1" => &["openssl", "gnutls", "go", "chromium", "rustls"][..],
+            _ => &["openssl", "gnutls", "go", "java", "chromium", "rustls"],
+        };
+        assert_eq!(refusing, expected, "{leaf}");
+    }
+    let own = Case::of_testdata(&["self-sha1"], &["self-sha1"]);
+    assert!(!own.codes().contains(&"weak_signature".into()));
+}
+
 #[test]
 fn self_signature_of_a_root_is_ignored() {
     let case = Case::of_testdata(&["leaf", "intermediate", "root"], &["root"]);

@@ -1,6 +1,6 @@
 //! The properties that correspond to oddities of certificates and to faults of paths.
 
-use crate::certificate::{Facts, NameOf, Oddity, Part};
+use crate::certificate::{Facts, Kind, NameOf, Oddity, Part, San};
 use crate::finding::{Fault, FaultKind, Property, Role};
 
 use super::super::super::path::WILDCARD;
@@ -58,6 +58,44 @@ pub(super) fn of_oddity(oddity: &Oddity, facts: &Facts) -> Option<Property> {
         }
         Oddity::UnreadableExtension(name) => return of_unreadable(name, facts),
         _ => return None,
+    })
+}
+
+/// Returns the properties of the alternative names of a certificate, once each.
+pub(super) fn of_sans(facts: &Facts) -> Vec<Property> {
+    let extensions = &facts.extensions;
+    let is_critical = extensions.is_critical(&Kind::SubjectAltName);
+    let mut is_readable = None;
+    let mut out = Vec::new();
+    for san in &facts.sans {
+        let property = match san {
+            San::Uri(uri) if uri.contains("://[") && !uri.contains(']') => Property::MalformedUri,
+            San::Email(name) | San::Uri(name) if name.is_empty() => match is_critical {
+                true => Property::EmptyCriticalAltName,
+                false => Property::EmptyAltName,
+            },
+            // Java reads the names of a critical extension only.
+            San::Uri(uri) if is_critical && !has_scheme(uri) => Property::UriWithoutScheme,
+            San::Other(_)
+                if *is_readable
+                    .get_or_insert_with(|| extensions.is_readable(&Kind::SubjectAltName)) =>
+            {
+                Property::UnknownAltName
+            }
+            _ => continue,
+        };
+        if !out.contains(&property) {
+            out.push(property);
+        }
+    }
+    out
+}
+
+/// Returns true for a URI with a scheme (RFC 3986, section 3.1).
+fn has_scheme(uri: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'-' | b'.');
+    uri.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(is_allowed)
     })
 }
 
@@ -169,6 +207,8 @@ pub(super) fn of_fault(fault: &Fault, is_stored_leaf: bool) -> Option<Property> 
         FaultKind::UnknownCritical(name) => match name.as_str() {
             "issuerAltName" => Property::CriticalIssuerAltName,
             "authorityInfoAccess" | "subjectInfoAccess" => Property::CriticalInformationAccess,
+            "netscapeCertType" if is_stored => Property::StoredLeafCriticalNetscapeType,
+            "netscapeCertType" => Property::CriticalNetscapeType,
             _ if is_stored => Property::StoredLeafUnknownCritical,
             _ => Property::UnknownCritical,
         },

@@ -7,6 +7,8 @@ use std::rc::Rc;
 use crate::certificate::{Certificate, Facts, Fingerprint, Kind, NameConstraints, San, Subtree};
 use crate::finding::{FaultKind, Property};
 
+use super::name_syntax::{go_parses, of_common_name_form};
+
 use super::super::super::path::{
     Comparisons, has_trailing_dot, of_common_name, of_subject_email, parent_of_domain,
 };
@@ -72,10 +74,16 @@ impl<'a> Constraints<'a> {
                 out.push(property);
             }
         }
+        // Go ignores constraints on other kinds of names.
+        let mut subtrees = constraints.permitted.iter().chain(&constraints.excluded);
+        let is_of_go = |s: &Subtree| !matches!(s, Subtree::Directory(_) | Subtree::Other(..));
+        if names.has_invalid_syntax && subtrees.any(is_of_go) {
+            out.push(Property::NameSyntaxConstrained);
+        }
         for (fault, property) in [
             (
                 of_common_name(constraints, leaf, self.comparisons),
-                Property::CommonNameNotAllowed,
+                of_common_name_form(leaf.common_name.as_deref().unwrap_or_default()),
             ),
             (
                 of_subject_email(constraints, leaf, self.comparisons),
@@ -97,6 +105,8 @@ struct LeafNames {
     has_address: bool,
     has_uri: bool,
     has_malformed_dns: bool,
+    /// True if Go cannot parse a dNSName or rfc822Name.
+    has_invalid_syntax: bool,
     /// The domains in lower case below which a wildcard covers every name.
     wildcards: HashSet<String>,
 }
@@ -112,6 +122,7 @@ impl LeafNames {
             has_address: sans().any(|san| matches!(san, San::Ip(_))),
             has_uri: sans().any(|san| matches!(san, San::Uri(_))),
             has_malformed_dns: sans().any(is_malformed_dns),
+            has_invalid_syntax: !sans().all(go_parses),
             wildcards: wildcards.collect(),
         }
     }

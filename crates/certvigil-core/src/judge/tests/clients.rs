@@ -1,0 +1,258 @@
+//! Properties on which clients disagree, each with the clients that refuse the path.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, DnValue, GeneralSubtree, IsCa, Issuer,
+    NameConstraints, SanType,
+};
+
+use super::paths::{Chain, Node, ca, extension, node, same, server, trusting};
+use super::*;
+
+/// Returns the names of the clients that refuse the chain.
+fn refusing(case: &Case) -> String {
+    let judged = case.judged();
+    let refusals = judged.clients.iter().flat_map(|clients| clients.refusals());
+    let names: Vec<_> = refusals.map(|(client, _)| client.name()).collect();
+    names.join(" ")
+}
+
+/// RFC 5280, section 4.2. The real OpenSSL accepts these, because it processes the extension.
+#[test]
+fn critical_netscape_type_is_an_unknown_critical_extension() {
+    let of = |is_critical, bits: u8| {
+        move |p: &mut CertificateParams| {
+            let oid = [2, 16, 840, 1, 113_730, 1, 1];
+            let value = extension(&oid, is_critical, &[3, 2, 0, bits]);
+            p.custom_extensions.push(value);
+        }
+    };
+    let (server, authority) = (0x40, 0x07);
+    for (chain, clients) in [
+        (
+            Chain::new(same, same, of(true, server)),
+            "gnutls go java chromium rustls",
+        ),
+        (
+            Chain::new(same, of(true, authority), same),
+            "gnutls go java chromium rustls",
+        ),
+        (
+            Chain::new(of(true, authority), same, same),
+            "gnutls go chromium",
+        ),
+    ] {
+        assert_eq!(refusing(&chain.case()), clients);
+        assert_eq!(chain.case().flags().trusted, Some(false), "{clients}");
+    }
+    let other = Chain::new(
+        of(false, authority),
+        of(false, authority),
+        of(false, server),
+    );
+    assert_eq!(other.case().flags().trusted, Some(true));
+    assert_eq!(refusing(&other.case()), "");
+}
+
+fn permitting(subtree: GeneralSubtree) -> impl FnOnce(&mut CertificateParams) {
+    move |p| {
+        p.name_constraints = Some(NameConstraints {
+            permitted_subtrees: vec![subtree],
+            excluded_subtrees: Vec::new(),
+        });
+    }
+}
+
+fn excluding(subtree: GeneralSubtree) -> impl FnOnce(&mut CertificateParams) {
+    move |p| {
+        p.name_constraints = Some(NameConstraints {
+            permitted_subtrees: Vec::new(),
+            excluded_subtrees: vec![subtree],
+        });
+    }
+}
+
+fn domain(name: &str) -> GeneralSubtree {
+    GeneralSubtree::DnsName(name.into())
+}
+
+/// As measured with the real clients.
+#[test]
+fn common_name_is_compared_with_constraints_if_there_is_no_dns_name() {
+    let address = "192.0.2.1";
+    for (name, clients) in [
+        ("printer.lan", "openssl gnutls java"),
+        ("printer", "gnutls java"),
+        ("My printer 1", "gnutls"),
+        ("-x.lan", "gnutls"),
+        ("pr_x.lan", "openssl gnutls"),
+        (address, "openssl gnutls"),
+        ("PRINTER.corp.example", ""),
+    ] {
+        let leaf = |p: &mut CertificateParams| {
+            p.distinguished_name.push(DnType::CommonName, name);
+            p.subject_alt_names = vec![SanType::IpAddress(address.parse().unwrap())];
+        };
+        let chain = Chain::new(same, permitting(domain("corp.example")), leaf);
+        let case = chain.case().asking_for(address);
+        assert_eq!(refusing(&case), clients, "{name}");
+        assert_eq!(case.flags().trusted, Some(true), "{name}");
+    }
+    let leaf = |p: &mut CertificateParams| {
+        p.distinguished_name.push(DnType::CommonName, "printer.lan");
+    };
+    let with_dns_name = Chain::new(same, permitting(domain("example.com")), leaf);
+    assert_eq!(refusing(&with_dns_name.case()), "");
+}
+
+/// RFC 2985, section 5.2.1: an emailAddress is an IA5String.
+#[test]
+fn openssl_refuses_an_email_in_another_string_type_below_name_constraints() {
+    let mail = |value: DnValue| {
+        move |p: &mut CertificateParams| {
+            let oid = DnType::CustomDnType(vec![1, 2, 840, 113_549, 1, 9, 1]);
+            p.distinguished_name.push(oid, value);
+        }
+    };
+    let utf8 = || mail(DnValue::Utf8String("a@example.com".into()));
+    let ia5 = DnValue::Ia5String("a@example.com".try_into().unwrap());
+    let permit = || permitting(domain("example.com"));
+    for (chain, clients) in [
+        (Chain::new(same, permit(), utf8()), "openssl"),
+        (Chain::new(permit(), same, utf8()), "openssl"),
+        (Chain::new(permit(), utf8(), same), "openssl"),
+        (Chain::new(same, same, utf8()), ""),
+        (Chain::new(same, permit(), mail(ia5)), ""),
+    ] {
+        assert_eq!(refusing(&chain.case()), clients);
+    }
+}
+
+#[test]
+fn go_parses_all_names_below_constraints_of_any_kind() {
+    let net = || GeneralSubtree::IpAddress(CidrSubnet::from_v4_prefix([10, 0, 0, 0], 8));
+    let dns = |name: &str| SanType::DnsName(name.try_into().unwrap());
+    let mail = |name: &str| SanType::Rfc822Name(name.try_into().unwrap());
+    for (name, clients) in [
+        (dns("a..b"), "go"),
+        (dns("a.b."), "go"),
+        (dns(".a.b"), ""),
+        (mail("bad"), "go"),
+        (mail("a..b@example.com"), "go"),
+        (mail("@example.com"), "go"),
+        (mail("a@b..c"), "go"),
+        (mail("a@example.com"), ""),
+    ] {
+        let leaf = |p: &mut CertificateParams| p.subject_alt_names.push(name.clone());
+        let below = Chain::new(same, excluding(net()), leaf);
+        assert_eq!(refusing(&below.case()), clients, "{name:?}");
+        let below_root = Chain::new(excluding(net()), same, leaf);
+        assert_eq!(refusing(&below_root.case()), clients, "{name:?}");
+        assert_eq!(
+            refusing(&Chain::new(same, same, leaf).case()),
+            "",
+            "{name:?}"
+        );
+    }
+}
+
+/// RFC 5280, section 4.2.1.6.
+#[test]
+fn empty_alternative_name_is_refused_by_gnutls_and_if_critical_by_java() {
+    const SUBJECT_ALT_NAME: [u64; 4] = [2, 5, 29, 17];
+    const MAIL: u8 = 0x81;
+    const URI: u8 = 0x86;
+    for (tag, text, clients, clients_if_critical) in [
+        (MAIL, "", "gnutls", "gnutls java"),
+        (URI, "", "gnutls", "gnutls java"),
+        (URI, "foo", "", "java"),
+        (URI, "urn:x", "", ""),
+        (MAIL, "bad", "", ""),
+    ] {
+        for (is_critical, clients) in [(false, clients), (true, clients_if_critical)] {
+            let length = |n: usize| u8::try_from(n).unwrap();
+            let mut names = vec![0x82, length(HOST.len())];
+            names.extend(HOST.as_bytes());
+            names.extend([tag, length(text.len())]);
+            names.extend(text.as_bytes());
+            let mut value = vec![0x30, length(names.len())];
+            value.extend(names);
+            let leaf = |p: &mut CertificateParams| {
+                p.subject_alt_names.clear();
+                let names = extension(&SUBJECT_ALT_NAME, is_critical, &value);
+                p.custom_extensions.push(names);
+            };
+            let case = Chain::new(same, same, leaf).case();
+            assert_eq!(refusing(&case), clients, "{tag:x} {text} {is_critical}");
+        }
+    }
+}
+
+/// Returns another certificate for an authority's name and key.
+fn edition(of: &Node, issuer: &Node, edit: impl FnOnce(&mut CertificateParams)) -> Certificate {
+    let mut params = of.params.clone();
+    edit(&mut params);
+    let issuer = Issuer::from_params(&issuer.params, &issuer.key);
+    let signed = params.signed_by(&of.key, &issuer).unwrap();
+    Certificate::from_der(signed.der().to_vec())
+}
+
+#[test]
+fn openssl_continues_above_a_stored_intermediate() {
+    let at = |days: i64| time::OffsetDateTime::from_unix_timestamp(now().0 + days * DAY).unwrap();
+    let expired = |p: &mut CertificateParams| p.not_after = at(-5);
+    let not_yet_valid = |p: &mut CertificateParams| p.not_before = at(5);
+    let not_valid: [&dyn Fn(&mut CertificateParams); 2] = [&expired, &not_yet_valid];
+    let chain = Chain::new(same, same, same);
+    let (root, mid) = (&chain.root, &chain.mid);
+    let previous = node("Root", None, ca);
+    let roots = |c: Certificate| store([&root.certificate, &c]);
+    for (edited, clients) in [
+        (edition(mid, root, same), ""),
+        (edition(mid, root, expired), "openssl"),
+        (
+            edition(mid, &previous, |p| {
+                p.use_authority_key_identifier_extension = false;
+            }),
+            "openssl",
+        ),
+        // Its key identifier matches no stored root.
+        (edition(mid, &previous, same), "openssl"),
+    ] {
+        let case = chain.case().trusting(roots(edited));
+        assert_eq!(refusing(&case), clients);
+        assert_eq!(case.flags().trusted, Some(true));
+    }
+    for edit in not_valid {
+        let old = edition(root, root, edit);
+        let case = chain.case().trusting(store([&old, &mid.certificate]));
+        assert_eq!(refusing(&case), "openssl");
+        // Also without a served intermediate.
+        let case = case.serving([chain.leaf.certificate.clone()]);
+        assert_eq!(refusing(&case), "openssl");
+    }
+    let bounded = node("Root", None, |p| {
+        ca(p);
+        p.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    });
+    let mid = node("Mid", Some(&bounded), ca);
+    let sub = node("Sub", Some(&mid), ca);
+    let leaf = node(HOST, Some(&sub), server);
+    let served = [leaf.certificate, sub.certificate, mid.certificate.clone()];
+    assert_eq!(refusing(&trusting(&[&bounded, &mid], &served)), "openssl");
+}
+
+/// OpenSSL's choice depends on the order in its store.
+#[test]
+fn openssl_is_unknown_if_stored_intermediates_fit_equally_and_one_is_refused() {
+    let chain = Chain::new(same, same, same);
+    let (root, mid) = (&chain.root, &chain.mid);
+    let client = |p: &mut CertificateParams| {
+        p.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+    };
+    let stored = [edition(mid, root, same), edition(mid, root, client)];
+    let trust = store(stored.iter().chain([&root.certificate]));
+    let judged = chain.case().trusting(trust).judged();
+    let mut opinions = judged.clients.iter().flat_map(|clients| clients.iter());
+    let (_, opinion) = opinions.next().unwrap();
+    assert_eq!(opinion.accepts(), None);
+}
