@@ -105,7 +105,7 @@ fn without_secret(error: &clap::Error, text: String) -> String {
         error.get(ContextKind::InvalidValue),
     ) {
         (Some(ContextValue::String(flag)), Some(ContextValue::String(value)))
-            if flag.starts_with("--download") && !value.is_empty() =>
+            if flag.starts_with("--download") && value.contains('/') =>
         {
             text.replace(value.as_str(), "***")
         }

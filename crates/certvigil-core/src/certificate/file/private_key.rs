@@ -54,6 +54,18 @@ pub enum KeyError {
         "the key is in the format of OpenSSH: convert it with `ssh-keygen -p -m PKCS8 -f FILE`"
     )]
     OpenSsh,
+    /// The label promises another structure.
+    #[error(
+        "line {line}: the block `{label}` has a key in the form of `{wanted}`, so that servers cannot read the file: write `-----BEGIN {wanted}-----` and `-----END {wanted}-----`"
+    )]
+    WrongLabel {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
+        /// The label of the key's structure.
+        wanted: &'static str,
+    },
     /// The structure of the key cannot be read.
     #[error("{}the private key is damaged", at(.0))]
     Malformed(Option<usize>),
@@ -194,8 +206,12 @@ pub fn read_private_keys(bytes: &[u8]) -> Result<Vec<KeyOfFile>, KeyError> {
     }
     let text = text::decode(bytes);
     let blocks = blocks(&text)?;
+    let is_key = |block: &Block<'_>| block.label.ends_with("PRIVATE KEY");
+    if text::is_utf16(bytes) && blocks.iter().any(is_key) {
+        return Err(FileError::Utf16.into());
+    }
     let mut keys = Vec::new();
-    for block in blocks.iter().filter(|b| b.label.ends_with("PRIVATE KEY")) {
+    for block in blocks.iter().filter(|block| is_key(block)) {
         keys.push(of_block(block)?);
         if keys.len() > MAX_FILE_KEYS {
             return Err(KeyError::TooMany);
@@ -222,7 +238,44 @@ fn of_block(block: &Block<'_>) -> Result<KeyOfFile, KeyError> {
     }
     layout::check(block)?;
     let der = Zeroizing::new(block.decode()?);
-    of_der(&der, Some(block.line))
+    let key = of_der(&der, Some(block.line))?;
+    match wanted_label(&der) {
+        Some(wanted) if !is_loaded(block.label, wanted, &key.kind()) => Err(KeyError::WrongLabel {
+            line: block.line,
+            label: block.label.to_owned(),
+            wanted,
+        }),
+        _ => Ok(key),
+    }
+}
+
+const PKCS8_LABEL: &str = "PRIVATE KEY";
+const RSA_LABEL: &str = "RSA PRIVATE KEY";
+const EC_LABEL: &str = "EC PRIVATE KEY";
+
+/// Returns the label for the structure of a key: PKCS #8 (RFC 7468, section 10), RSAPrivateKey
+/// (RFC 8017, appendix A.1.2) or ECPrivateKey (RFC 5915, section 4).
+fn wanted_label(mut der: &[u8]) -> Option<&'static str> {
+    let mut fields = der::expect(&mut der, der::SEQUENCE)?.content;
+    der::expect(&mut fields, der::INTEGER)?;
+    match fields.first() {
+        Some(&der::SEQUENCE) => Some(PKCS8_LABEL),
+        Some(&der::INTEGER) => Some(RSA_LABEL),
+        Some(&der::OCTET_STRING) => Some(EC_LABEL),
+        _ => None,
+    }
+}
+
+/// Returns true if OpenSSL loads a key in the form of `wanted` from a block with this label. It
+/// accepts PKCS #8 under the label of the key's own algorithm too.
+fn is_loaded(label: &str, wanted: &str, kind: &Key) -> bool {
+    label == wanted
+        || wanted == PKCS8_LABEL
+            && match kind {
+                Key::Rsa(_) => label == RSA_LABEL,
+                Key::Ec(..) => label == EC_LABEL,
+                _ => false,
+            }
 }
 
 fn of_der(mut der: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {

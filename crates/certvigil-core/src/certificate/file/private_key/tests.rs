@@ -146,6 +146,41 @@ fn what_is_no_readable_key_is_named_with_the_command_that_converts_it() {
     }
 }
 
+#[test]
+fn keys_that_openssl_does_not_load_are_errors() {
+    const LABELS: [&str; 5] = [
+        "PRIVATE KEY",
+        "RSA PRIVATE KEY",
+        "EC PRIVATE KEY",
+        "DSA PRIVATE KEY",
+        "FOO PRIVATE KEY",
+    ];
+    for (file, own, loaded) in [
+        (data!("p256.key"), "PRIVATE KEY", [0, 2].as_slice()),
+        (data!("p256-sec1.key"), "EC PRIVATE KEY", &[2]),
+        (data!("rsa.key"), "PRIVATE KEY", &[0, 1]),
+        (data!("rsa-pkcs1.key"), "RSA PRIVATE KEY", &[1]),
+    ] {
+        let file = std::str::from_utf8(file).unwrap();
+        for (at, label) in LABELS.iter().enumerate() {
+            let renamed = file
+                .replace(&format!("BEGIN {own}"), &format!("BEGIN {label}"))
+                .replace(&format!("END {own}"), &format!("END {label}"));
+            let read = read_private_keys(renamed.as_bytes());
+            match loaded.contains(&at) {
+                true => assert_eq!(read.map(|keys| keys.len()), Ok(1), "{own} {label}"),
+                false => assert!(
+                    matches!(&read, Err(KeyError::WrongLabel { wanted, .. }) if *wanted == own),
+                    "{own} {label}: {read:?}"
+                ),
+            }
+        }
+        let utf16: Vec<u8> = file.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let utf16 = read_private_keys(&utf16);
+        assert_eq!(utf16, Err(KeyError::Pem(FileError::Utf16)));
+    }
+}
+
 proptest! {
     #[test]
     fn damaged_keys_are_errors_or_other_keys(at in any::<prop::sample::Index>(), bit in 0..8_u8, which in 0..3_usize) {
