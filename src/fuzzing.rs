@@ -90,7 +90,8 @@ pub fn config(data: &[u8]) {
     };
     match config::parse(text, Path::new(FILE)) {
         Ok(inventory) => {
-            assert!(!inventory.certificates.is_empty());
+            let has_files = !inventory.include.is_empty() || !inventory.file_sd.is_empty();
+            assert!(has_files || !inventory.certificates.is_empty());
             let names_ports = inventory.certificates.iter().all(|e| !e.ports.is_empty());
             assert!(names_ports);
             config::describe(&inventory)
