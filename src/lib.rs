@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod config;
+mod embedded;
 pub mod error;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -5,34 +5,11 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::embedded::DASHBOARDS;
+
 use super::error::FlagError;
 use super::output::OutputError;
 use super::{Code, output};
-
-/// Expands to the files below the directory `dashboards`, each with its text.
-macro_rules! files {
-    ($($path:literal)+) => {
-        &[$(($path, include_str!(concat!("../../dashboards/", $path)))),+]
-    };
-}
-
-/// All files of the directory `dashboards` in the source tree: relative path and text.
-const FILES: &[(&str, &str)] = files! {
-    "grafana/certvigil-certificate.json"
-    "grafana/certvigil-exporter.json"
-    "grafana/certvigil-fleet.json"
-    "grafana/provisioning/alerting/contact-points.yml"
-    "grafana/provisioning/alerting/policies.yml"
-    "grafana/provisioning/alerting/rules.yml"
-    "grafana/provisioning/dashboards/certvigil.yml"
-    "grafana/provisioning/datasources/prometheus.yml"
-    "prometheus/alertmanager.yml"
-    "prometheus/prometheus-sharded.yml"
-    "prometheus/prometheus.yml"
-    "prometheus/recording.yml"
-    "prometheus/rules.yml"
-    "prometheus/rules_test.yml"
-};
 
 /// Base URL in the files, which `--external-url` replaces.
 const DEFAULT_URL: &str = "http://localhost:10843";
@@ -104,7 +81,7 @@ fn is_own(old: &[u8], text: &str) -> bool {
 fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, OutputError> {
     let mut wanted = Vec::new();
     let mut in_the_way = Vec::new();
-    for (name, text) in FILES {
+    for (name, text) in DASHBOARDS.files() {
         let path = directory.join(name);
         let uses = text.matches(DEFAULT_URL).count();
         let most = text.len() + uses * MAX_URL_BYTES;
@@ -118,7 +95,7 @@ fn export(directory: &Path, external_url: &str, force: bool) -> Result<String, O
             }
         };
         let is_same = old.as_deref() == Some(text.as_bytes());
-        let is_own = old.as_deref().is_none_or(|old| is_own(old, template));
+        let is_own = old.as_deref().is_none_or(|old| is_own(old, &template));
         if !is_own && !force {
             in_the_way.push(path.display().to_string());
         }

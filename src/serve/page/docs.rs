@@ -5,70 +5,22 @@ use std::sync::Arc;
 
 use pulldown_cmark::{CodeBlockKind, Event, HeadingLevel, Options, Parser, Tag, TagEnd};
 
+use crate::embedded::DOCS;
 use crate::finding::Severity;
 use crate::model::Timestamp;
 
 use super::frame::{Page, crumbs};
 use super::html::{Address, Html};
 
-/// Embeds pages of the folder `docs`, by their paths in it without the extension.
-macro_rules! pages {
-    ($($name:literal)+) => {
-        &[$(($name, include_str!(concat!("../../../docs/", $name, ".md")))),+]
-    };
+/// Returns the names of all pages: their paths in the folder `docs` without the extension.
+fn names() -> impl Iterator<Item = &'static str> {
+    DOCS.paths().filter_map(|path| path.strip_suffix(".md"))
 }
-
-/// The embedded pages.
-const PAGES: &[(&str, &str)] = pages! {
-    "alerts"
-    "errors"
-    "findings"
-    "findings/addresses_disagree"
-    "findings/alternate_chain"
-    "findings/bad_ocsp_staple"
-    "findings/chain_expired"
-    "findings/chain_expiring"
-    "findings/chain_out_of_order"
-    "findings/dummy_certificate"
-    "findings/duplicate_certificate"
-    "findings/expired"
-    "findings/expiring"
-    "findings/handshake_failed"
-    "findings/hostname_mismatch"
-    "findings/invalid_authority"
-    "findings/key_mismatch"
-    "findings/key_type_missing"
-    "findings/legacy_cipher"
-    "findings/legacy_protocol"
-    "findings/material_change"
-    "findings/missing_intermediate"
-    "findings/mta_sts_mismatch"
-    "findings/mta_sts_unusable"
-    "findings/must_staple_missing"
-    "findings/nonconformant_certificate"
-    "findings/not_yet_valid"
-    "findings/previous_instance"
-    "findings/refused_by_clients"
-    "findings/revoked"
-    "findings/root_included"
-    "findings/same_key_other_certificate"
-    "findings/self_signed"
-    "findings/source_stale"
-    "findings/tlsa_mismatch"
-    "findings/tlsa_missing"
-    "findings/unreachable"
-    "findings/unrelated_certificate"
-    "findings/untrusted_root"
-    "findings/vantages_disagree"
-    "findings/weak_key"
-    "findings/weak_signature"
-    "findings/wrong_certificate"
-};
 
 /// Returns the page at a path of these segments, of which the first is `docs`.
 pub(super) fn page(now: Timestamp, base: &Arc<str>, segments: &[String]) -> Option<String> {
     let name = segments.get(1..)?.join("/");
-    let (name, text) = PAGES.iter().find(|(page, _)| *page == name)?;
+    let text = DOCS.text(&format!("{name}.md"))?;
     let title = text
         .lines()
         .next()
@@ -90,19 +42,19 @@ pub(super) fn page(now: Timestamp, base: &Arc<str>, segments: &[String]) -> Opti
             ],
         );
         html.element("article", &[("class", "docs")], |html| {
-            Writer { name }.write(html, text)
+            Writer { name: &name }.write(html, &text)
         });
     }))
 }
 
 /// Converter of an embedded page to HTML.
-struct Writer {
+struct Writer<'a> {
     /// Name of the page, which its relative links refer to.
-    name: &'static str,
+    name: &'a str,
 }
 
-impl Writer {
-    fn write(&self, html: &mut Html, text: &'static str) {
+impl Writer<'_> {
+    fn write(&self, html: &mut Html, text: &str) {
         let events: Vec<Event<'_>> = Parser::new_ext(text, Options::ENABLE_TABLES).collect();
         let mut events = events.into_iter().peekable();
         self.inside(html, &mut events, None, false);
@@ -201,8 +153,9 @@ impl Writer {
                 part => segments.push(part),
             }
         }
-        let name = segments.join("/");
-        PAGES.iter().find(|(page, _)| *page == name)?;
+        if !names().any(|name| name == segments.join("/")) {
+            return None;
+        }
         let address = Address::path(std::iter::once("docs").chain(segments));
         Some(if fragment.is_empty() {
             address
@@ -245,7 +198,7 @@ mod tests {
                 "{code}"
             );
         }
-        assert_eq!(PAGES.len(), Code::ALL.len() + 3);
+        assert_eq!(names().count(), Code::ALL.len() + 3);
         assert!(of("alerts").is_some_and(|page| page.contains("id=\"certvigilexpired\"")));
         assert_eq!(of("findings/none"), None);
         assert_eq!(of("../Cargo.toml"), None);
@@ -255,7 +208,7 @@ mod tests {
     fn links_between_embedded_documents_resolve() {
         let ids_of = |page: &str, id: &str| page.contains(&format!("id=\"{id}\""));
         let mut count = 0;
-        for (name, _) in PAGES {
+        for name in names() {
             let page = of(name).unwrap();
             let (_, main) = page.split_once("<main").unwrap();
             let (main, _) = main.split_once("</main>").unwrap();
