@@ -211,14 +211,15 @@ fn meant(text: &str) -> Option<String> {
         let (host, port) = text.split_once(char::is_whitespace)?;
         Some(format!("{host}:{}", parse_port(port.trim()).ok()?))
     };
-    let is_target = |meant: &String| meant != text && TargetAddress::read(meant).is_ok();
+    let is_valid = |text: &str| userinfo(text).is_none() && TargetAddress::read(text).is_ok();
+    let is_target = |meant: &String| meant != text && is_valid(meant);
     let candidates = [of_scheme(), of_port(), of_host(), unquoted(), of_words()];
     let one = candidates.into_iter().flatten().find(is_target);
     // host,host
     let several = || {
         let words = text.split([',', ';']).flat_map(str::split_whitespace);
         let words: Vec<&str> = words.take(MAX_SUGGESTED).collect();
-        let is_list = words.len() > 1 && words.iter().all(|word| TargetAddress::read(word).is_ok());
+        let is_list = words.len() > 1 && words.iter().all(|word| is_valid(word));
         is_list.then(|| words.join(" "))
     };
     one.or_else(several)

@@ -178,6 +178,7 @@ fn error_suggests_the_intended_target() {
         "a:b:c/",
         "mongodb+srv://example.com",
         "ssh://example.com",
+        "im/a?@",
     ] {
         let error = text.parse::<TargetAddress>().unwrap_err().to_string();
         assert!(!error.contains("did you mean"), "{text}: {error}");
