@@ -8,7 +8,8 @@ use flate2::read::DeflateDecoder;
 pub(crate) struct Embedded(&'static [(&'static str, &'static [u8])]);
 
 /// The dashboards, rules and examples: all files of the directory `dashboards`.
-pub(crate) static DASHBOARDS: Embedded = Embedded(include!(concat!(env!("OUT_DIR"), "/dashboards.rs")));
+pub(crate) static DASHBOARDS: Embedded =
+    Embedded(include!(concat!(env!("OUT_DIR"), "/dashboards.rs")));
 
 /// The pages of the documentation that faults link to, by their paths below `docs`.
 #[cfg(feature = "serve")]
