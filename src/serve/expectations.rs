@@ -12,7 +12,7 @@ use crate::judge::Rules;
 use crate::model::{Hostname, Target, Timestamp};
 use crate::scan::{Job, KnownPlaces, ProbeOptions};
 use crate::source::{
-    Failed, FetchError, Loaded, SourceError, SourceFailure, download_name,
+    Failed, FetchError, KnownInstances, Loaded, SourceError, SourceFailure, download_name,
     source_name,
 };
 use crate::store::{EntryKey, KeySource};
@@ -220,6 +220,17 @@ impl Watch {
     pub(super) fn knows(&self, cn: &str) -> bool {
         let mut names = self.kept.iter().map(|kept| &kept.loaded.common_name);
         names.any(|name| name.as_deref() == Some(cn))
+    }
+
+    /// Returns the last results of an account, or only that of one common name.
+    pub(super) fn known_instances(&self, only: Option<&str>) -> KnownInstances {
+        let named = self.kept.iter().filter_map(|kept| {
+            let cn = kept.loaded.common_name.clone()?;
+            Some((cn, kept.loaded.clone()))
+        });
+        named
+            .filter(|(cn, _)| only.is_none_or(|only| only == cn))
+            .collect()
     }
 
     /// Returns the time of the last complete result of the source.
