@@ -160,7 +160,9 @@ async fn verify(args: Args) -> Result<Code, Error> {
         thresholds: Some(thresholds),
         now,
     };
-    Ok(destination.write(code, |out| rendering.write(&scan.results, out))?)
+    let interrupted = args.fail_on.code(&scan.results, false);
+    let write = |out: &mut dyn std::io::Write| rendering.write(&scan.results, out);
+    Ok(destination.write_unless_stopped(code, interrupted, write)?)
 }
 
 /// Returns the files with the expected certificate as an inventory.

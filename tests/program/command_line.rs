@@ -393,6 +393,44 @@ fn a_pipe_without_a_writer_is_an_error_and_not_waited_for() {
     );
 }
 
+/// A pipe without a reader, and stdout whose reader takes nothing.
+#[test]
+fn signal_ends_a_command_while_its_output_is_blocked() {
+    let bench = Bench::new();
+    let pipe = bench.folder.path().join("pipe");
+    crate::fixture::process::run(Command::new("mkfifo").arg(&pipe));
+    let file = bench.pki.full_chain(&bench.leaf);
+    let mut verify = command();
+    verify.current_dir(bench.folder.path());
+    verify.args(["verify", "--no-system-roots", "--ca-file"]);
+    verify.arg(bench.pki.path("root.pem"));
+    verify.args(["--output", "pipe"]).arg(file);
+    // More rows than a pipe holds.
+    let many: Vec<String> = (0..400)
+        .map(|n| format!("file:///missing/{n}.pem"))
+        .collect();
+    bench.write("many", many.join("\n"));
+    for mut run in [
+        bench.check(&["--output", "pipe", &bench.place()]),
+        verify,
+        bench.check(&["--format", "json", "--targets", "many"]),
+    ] {
+        let run = run.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = run.spawn().unwrap();
+        let pause = |ms| std::thread::park_timeout(std::time::Duration::from_millis(ms));
+        // The result is known by then.
+        pause(2_000);
+        assert!(child.try_wait().unwrap().is_none(), "{run:?}");
+        crate::fixture::process::wait_until("the end", || {
+            signal(&child, "TERM");
+            pause(100);
+            child.try_wait().unwrap()
+        });
+        let code = child.wait().unwrap().code();
+        assert_eq!(code, Some(3), "{run:?}");
+    }
+}
+
 /// HAProxy's file has the private key beside the certificates.
 #[test]
 fn output_does_not_replace_a_private_key() {

@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Code;
+use crate::cli::plan::stop;
 
 use super::{print_by, write_pieces};
 
@@ -100,6 +101,32 @@ impl Destination {
     /// Writes the result. Returns the exit code.
     pub(in crate::cli) fn finish(&self, text: &str, code: Code) -> Result<Code, OutputError> {
         self.write(code, |out| out.write_all(text.as_bytes()))
+    }
+
+    /// Writes the result of a command that handles signals, as [`Destination::write`] does. A pipe may
+    /// take nothing forever. Meanwhile, SIGINT and SIGTERM end the process with the exit code
+    /// `interrupted`.
+    pub(in crate::cli) fn write_unless_stopped(
+        &self,
+        code: Code,
+        interrupted: Code,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<Code, OutputError> {
+        if self.is_replaced() {
+            return self.write(code, write);
+        }
+        let stop = stop();
+        let stopping = tokio::spawn(async move {
+            stop.await;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the thread that writes cannot be interrupted"
+            )]
+            std::process::exit(interrupted as i32);
+        });
+        let written = tokio::task::block_in_place(|| self.write(code, write));
+        stopping.abort();
+        written
     }
 
     /// Writes the result piece by piece. Returns the exit code.
