@@ -431,6 +431,30 @@ fn signal_ends_a_command_while_its_output_is_blocked() {
     }
 }
 
+#[test]
+fn wait_that_is_shorter_than_the_pause_ends_with_an_attempt() {
+    let bench = Bench::new();
+    let old = bench.pki.leaf(&[HOST]);
+    bench.server.serve(config(&bench.pki, &old));
+    let chain = bench.pki.full_chain(&bench.leaf);
+    let place = bench.place();
+    let arguments = ["--wait", "2s", "--cert", chain.to_str().unwrap(), &place];
+    let child = bench
+        .check(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    crate::fixture::process::wait_until("the first attempt", || {
+        (bench.server.connections() > 0).then_some(())
+    });
+    // The handshake of the first attempt is over soon.
+    std::thread::park_timeout(std::time::Duration::from_millis(500));
+    bench.server.serve(config(&bench.pki, &bench.leaf));
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.code, 0, "{run:?}");
+}
+
 /// HAProxy's file has the private key beside the certificates.
 #[test]
 fn output_does_not_replace_a_private_key() {
