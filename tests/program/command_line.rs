@@ -455,6 +455,52 @@ fn wait_that_is_shorter_than_the_pause_ends_with_an_attempt() {
     assert_eq!(run.code, 0, "{run:?}");
 }
 
+/// The first connection is answered too late only because the client did not run.
+#[test]
+fn timeout_of_a_stopped_process_is_no_result() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (serves, first) = (
+        config(&pki, &leaf),
+        std::sync::atomic::AtomicBool::new(true),
+    );
+    let server = Server::start("127.0.0.1", move |stream| {
+        match first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            true => stay_silent(stream),
+            false => crate::fixture::tls::complete_handshake(stream, &serves),
+        }
+    });
+    let bench = Bench::new();
+    let resolve = format!("{HOST}:{}:127.0.0.1", server.port());
+    let place = format!("{HOST}:{}", server.port());
+    let root = pki.path("root.pem");
+    let root = root.to_str().unwrap();
+    let arguments = [
+        "--ca-file",
+        root,
+        "--timeout",
+        "2s",
+        "--resolve",
+        &resolve,
+        &place,
+    ];
+    let child = bench
+        .check(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    crate::fixture::process::wait_until("the first attempt", || {
+        (server.connections() > 0).then_some(())
+    });
+    signal(&child, "STOP");
+    std::thread::park_timeout(std::time::Duration::from_secs(5));
+    signal(&child, "CONT");
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(server.connections() >= 2);
+}
+
 /// HAProxy's file has the private key beside the certificates.
 #[test]
 fn output_does_not_replace_a_private_key() {
