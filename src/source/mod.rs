@@ -35,7 +35,7 @@ use loaded::{failed, own_name, whole};
 
 pub use account::KnownInstances;
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
-use certvigil_probe::io::{BasicAuth, Http, on_own_thread, on_reader, read_secret};
+use certvigil_probe::io::{BasicAuth, Http, on_own_thread, on_reader, read_password, read_secret};
 use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
@@ -367,7 +367,7 @@ impl Sources {
     }
 
     fn load_pem(&self, name: String, entry: &Entry, seen: pem::Seen) -> Result<Loaded, Failed> {
-        let password = entry.pem_password.as_deref().map(read_secret).transpose();
+        let password = entry.pem_password.as_deref().map(read_password).transpose();
         let instances = password
             .map_err(|e| SourceError::Unusable(e.to_string()))
             .and_then(|password| {

@@ -143,6 +143,10 @@ fn an_error_in_a_list_of_targets_names_its_line() {
     ] {
         assert_one_line(&bench.run(&["--targets", file]), &[file, says], &file);
     }
+    // An empty list is an error beside a target too: its command may have failed.
+    bench.write("empty", "# nothing\n");
+    let run = bench.run(&["--targets", "empty", &bench.place()]);
+    assert_one_line(&run, &["empty: there is no target"], &"target");
     // The whole inventory is never meant by an empty list.
     bench.write("empty", "\n");
     let config = "certificates:\n  - {trust: true, hostnames: [a.example]}\n";
@@ -499,6 +503,39 @@ fn timeout_of_a_stopped_process_is_no_result() {
     let run: Run = child.wait_with_output().unwrap().into();
     assert_eq!(run.code, 0, "{run:?}");
     assert!(server.connections() >= 2);
+}
+
+#[test]
+fn output_creates_the_file_to_which_a_link_leads() {
+    let bench = Bench::new();
+    fs::create_dir(bench.folder.path().join("sub")).unwrap();
+    let link = bench.folder.path().join("link");
+    std::os::unix::fs::symlink("sub/result", &link).unwrap();
+    let run = bench.run(&["--output", "link", &bench.place()]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert!(bench.read("sub/result").contains(HOST));
+    // A file that is there is replaced through the link too.
+    bench.write("sub/result", "");
+    assert_eq!(bench.run(&["--output", "link", &bench.place()]).code, 0);
+    assert!(bench.read("sub/result").contains(HOST));
+    std::os::unix::fs::symlink("missing/result", bench.folder.path().join("lost")).unwrap();
+    let run = bench.run(&["--output", "lost", &bench.place()]);
+    assert_one_line(&run, &["missing does not exist"], &"link");
+}
+
+#[test]
+fn misread_arguments_are_explained() {
+    let bench = Bench::new();
+    for (arguments, says) in [
+        (&["--at", "-30d"][..], "--at=-30d"),
+        (&["--timeout", "-1s"], "--timeout=-1s"),
+        (&["file:x.pem"], "file:///PATH"),
+    ] {
+        let run = bench.run(arguments);
+        assert_one_line(&run, &[says], &says);
+        assert!(!run.stderr.contains("-- -"), "{run:?}");
+    }
 }
 
 /// HAProxy's file has the private key beside the certificates.

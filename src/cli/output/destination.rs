@@ -170,6 +170,9 @@ impl OutputFile {
                 is_stream: !found.is_file(),
             });
         }
+        // A link to a file that does not exist yet: the file is created, and the link stays.
+        let target = target_of_link(path);
+        let path = target.as_deref().unwrap_or(path);
         let folder = folder_of(path);
         if !folder.is_dir() {
             return Err(OutputError::NoFolder {
@@ -246,6 +249,22 @@ fn keep_access(file: &std::fs::File, existing: &std::fs::Metadata) -> io::Result
 #[cfg(not(unix))]
 fn keep_access(_file: &std::fs::File, _existing: &std::fs::Metadata) -> io::Result<()> {
     Ok(())
+}
+
+/// Maximum symbolic links from one to the next, as in Linux (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// Returns the path to which a symbolic link leads. `None` if the path is no link.
+fn target_of_link(path: &Path) -> Option<PathBuf> {
+    let mut target = None;
+    for _ in 0..MAX_LINKS {
+        let link = target.as_deref().unwrap_or(path);
+        let Ok(next) = std::fs::read_link(link) else {
+            break;
+        };
+        target = Some(folder_of(link).join(next));
+    }
+    target
 }
 
 fn folder_of(path: &Path) -> &Path {
