@@ -10,6 +10,7 @@ pub(crate) mod names;
 mod permits;
 mod reread;
 mod round;
+mod stopped;
 #[cfg(test)]
 pub(crate) mod tests;
 mod xmpp;

@@ -295,7 +295,9 @@ async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
         true => output::Destination::Nowhere,
         false => destination,
     };
-    Ok(destination.write(code, |out| rendering.write(&scan.results, out))?)
+    let interrupted = args.fail_on.code(&scan.results, false);
+    let write = |out: &mut dyn std::io::Write| rendering.write(&scan.results, out);
+    Ok(destination.write_unless_stopped(code, interrupted, write)?)
 }
 
 /// Reports on stderr what is not part of the result: that it is incomplete, how long the probes

@@ -89,6 +89,9 @@ pub(super) enum TargetError {
         /// Description of the file, with the command for it.
         suggestion: String,
     },
+    /// A file URL has a relative path.
+    #[error("`{0}` has no absolute path; write file:///PATH, or `certvigil verify FILE`")]
+    RelativeFileUrl(String),
     /// A file URL has a host.
     #[error("`{0}` names a host; write file:///PATH with an absolute path")]
     HostInFileUrl(String),
@@ -137,7 +140,7 @@ impl TargetError {
 /// Reason why a list of targets cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ListError {
-    /// There is no target in it, and no argument.
+    /// There is no target in it.
     #[error("there is no target in it; write one a line")]
     Empty,
     /// The list is too large.
@@ -182,7 +185,7 @@ impl Written {
 /// Returns the targets of the arguments, then those of the list.
 ///
 /// # Errors
-/// If the list cannot be read, or there is none in it and no argument.
+/// If the list cannot be read, or there is no target in it.
 pub(super) fn all(arguments: &[String], list: Option<&Path>) -> Result<Vec<Written>, TargetError> {
     let mut all: Vec<Written> = arguments
         .iter()
@@ -203,7 +206,8 @@ pub(super) fn all(arguments: &[String], list: Option<&Path>) -> Result<Vec<Writt
         })?;
         let listed = lines(&text, &name)?;
         // An empty list must not mean all hosts of the certificate, or the whole inventory.
-        if listed.is_empty() && all.is_empty() {
+        // Beside other targets, it is the output of a command that failed.
+        if listed.is_empty() {
             return Err(TargetError::List {
                 name,
                 error: ListError::Empty,

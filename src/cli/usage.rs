@@ -137,6 +137,9 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
         ErrorKind::UnknownArgument => {
             let flag = context(ContextKind::InvalidArg)?;
             let name = flag.split(['=', ' ']).next()?;
+            if let Some(hint) = of_negative_value(name, arguments) {
+                return Some(hint);
+            }
             // Of `-servername`, the parser names `-s`.
             let is_written = |known: &&str| {
                 let mut given = arguments.iter().filter_map(|a| a.to_str());
@@ -161,6 +164,22 @@ fn hint(error: &clap::Error, arguments: &[OsString]) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// Returns the suggestion for a value such as `-30d`, which is read as a flag.
+fn of_negative_value(name: &str, arguments: &[OsString]) -> Option<String> {
+    let is_number = name.starts_with('-') && name.chars().nth(1)?.is_ascii_digit();
+    let mut pairs = arguments.windows(2).filter_map(|pair| match pair {
+        [flag, value] => Some((flag.to_str()?, value.to_str()?)),
+        _ => None,
+    });
+    let is_value = |(flag, value): &(&str, &str)| {
+        flag.starts_with("--") && !flag.contains('=') && value.starts_with(name)
+    };
+    let (flag, value) = pairs.find(is_value).filter(|_| is_number)?;
+    Some(format!(
+        "write a value that begins with - as {flag}={value}"
+    ))
 }
 
 /// Returns the suggestion for a target in the place of a subcommand.

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use certvigil_probe::io::{is_stream, read_certificate_file_within, read_secret_within};
+use certvigil_probe::io::{is_stream, read_certificate_file_within, read_password_within};
 use clap::{ArgGroup, ValueHint};
 
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
@@ -140,7 +140,7 @@ async fn verify(args: Args) -> Result<Code, Error> {
     args.roots.apply(&mut inventory);
     let mut sources = Sources::new(&inventory, &plan::environment(), Requests::default())?;
     if let Some(file) = &args.cert_password_file {
-        let password = read_secret_within(file, args.timeout).map_err(Error::resource)?;
+        let password = read_password_within(file, args.timeout).map_err(Error::resource)?;
         sources = sources.opening_files_with(password);
     }
     sources = sources.comparing_keys(keys(&args.key, args.timeout)?);
@@ -160,7 +160,9 @@ async fn verify(args: Args) -> Result<Code, Error> {
         thresholds: Some(thresholds),
         now,
     };
-    Ok(destination.write(code, |out| rendering.write(&scan.results, out))?)
+    let interrupted = args.fail_on.code(&scan.results, false);
+    let write = |out: &mut dyn std::io::Write| rendering.write(&scan.results, out);
+    Ok(destination.write_unless_stopped(code, interrupted, write)?)
 }
 
 /// Returns the files with the expected certificate as an inventory.

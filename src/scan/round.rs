@@ -19,6 +19,7 @@ use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Status};
 use crate::probe::Request;
 use crate::source::Loaded;
 
+use super::stopped::repeat_if_stopped;
 use super::{Job, Scanner, TARGETS_PER_SLOT, caught, is_single_target};
 use addresses::Found;
 
@@ -322,8 +323,12 @@ impl Round {
         drop(wait);
         #[cfg(test)]
         super::tests::panic_on_bad_address(&request);
-        let deadline = Instant::now() + timeout;
-        self.scanner.prober.probe(request, deadline).await
+        let probe = || async {
+            let deadline = Instant::now() + timeout;
+            self.scanner.prober.probe(request, deadline).await
+        };
+        // A served certificate is a result whenever it arrived.
+        repeat_if_stopped(probe, |(outcome, _)| matches!(outcome, Outcome::Failed(_))).await
     }
 }
 

@@ -10,6 +10,7 @@ use hyper::StatusCode;
 use crate::model::{Families, Hostname};
 use crate::resolve::{AddressQuery, Resolution};
 
+use super::expectations::Watch;
 use super::plan::Plan;
 use super::runtime::Runtime;
 
@@ -28,9 +29,21 @@ pub(super) enum Refused {
     Forbidden(String),
     /// It may be in the inventory, but not all sources have returned a result yet.
     TooEarly,
+    /// This source, which has not answered since the start, may set its expected certificate.
+    Awaited(String),
 }
 
 impl Refused {
+    /// Returns the reason to refuse a host until the source of this entry has answered.
+    pub(super) fn awaiting(watch: &Watch) -> Self {
+        watch.source().map_or(Self::TooEarly, Self::Awaited)
+    }
+
+    /// Returns true if the client should try again.
+    pub(super) fn is_early(&self) -> bool {
+        matches!(self, Self::TooEarly | Self::Awaited(_))
+    }
+
     /// Returns the status and the text of the response.
     pub(super) fn reported(self) -> (StatusCode, String) {
         match self {
@@ -38,6 +51,12 @@ impl Refused {
             Self::TooEarly => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "not all sources have returned their certificates yet; try again".into(),
+            ),
+            Self::Awaited(source) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!(
+                    "the expected certificate is not known: the source `{source}` has not answered since the start, and may be that of this host; try again, or list the `hostnames` of its entry"
+                ),
             ),
         }
     }

@@ -11,7 +11,10 @@ use crate::config::{Entry, SourceSettings};
 use crate::judge::Rules;
 use crate::model::{Hostname, Target, Timestamp};
 use crate::scan::{Job, KnownPlaces, ProbeOptions};
-use crate::source::{Failed, FetchError, Loaded, SourceFailure, download_name, source_name};
+use crate::source::{
+    Failed, FetchError, KnownInstances, Loaded, SourceError, SourceFailure, download_name,
+    source_name,
+};
 use crate::store::{EntryKey, KeySource};
 
 use super::state::SourceRequest;
@@ -219,6 +222,17 @@ impl Watch {
         names.any(|name| name.as_deref() == Some(cn))
     }
 
+    /// Returns the last results of an account, or only that of one common name.
+    pub(super) fn known_instances(&self, only: Option<&str>) -> KnownInstances {
+        let named = self.kept.iter().filter_map(|kept| {
+            let cn = kept.loaded.common_name.clone()?;
+            Some((cn, kept.loaded.clone()))
+        });
+        named
+            .filter(|(cn, _)| only.is_none_or(|only| only == cn))
+            .collect()
+    }
+
     /// Returns the time of the last complete result of the source.
     pub(super) fn last_success(&self) -> Option<Timestamp> {
         self.kept.iter().map(|kept| kept.fetched).min()
@@ -334,6 +348,50 @@ impl Watch {
             }
         }
         answers
+    }
+
+    /// Returns true if the entry may have hosts that are not in the plan: its source has not answered
+    /// since the start, and there is no stored result. A file of a pattern that cannot be read has a
+    /// row of its own.
+    pub(super) fn has_unknown_hosts(&self) -> bool {
+        match self.up {
+            None => self.kept.is_empty(),
+            Some(_) => self.failures.iter().any(|failed| self.hides_hosts(failed)),
+        }
+    }
+
+    fn hides_hosts(&self, failed: &Failed) -> bool {
+        let has_no_hosts = failed.hostnames.is_empty() && failed.found.is_empty();
+        let Entry { mx, srv, .. } = &*self.entry;
+        match &*failed.error {
+            _ if failed.is_gone => false,
+            FetchError::Hosts(_) => {
+                let known = &self.known_places;
+                let are_known = mx.iter().all(|domain| known.mail.contains_key(domain))
+                    && srv.iter().all(|s| known.services.contains_key(s));
+                !are_known
+            }
+            FetchError::Certificate { error, .. } => {
+                has_no_hosts && (self.covers_all(failed) || error.is_of_the_api())
+            }
+            FetchError::File(_) => has_no_hosts && self.covers_all(failed),
+        }
+    }
+
+    /// Returns true if a retry may succeed where the source failed. That no certificate has been
+    /// issued is an answer.
+    pub(super) fn may_answer_later(&self) -> bool {
+        let is_answer = |failed: &Failed| {
+            matches!(
+                &*failed.error,
+                FetchError::Certificate {
+                    error: SourceError::NotIssued(_),
+                    ..
+                }
+            )
+        };
+        let mut failures = self.failures.iter();
+        self.up.is_none() || failures.any(|failed| failed.may_pass && !is_answer(failed))
     }
 
     /// Returns true if a failure is one of the list, and not of one certificate in it.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::config::Entry;
 use crate::observation::ProbeError;
 use crate::scan::{KnownPlaces, LocateTime, locate};
-use crate::source::{Failed, FetchError, Loaded};
+use crate::source::{Failed, FetchError, KnownInstances, Loaded};
 
 use super::runtime::Runtime;
 use super::state::Fetched;
@@ -27,17 +27,19 @@ impl Fetched {
 }
 
 /// Fetches all certificates of an entry's source, or one; `known` are the mail hosts of its
-/// domains.
+/// domains, and `instances` the last results of an account.
 pub(super) async fn fetch(
     entry: &Entry,
     only: Option<&str>,
     known: &KnownPlaces,
+    instances: &Arc<KnownInstances>,
     runtime: &Runtime,
 ) -> Fetched {
     let (scanner, patience) = (&runtime.scanner, runtime.options.timeout * TIMEOUTS);
     let sources = &scanner.sources;
     if let Some(cn) = only {
-        return Fetched::alone(sources.load_certificate(entry, cn, patience).await);
+        let one = sources.load_certificate(entry, cn, instances, patience);
+        return Fetched::alone(one.await);
     }
     let mut answers = Vec::new();
     let time = LocateTime {
@@ -47,7 +49,7 @@ pub(super) async fn fetch(
     let located = locate(entry, known, &scanner.resolver, sources, time).await;
     for (entry, failure) in located.entries {
         match failure {
-            None => answers.extend(sources.load(&entry, patience).await),
+            None => answers.extend(sources.load_knowing(&entry, instances, patience).await),
             Some(error) => answers.push(Err(unlocated(&entry, error))),
         }
     }

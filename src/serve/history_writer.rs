@@ -33,6 +33,9 @@ const MAX_WRITE: Duration = Duration::from_secs(30);
 /// Time between two attempts to write into a state folder that cannot be written.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Time between two checks that the state folder was not removed, while nothing is written.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+
 /// State folder of a monitor.
 #[derive(Debug)]
 pub(super) struct StateFolder {
@@ -187,6 +190,8 @@ impl HistoryWriter {
 struct Writer {
     folder: PathBuf,
     store: Option<Store>,
+    /// Database that is no longer at its path. It is written there again.
+    removed: Option<Store>,
     health: Arc<StateHealth>,
     /// Number of notes that are not written yet.
     left: Arc<AtomicUsize>,
@@ -211,6 +216,7 @@ impl Writer {
             folder,
             // A database that is open for reading is not needed any more.
             store: store.filter(|_| is_writable),
+            removed: None,
             health,
             left,
             unwritten: Unwritten::default(),
@@ -223,7 +229,7 @@ impl Writer {
     fn run(&mut self, notes: &Receiver<Note>) {
         loop {
             let note = match self.retry_at {
-                None => notes.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                None => notes.recv_timeout(CHECK_INTERVAL),
                 Some(at) => match at.saturating_duration_since(Instant::now()) {
                     Duration::ZERO => Err(RecvTimeoutError::Timeout),
                     wait => notes.recv_timeout(wait),
@@ -231,7 +237,12 @@ impl Writer {
             };
             match note {
                 Ok(note) => self.take(note),
-                Err(RecvTimeoutError::Timeout) => self.retry(),
+                Err(RecvTimeoutError::Timeout) if self.retry_at.is_some() => self.retry(),
+                Err(RecvTimeoutError::Timeout) => {
+                    if !self.is_in_place() {
+                        self.retry_at = Some(Instant::now() + RETRY_INTERVAL);
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
@@ -263,7 +274,12 @@ impl Writer {
         self.retry_at = None;
         if self.store.is_none() {
             *self.health.writing() = Some(Instant::now());
-            let opened = Store::open(&self.folder);
+            let restored = self.removed.as_ref().map_or(Ok(()), Store::restore);
+            let opened = restored.and_then(|()| {
+                // Its lock may be on the file that is locked next.
+                self.removed = None;
+                Store::open(&self.folder)
+            });
             *self.health.writing() = None;
             match opened {
                 Ok(store) => self.store = Some(store),
@@ -289,7 +305,8 @@ impl Writer {
 
     /// Writes a note. If the reason why it fails may pass, keeps the note and returns false.
     fn write(&mut self, note: Note) -> bool {
-        let Some(store) = &self.store else {
+        let is_in_place = self.is_in_place();
+        let Some(store) = self.store.as_ref().filter(|_| is_in_place) else {
             self.keep(note);
             return false;
         };
@@ -307,6 +324,20 @@ impl Writer {
             }
         }
         true
+    }
+
+    /// Returns true if the open database is still at its path, or none is open. Otherwise gives it up,
+    /// because what is written to it would be lost.
+    fn is_in_place(&mut self) -> bool {
+        *self.health.writing() = Some(Instant::now());
+        let removed = self.store.take_if(|store| !store.is_in_place());
+        *self.health.writing() = None;
+        if let Some(store) = &removed {
+            self.report(&store.removed());
+        }
+        let is_in_place = removed.is_none();
+        self.removed = removed.or_else(|| self.removed.take());
+        is_in_place
     }
 
     fn keep(&mut self, note: Note) {
@@ -395,6 +426,33 @@ mod tests {
         assert!(!tried());
         other.execute_batch("DROP TRIGGER fails").unwrap();
         assert!(tried());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn removed_folder_is_reported_and_written_again() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("state");
+        let mut writer = writer(&folder);
+        writer.take(Note::Remember("a".into(), Vec::new()));
+        writer.take(note("before"));
+        assert!(is_up(&writer));
+        for is_replaced in [false, true] {
+            std::fs::remove_dir_all(&folder).unwrap();
+            if is_replaced {
+                std::fs::create_dir(&folder).unwrap();
+            }
+            assert!(!writer.is_in_place());
+            assert!(!is_up(&writer));
+            writer.take(Note::Prune(Timestamp(0)));
+            writer.retry();
+            assert!(is_up(&writer));
+            assert!(writer.is_in_place());
+            let written = rusqlite::Connection::open(folder.join(FILE_NAME)).unwrap();
+            let keys = "SELECT group_concat(key) FROM entries";
+            let keys: String = written.query_row(keys, [], |row| row.get(0)).unwrap();
+            assert_eq!(keys, "before");
+        }
     }
 
     /// Sets the write version in the header of a database that no process has open. SQLite does not

@@ -228,7 +228,7 @@ impl web::Service for Pages {
             _ if !is_get => Self::not_allowed(&path, "GET, HEAD"),
             "/metrics" => metrics::metrics(current.clone(), &self.scrapes, headers).await,
             "/probe" => probe::probe(current, &self.on_demand, headers, &query).await,
-            "/sd" => sd::discovery(&current.snapshot().plan, self.routes.prefix()),
+            "/sd" => sd::discovery(&current.snapshot(), current.now(), self.routes.prefix()),
             "/-/healthy" => plain_text(StatusCode::OK, "certvigil is healthy."),
             "/-/ready" if current.snapshot().is_ready => {
                 plain_text(StatusCode::OK, "certvigil is ready.")

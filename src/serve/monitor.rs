@@ -277,11 +277,13 @@ impl Monitor {
                     request,
                     entry,
                     known,
+                    instances,
                 } => {
                     let runtime = self.runtime.clone();
                     self.fetches.spawn(async move {
                         let only = request.only.as_deref();
-                        let fetched = caught(fetch(&entry, only, &known, &runtime)).await;
+                        let fetched =
+                            caught(fetch(&entry, only, &known, &instances, &runtime)).await;
                         let internal_error =
                             || Fetched::alone(Err(Failed::by_internal_error(&entry)));
                         let fetched = fetched.unwrap_or_else(internal_error);

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
+use crate::config::SourceSettings;
 use crate::model::{Hostname, Target, Timestamp};
 use crate::report::prometheus::Exposition;
 use crate::scan::Job;
@@ -27,6 +28,8 @@ pub(super) struct Plan {
     pub(super) targets: BTreeMap<Arc<Target>, Planned>,
     /// Targets in the order of host and port, for the lookup of one of very many.
     by_place: Arc<[Arc<Target>]>,
+    /// Entries that may have hosts which are not among the targets.
+    unanswered: Vec<Arc<Watch>>,
     /// Certificates and sources in the order of the status page.
     pub(super) index: Index,
     /// Metrics of the plan, written at the first scrape. Plans rarely change, except during the
@@ -69,6 +72,11 @@ impl Plan {
         };
         Self {
             index: Index::new(&watches, &targets),
+            unanswered: watches
+                .values()
+                .filter(|watch| watch.has_unknown_hosts())
+                .cloned()
+                .collect(),
             watches,
             targets,
             by_place,
@@ -109,6 +117,25 @@ impl Plan {
     /// the inventory.
     pub(super) fn is_whole(&self) -> bool {
         self.watches.values().all(|watch| watch.up.is_some())
+    }
+
+    /// Returns the entries whose sources have not answered since the start, so that they may have
+    /// hosts which are not among the targets.
+    pub(super) fn unanswered(&self) -> impl Iterator<Item = &Watch> {
+        self.unanswered.iter().map(|watch| &**watch)
+    }
+
+    /// Returns an entry that may set the expected certificate of a host, but whose source has not
+    /// answered since the start. It is one that names the host, or any one if the targets do not
+    /// include the host.
+    pub(super) fn awaited_for(&self, hostname: &Hostname, is_known: bool) -> Option<&Watch> {
+        let mut awaited = self.unanswered().filter(|watch| {
+            let entry = &watch.entry;
+            // Without an entry, the same is judged: trust.
+            !matches!(entry.source, SourceSettings::TrustOnly)
+                && (!is_known || entry.hostnames.contains(hostname))
+        });
+        awaited.next()
     }
 
     /// Returns the metrics of the plan. The first call writes them with `expose`.

@@ -10,7 +10,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until};
 
 use crate::finding::Severity;
-use crate::instance::Expected;
+use crate::instance::{Expected, SourceKind};
 use crate::judge::{Judged, Rules, Verdict};
 use crate::model::{Hostname, Protocol, Target, TargetAddress, Timestamp, did_you_mean};
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, probe_tls};
@@ -97,7 +97,7 @@ pub(super) async fn probe(
 }
 
 fn refuse(why: Refused) -> Response {
-    let is_early = matches!(why, Refused::TooEarly);
+    let is_early = why.is_early();
     let (status, words) = why.reported();
     let response = plain_text(status, words);
     if is_early {
@@ -199,6 +199,16 @@ impl Request {
             .filter(|t| t.protocol.is_quic() == self.module.protocol.is_quic())
             .filter_map(|target| plan.job(target, runtime, now))
             .collect();
+        let mut known = jobs.iter().flat_map(|job| &job.expectation).peekable();
+        let is_known = known.peek().is_some();
+        let is_trust_only = known.all(|loaded| loaded.expected.source == SourceKind::Trust);
+        // A trusted certificate may be another one than the source expects.
+        if (is_known || jobs.is_empty())
+            && is_trust_only
+            && let Some(watch) = plan.awaited_for(&self.hostname, is_known)
+        {
+            return Err(Refused::awaiting(watch));
+        }
         if jobs.is_empty() {
             jobs.push(self.trust_only(runtime));
         }

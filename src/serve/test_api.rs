@@ -182,7 +182,7 @@ fn has_row(judged: &Judged) -> bool {
 }
 
 fn refuse(why: Refused) -> Response {
-    let is_early = matches!(why, Refused::TooEarly);
+    let is_early = why.is_early();
     let (status, words) = why.reported();
     if is_early {
         return retry_later_error(status, "not_ready", None, words);

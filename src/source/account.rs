@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::certificate::{Certificate, PublicKeyHash};
 use crate::config::{Entry, SslmateSettings};
-use crate::instance::{Instance, SourceKind};
+use crate::instance::{Expected, Instance, Instances, SourceKind, State};
 
 use super::credentials::{Credentials, Environment};
 use super::loaded::{expected, failed, hosts};
@@ -25,6 +25,9 @@ const MAX_FAILURES_IN_A_ROW: usize = 4 * MAX_CONCURRENT;
 /// Maximum instances in the cache by key. The cache is cleared when it is full.
 const MAX_REMEMBERED: usize = 10_000;
 
+/// Last results of an account, by common name.
+pub type KnownInstances = HashMap<String, Arc<Loaded>>;
+
 impl Sources {
     /// Fetches the expected instances of all certificates of the account, in the order of its list.
     /// `patience` limits the list and each certificate separately, so that an account may be of any
@@ -32,6 +35,7 @@ impl Sources {
     pub(super) async fn load_account(
         self: &Arc<Self>,
         entry: &Entry,
+        known: &Arc<KnownInstances>,
         patience: Duration,
     ) -> Vec<Result<Loaded, Failed>> {
         let names = match self.list(Instant::now() + patience).await {
@@ -52,10 +56,10 @@ impl Sources {
                     answers.push((position, Err(failed(&cn, &entry, error))));
                     continue;
                 }
-                let (sources, entry) = (self.clone(), entry.clone());
+                let (sources, entry, known) = (self.clone(), entry.clone(), known.clone());
                 under_way.spawn(async move {
                     let deadline = Instant::now() + patience;
-                    let answer = sources.ask_for(&entry, &cn, deadline).await;
+                    let answer = sources.ask_for(&entry, &cn, &known, deadline).await;
                     (position, cn, answer)
                 });
             }
@@ -82,25 +86,48 @@ impl Sources {
         &self,
         entry: &Entry,
         cn: &str,
+        known: &KnownInstances,
         deadline: Instant,
     ) -> Result<Loaded, Failed> {
-        let loaded = self.ask_for(entry, cn, deadline).await;
+        let loaded = self.ask_for(entry, cn, known, deadline).await;
         let name = || entry.name.as_deref().unwrap_or(cn);
         loaded.map_err(|error| failed(name(), entry, error))
     }
 
-    /// Fetches one certificate of the account.
+    /// Fetches one certificate of the account, with the states of the known instances that the
+    /// account no longer shows.
     pub(super) async fn ask_for(
         &self,
         entry: &Entry,
         cn: &str,
+        known: &KnownInstances,
         deadline: Instant,
     ) -> Result<Loaded, SourceError> {
-        let object = self.account()?.certificate(cn, deadline).await?;
+        let client = self.account()?;
+        let object = client.certificate(cn, deadline).await?;
         let hostnames = hosts(entry, object.names())?;
         let awaited = object.awaited();
+        let known = known.get(cn).map(|loaded| &*loaded.expected);
+        let instances = match object.instances() {
+            Ok(mut instances) => {
+                let accepted = |leaf: &Certificate| instances.accepted().any(|i| i.leaf == *leaf);
+                let known = known.and_then(Expected::instances);
+                let all = known.into_iter().flat_map(Instances::issued);
+                let gone: Vec<&Instance> = all.filter(|i| !accepted(&i.leaf)).collect();
+                for instance in gone {
+                    let present = present_state(client, cn, instance, deadline).await;
+                    instances.previous.push(present);
+                }
+                instances
+            }
+            Err(error) => {
+                let last = last_revoked(client, cn, known, deadline).await;
+                last.filter(|_| matches!(error, SourceError::NotIssued(_)))
+                    .ok_or(error)?
+            }
+        };
         let mut loaded = Loaded {
-            expected: Arc::new(expected(SourceKind::Sslmate, object.instances()?)),
+            expected: Arc::new(expected(SourceKind::Sslmate, instances)),
             common_name: Some(cn.to_owned()),
             name: entry.name.clone().unwrap_or_else(|| cn.to_owned()),
             hostnames,
@@ -175,6 +202,43 @@ impl Sources {
     fn remembered(&self) -> MutexGuard<'_, HashMap<(String, PublicKeyHash), Option<Instance>>> {
         self.by_key.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Returns the instances of a certificate without an active instance, if the last active one has been
+/// revoked. It remains the known one, so that hosts which still serve it are reported.
+async fn last_revoked(
+    client: &Client,
+    cn: &str,
+    known: Option<&Expected>,
+    deadline: Instant,
+) -> Option<Instances> {
+    let known = known?.instances()?;
+    if known.expected.state == State::Pending {
+        return None;
+    }
+    let last = present_state(client, cn, &known.expected, deadline).await;
+    (last.state == State::Revoked).then(|| Instances::only(last))
+}
+
+/// Returns an instance with its present state in the account. The state stays the same if it is
+/// final, or if the account does not return it.
+async fn present_state(
+    client: &Client,
+    cn: &str,
+    instance: &Instance,
+    deadline: Instant,
+) -> Instance {
+    let mut instance = instance.clone();
+    // A canceled instance, which was replaced, may still be revoked.
+    let is_final = matches!(instance.state, State::Revoked | State::Expired);
+    let Some(id) = instance.id.filter(|_| !is_final) else {
+        return instance;
+    };
+    match client.instance_by_id(cn, id, None, deadline).await {
+        Ok(object) => instance.state = object.state(),
+        Err(error) => tracing::debug!("{cn}: state of instance {id} not known: {error}"),
+    }
+    instance
 }
 
 /// Creates the client of the account.

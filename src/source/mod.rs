@@ -33,8 +33,9 @@ use crate::trust;
 use account::account;
 use loaded::{failed, own_name, whole};
 
+pub use account::KnownInstances;
 pub use certvigil_probe::io::{ApiError, Requests, SourceError};
-use certvigil_probe::io::{BasicAuth, Http, on_own_thread, on_reader, read_secret};
+use certvigil_probe::io::{BasicAuth, Http, on_own_thread, on_reader, read_password, read_secret};
 use certvigil_probe::mta_sts::Policies;
 
 pub use credentials::{API_KEY_VARIABLE, DEFAULT_ENDPOINT, Environment};
@@ -237,7 +238,18 @@ impl Sources {
         entry: &Entry,
         patience: Duration,
     ) -> Vec<Result<Loaded, Failed>> {
-        let mut answers = self.ask(entry, patience).await;
+        self.load_knowing(entry, &Arc::default(), patience).await
+    }
+
+    /// Fetches as [`Sources::load`] does. The last results of an account are `known`: the states of
+    /// instances that the account no longer shows are fetched too.
+    pub async fn load_knowing(
+        self: &Arc<Self>,
+        entry: &Entry,
+        known: &Arc<KnownInstances>,
+        patience: Duration,
+    ) -> Vec<Result<Loaded, Failed>> {
+        let mut answers = self.ask(entry, known, patience).await;
         answers
             .iter_mut()
             .flatten()
@@ -253,10 +265,11 @@ impl Sources {
         &self,
         entry: &Entry,
         cn: &str,
+        known: &KnownInstances,
         patience: Duration,
     ) -> Result<Loaded, Failed> {
         let deadline = Instant::now() + patience;
-        self.load_sslmate(entry, cn, deadline).await
+        self.load_sslmate(entry, cn, known, deadline).await
     }
 
     /// Shares equal certificates with other holders, so that each is in memory once.
@@ -273,12 +286,15 @@ impl Sources {
     async fn ask(
         self: &Arc<Self>,
         entry: &Entry,
+        known: &Arc<KnownInstances>,
         patience: Duration,
     ) -> Vec<Result<Loaded, Failed>> {
         let deadline = Instant::now() + patience;
         match &entry.source {
-            SourceSettings::Sslmate(cn) => vec![self.load_sslmate(entry, cn, deadline).await],
-            SourceSettings::SslmateAll => self.load_account(entry, patience).await,
+            SourceSettings::Sslmate(cn) => {
+                vec![self.load_sslmate(entry, cn, known, deadline).await]
+            }
+            SourceSettings::SslmateAll => self.load_account(entry, known, patience).await,
             SourceSettings::Download(url) => {
                 let name = own_name(entry).unwrap_or_else(|| download::name_of(url));
                 let http = self
@@ -351,7 +367,7 @@ impl Sources {
     }
 
     fn load_pem(&self, name: String, entry: &Entry, seen: pem::Seen) -> Result<Loaded, Failed> {
-        let password = entry.pem_password.as_deref().map(read_secret).transpose();
+        let password = entry.pem_password.as_deref().map(read_password).transpose();
         let instances = password
             .map_err(|e| SourceError::Unusable(e.to_string()))
             .and_then(|password| {

@@ -267,7 +267,7 @@ impl CertificateObject {
                 Ok(Instances::only(pending))
             }
             (None, None) => Err(SourceError::NotIssued(format!(
-                "no certificate has been issued for `{}` yet; buy one, or wait for it with --wait",
+                "the account has no active certificate for `{}`: none has been issued yet, or all are revoked or expired; buy one, or wait for it with --wait",
                 self.cn
             ))),
         }
@@ -317,6 +317,11 @@ impl InstanceObject {
         self.sha256_fingerprint.as_deref()?.parse().ok()
     }
 
+    /// Returns the state in the API response.
+    pub(super) fn state(&self) -> State {
+        state(self.state.as_deref())
+    }
+
     /// Returns the instance, after checking that its bytes match the fingerprint.
     pub(super) fn instance(self) -> Result<Instance, SourceError> {
         let number = self.id.map(|id| format!(" {id}")).unwrap_or_default();
@@ -340,6 +345,7 @@ impl InstanceObject {
                 "its public key is not the one that the API states; contact SSLMate".into(),
             ));
         }
+        let state = self.state();
         let chain = match self.chain {
             None => Vec::new(),
             Some(Texts::One(text)) => vec![text],
@@ -354,7 +360,7 @@ impl InstanceObject {
         };
         Ok(Instance {
             id: self.id,
-            state: state(self.state.as_deref()),
+            state,
             leaf,
             chain: chain.concat(),
             root,

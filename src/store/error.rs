@@ -37,6 +37,9 @@ pub enum StoreError {
         .0.display()
     )]
     Locked(PathBuf),
+    /// The database that is in use is no longer at its path.
+    #[error("{}: the file was removed or replaced while it is in use", .0.display())]
+    Removed(PathBuf),
     /// There is no database to read.
     #[error(
         "{}: there is no such file: give the --state-dir that monitoring was started with",
@@ -90,6 +93,7 @@ impl StoreError {
                         | ErrorCode::SystemIoFailure
                 )
             ),
+            Self::Removed(_) => true,
             Self::Folder { .. }
             | Self::Locked(_)
             | Self::Missing(_)

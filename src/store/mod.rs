@@ -46,6 +46,8 @@ const MAX_IDLE_LOG_BYTES: i64 = 16 << 20;
 pub struct Store {
     connection: Mutex<Connection>,
     file: PathBuf,
+    /// The file that is open; `None` on systems without such an identity.
+    identity: Option<(u64, u64)>,
     /// Lock that is held as long as this process may write.
     _lock: Option<FolderLock>,
 }
@@ -122,11 +124,51 @@ impl Store {
         match ready {
             Ok(connection) => Ok(Self {
                 connection: Mutex::new(connection),
+                identity: identity_of(&file),
                 file,
                 _lock: None,
             }),
             Err(unfit) => Err(StoreError::of_opening(file, unfit)),
         }
+    }
+
+    /// Returns true if the open database is still the one at its path. It is not after the folder was
+    /// removed or replaced.
+    #[cfg(feature = "serve")]
+    pub(crate) fn is_in_place(&self) -> bool {
+        identity_of(&self.file) == self.identity
+    }
+
+    /// Writes the open database to its path again, if the file and its log were removed. Creates the
+    /// folder if it is missing.
+    ///
+    /// # Errors
+    /// Returns one line that names the folder or the file if they cannot be written.
+    #[cfg(feature = "serve")]
+    pub(crate) fn restore(&self) -> Result<(), StoreError> {
+        let folder = self.file.parent().unwrap_or(Path::new("."));
+        make_folder(folder).map_err(|error| StoreError::Folder {
+            folder: folder.to_owned(),
+            error,
+        })?;
+        // A log beside a copy of its database would be applied to it again.
+        let has_rest = ["", "-wal"].into_iter().any(|end| {
+            let mut path = self.file.clone().into_os_string();
+            path.push(end);
+            Path::new(&path).exists()
+        });
+        if has_rest {
+            return Ok(());
+        }
+        let file = self.file.to_string_lossy();
+        let copied = self.connection().execute("VACUUM INTO ?", [&file]);
+        copied.map(drop).map_err(|error| self.failed(error))
+    }
+
+    /// Returns the error for a database that is no longer at its path.
+    #[cfg(feature = "serve")]
+    pub(crate) fn removed(&self) -> StoreError {
+        StoreError::Removed(self.file.clone())
     }
 
     fn connection(&self) -> MutexGuard<'_, Connection> {
@@ -141,6 +183,19 @@ impl Store {
             error,
         }
     }
+}
+
+/// Returns the device and the number of a file (`stat(2)`).
+#[cfg(unix)]
+fn identity_of(file: &Path) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = std::fs::metadata(file).ok()?;
+    Some((found.dev(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity_of(_file: &Path) -> Option<(u64, u64)> {
+    None
 }
 
 fn make_folder(folder: &Path) -> std::io::Result<()> {

@@ -187,7 +187,13 @@ pub(super) fn bring_up_to_date(connection: &mut Connection) -> Result<(), Unfit>
 
 /// Checks that a database has the current schema.
 pub(super) fn expect_current(connection: &Connection) -> Result<(), Unfit> {
-    if version(connection)? < MIGRATIONS.len() {
+    let version = version(connection)?;
+    if version == 0 {
+        return Err(Unfit::Is(
+            "it is empty: no monitor has recorded anything in it; start monitoring with it".into(),
+        ));
+    }
+    if version < MIGRATIONS.len() {
         return Err(Unfit::Is(
             "an older certvigil wrote it: start monitoring with it once".into(),
         ));

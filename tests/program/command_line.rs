@@ -143,6 +143,10 @@ fn an_error_in_a_list_of_targets_names_its_line() {
     ] {
         assert_one_line(&bench.run(&["--targets", file]), &[file, says], &file);
     }
+    // An empty list is an error beside a target too: its command may have failed.
+    bench.write("empty", "# nothing\n");
+    let run = bench.run(&["--targets", "empty", &bench.place()]);
+    assert_one_line(&run, &["empty: there is no target"], &"target");
     // The whole inventory is never meant by an empty list.
     bench.write("empty", "\n");
     let config = "certificates:\n  - {trust: true, hostnames: [a.example]}\n";
@@ -391,6 +395,147 @@ fn a_pipe_without_a_writer_is_an_error_and_not_waited_for() {
         &["the pipe or device did not end within 10 s"],
         &"pipe",
     );
+}
+
+/// A pipe without a reader, and stdout whose reader takes nothing.
+#[test]
+fn signal_ends_a_command_while_its_output_is_blocked() {
+    let bench = Bench::new();
+    let pipe = bench.folder.path().join("pipe");
+    crate::fixture::process::run(Command::new("mkfifo").arg(&pipe));
+    let file = bench.pki.full_chain(&bench.leaf);
+    let mut verify = command();
+    verify.current_dir(bench.folder.path());
+    verify.args(["verify", "--no-system-roots", "--ca-file"]);
+    verify.arg(bench.pki.path("root.pem"));
+    verify.args(["--output", "pipe"]).arg(file);
+    // More rows than a pipe holds.
+    let many: Vec<String> = (0..400)
+        .map(|n| format!("file:///missing/{n}.pem"))
+        .collect();
+    bench.write("many", many.join("\n"));
+    for mut run in [
+        bench.check(&["--output", "pipe", &bench.place()]),
+        verify,
+        bench.check(&["--format", "json", "--targets", "many"]),
+    ] {
+        let run = run.stdout(Stdio::piped()).stderr(Stdio::null());
+        let mut child = run.spawn().unwrap();
+        let pause = |ms| std::thread::park_timeout(std::time::Duration::from_millis(ms));
+        // The result is known by then.
+        pause(2_000);
+        assert!(child.try_wait().unwrap().is_none(), "{run:?}");
+        crate::fixture::process::wait_until("the end", || {
+            signal(&child, "TERM");
+            pause(100);
+            child.try_wait().unwrap()
+        });
+        let code = child.wait().unwrap().code();
+        assert_eq!(code, Some(3), "{run:?}");
+    }
+}
+
+#[test]
+fn wait_that_is_shorter_than_the_pause_ends_with_an_attempt() {
+    let bench = Bench::new();
+    let old = bench.pki.leaf(&[HOST]);
+    bench.server.serve(config(&bench.pki, &old));
+    let chain = bench.pki.full_chain(&bench.leaf);
+    let place = bench.place();
+    let arguments = ["--wait", "2s", "--cert", chain.to_str().unwrap(), &place];
+    let child = bench
+        .check(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    crate::fixture::process::wait_until("the first attempt", || {
+        (bench.server.connections() > 0).then_some(())
+    });
+    // The handshake of the first attempt is over soon.
+    std::thread::park_timeout(std::time::Duration::from_millis(500));
+    bench.server.serve(config(&bench.pki, &bench.leaf));
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.code, 0, "{run:?}");
+}
+
+/// The first connection is answered too late only because the client did not run.
+#[test]
+fn timeout_of_a_stopped_process_is_no_result() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let (serves, first) = (
+        config(&pki, &leaf),
+        std::sync::atomic::AtomicBool::new(true),
+    );
+    let server = Server::start("127.0.0.1", move |stream| {
+        match first.swap(false, std::sync::atomic::Ordering::SeqCst) {
+            true => stay_silent(stream),
+            false => crate::fixture::tls::complete_handshake(stream, &serves),
+        }
+    });
+    let bench = Bench::new();
+    let resolve = format!("{HOST}:{}:127.0.0.1", server.port());
+    let place = format!("{HOST}:{}", server.port());
+    let root = pki.path("root.pem");
+    let root = root.to_str().unwrap();
+    let arguments = [
+        "--ca-file",
+        root,
+        "--timeout",
+        "2s",
+        "--resolve",
+        &resolve,
+        &place,
+    ];
+    let child = bench
+        .check(&arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    crate::fixture::process::wait_until("the first attempt", || {
+        (server.connections() > 0).then_some(())
+    });
+    signal(&child, "STOP");
+    std::thread::park_timeout(std::time::Duration::from_secs(5));
+    signal(&child, "CONT");
+    let run: Run = child.wait_with_output().unwrap().into();
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(server.connections() >= 2);
+}
+
+#[test]
+fn output_creates_the_file_to_which_a_link_leads() {
+    let bench = Bench::new();
+    fs::create_dir(bench.folder.path().join("sub")).unwrap();
+    let link = bench.folder.path().join("link");
+    std::os::unix::fs::symlink("sub/result", &link).unwrap();
+    let run = bench.run(&["--output", "link", &bench.place()]);
+    assert_eq!(run.code, 0, "{run:?}");
+    assert!(link.symlink_metadata().unwrap().is_symlink());
+    assert!(bench.read("sub/result").contains(HOST));
+    // A file that is there is replaced through the link too.
+    bench.write("sub/result", "");
+    assert_eq!(bench.run(&["--output", "link", &bench.place()]).code, 0);
+    assert!(bench.read("sub/result").contains(HOST));
+    std::os::unix::fs::symlink("missing/result", bench.folder.path().join("lost")).unwrap();
+    let run = bench.run(&["--output", "lost", &bench.place()]);
+    assert_one_line(&run, &["missing does not exist"], &"link");
+}
+
+#[test]
+fn misread_arguments_are_explained() {
+    let bench = Bench::new();
+    for (arguments, says) in [
+        (&["--at", "-30d"][..], "--at=-30d"),
+        (&["--timeout", "-1s"], "--timeout=-1s"),
+        (&["file:x.pem"], "file:///PATH"),
+    ] {
+        let run = bench.run(arguments);
+        assert_one_line(&run, &[says], &says);
+        assert!(!run.stderr.contains("-- -"), "{run:?}");
+    }
 }
 
 /// HAProxy's file has the private key beside the certificates.

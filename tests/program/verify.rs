@@ -446,6 +446,25 @@ fn files_of_openssl_are_read() {
     let (code, codes, _) =
         bench.judged(&["--cert-password-file", password.to_str().unwrap()], &p12);
     assert_eq!((code, codes), (0, vec![]));
+    // The empty password.
+    let p12 = bench.openssl(&[
+        "pkcs12",
+        "-export",
+        "-in",
+        own,
+        "-inkey",
+        key,
+        "-certfile",
+        intermediate,
+        "-passout",
+        "pass:",
+    ]);
+    for empty in ["", "\n"] {
+        let password = bench.pki.file(empty);
+        let flag = ["--cert-password-file", password.to_str().unwrap()];
+        let (code, codes, row) = bench.judged(&flag, &p12);
+        assert_eq!((code, codes), (0, vec![]), "{row}");
+    }
 }
 
 #[test]

@@ -179,6 +179,12 @@ impl Instances {
         }
     }
 
+    /// Returns the expected instance and the older ones, without temporary certificates.
+    pub fn issued(&self) -> impl Iterator<Item = &Instance> {
+        let all = std::iter::once(&self.expected).chain(&self.previous);
+        all.filter(|instance| instance.state != State::Pending)
+    }
+
     /// Returns every instance that is correct to serve.
     pub fn accepted(&self) -> impl Iterator<Item = &Instance> {
         std::iter::once(&self.expected).chain(&self.also_accepted)

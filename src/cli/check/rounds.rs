@@ -29,7 +29,7 @@ pub(super) async fn until_ok(
 ) -> Result<Seen, Error> {
     let stop = plan::stop();
     tokio::pin!(stop);
-    let over = || give_up.is_none_or(|end| Instant::now() + args.every >= end);
+    let over = || give_up.is_none_or(|end| Instant::now() >= end);
     let (mut known, mut is_clock_told) = (None, false);
     loop {
         let now = args.at.map_or_else(now, |at| at.from(now()));
@@ -63,7 +63,10 @@ pub(super) async fn until_ok(
             Round::NotYet => reporter.wait_for_source(Instant::now()),
             Round::Stopped => return Ok(what_is_known(known, now)),
         }
-        if !pause(args.every, &mut stop).await {
+        // The last attempt is at the end of the time, even if less is left than the pause.
+        let left = give_up.map(|end| end.saturating_duration_since(Instant::now()));
+        let every = left.map_or(args.every, |left| left.min(args.every));
+        if !pause(every, &mut stop).await {
             return Ok(what_is_known(known, now));
         }
     }

@@ -4,6 +4,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::Code;
+use crate::cli::plan::stop;
 
 use super::{print_by, write_pieces};
 
@@ -102,6 +103,32 @@ impl Destination {
         self.write(code, |out| out.write_all(text.as_bytes()))
     }
 
+    /// Writes the result of a command that handles signals, as [`Destination::write`] does. A pipe may
+    /// take nothing forever. Meanwhile, SIGINT and SIGTERM end the process with the exit code
+    /// `interrupted`.
+    pub(in crate::cli) fn write_unless_stopped(
+        &self,
+        code: Code,
+        interrupted: Code,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<Code, OutputError> {
+        if self.is_replaced() {
+            return self.write(code, write);
+        }
+        let stop = stop();
+        let stopping = tokio::spawn(async move {
+            stop.await;
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "the thread that writes cannot be interrupted"
+            )]
+            std::process::exit(interrupted as i32);
+        });
+        let written = tokio::task::block_in_place(|| self.write(code, write));
+        stopping.abort();
+        written
+    }
+
     /// Writes the result piece by piece. Returns the exit code.
     pub(in crate::cli) fn write(
         &self,
@@ -143,6 +170,9 @@ impl OutputFile {
                 is_stream: !found.is_file(),
             });
         }
+        // A link to a file that does not exist yet: the file is created, and the link stays.
+        let target = target_of_link(path);
+        let path = target.as_deref().unwrap_or(path);
         let folder = folder_of(path);
         if !folder.is_dir() {
             return Err(OutputError::NoFolder {
@@ -219,6 +249,22 @@ fn keep_access(file: &std::fs::File, existing: &std::fs::Metadata) -> io::Result
 #[cfg(not(unix))]
 fn keep_access(_file: &std::fs::File, _existing: &std::fs::Metadata) -> io::Result<()> {
     Ok(())
+}
+
+/// Maximum symbolic links from one to the next, as in Linux (path_resolution(7)).
+const MAX_LINKS: usize = 40;
+
+/// Returns the path to which a symbolic link leads. `None` if the path is no link.
+fn target_of_link(path: &Path) -> Option<PathBuf> {
+    let mut target = None;
+    for _ in 0..MAX_LINKS {
+        let link = target.as_deref().unwrap_or(path);
+        let Ok(next) = std::fs::read_link(link) else {
+            break;
+        };
+        target = Some(folder_of(link).join(next));
+    }
+    target
 }
 
 fn folder_of(path: &Path) -> &Path {

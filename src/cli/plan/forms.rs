@@ -79,7 +79,12 @@ pub(super) fn parse_file_url(text: &str) -> Option<Result<PathBuf, TargetError>>
     let scheme = text.get(..5).filter(|s| s.eq_ignore_ascii_case("file:"))?;
     let rest = text.strip_prefix(scheme)?;
     let path = match rest.strip_prefix("//") {
-        None => rest.starts_with('/').then_some(rest)?,
+        // A number is the port of a host with this name.
+        None if rest.bytes().all(|b| b.is_ascii_digit()) => return None,
+        None if !rest.starts_with('/') => {
+            return Some(Err(TargetError::RelativeFileUrl(text.to_owned())));
+        }
+        None => rest,
         Some(rest) => match rest.strip_prefix("localhost").unwrap_or(rest) {
             path if path.starts_with('/') => path,
             _ => {
@@ -209,6 +214,8 @@ mod tests {
             "file:///a?b",
             "file:///a#b",
             "file:///a%00",
+            "file:a.pem",
+            "file:sub/a.pem",
         ] {
             assert!(read(text).unwrap().is_err(), "{text}");
         }

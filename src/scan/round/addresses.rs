@@ -10,6 +10,7 @@ use crate::model::{Hostname, Protocol, Target, Timings};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError};
 use crate::resolve::{AddressQuery, Resolution};
 use crate::scan::host_limits::AddressLimit;
+use crate::scan::stopped::repeat_if_stopped;
 use crate::scan::{Job, MAX_ON_DEMAND_ADDRESSES};
 use crate::tlsa::{DaneCheck, TlsaLookup};
 
@@ -65,8 +66,7 @@ impl Round {
                 permits.name().await
             }
         };
-        let start = Instant::now();
-        let resolve = async {
+        let resolve = || async {
             match &job.resolved {
                 Some(resolved) => resolved.clone(),
                 None => {
@@ -82,7 +82,7 @@ impl Round {
                 }
             }
         };
-        let tlsa = async {
+        let tlsa = || async {
             match job.dane {
                 DaneCheck::Off => Ok(TlsaLookup::Unknown),
                 // TLSA records of a UDP port are at another name.
@@ -90,7 +90,12 @@ impl Round {
                 _ => self.scanner.tlsa(target, timeout).await,
             }
         };
-        let (resolution, tlsa) = tokio::join!(resolve, tlsa);
+        let lookup = || async {
+            let start = Instant::now();
+            let (resolution, tlsa) = tokio::join!(resolve(), tlsa());
+            (resolution, tlsa, start.elapsed())
+        };
+        let (resolution, tlsa, elapsed) = repeat_if_stopped(lookup, |_| true).await;
         drop(permit);
         let Resolution {
             mut addresses,
@@ -105,7 +110,7 @@ impl Round {
             resolve: took,
             ..Timings::default()
         };
-        let left = timeout.saturating_sub(before.unwrap_or_default() + start.elapsed());
+        let left = timeout.saturating_sub(before.unwrap_or_default() + elapsed);
         let (tlsa, unknown) = match tlsa {
             Ok(tlsa) => (tlsa, None),
             Err(error) => (TlsaLookup::Unknown, Some(error)),

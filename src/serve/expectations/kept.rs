@@ -79,6 +79,13 @@ impl Kept {
         if !same {
             previous.push(was.expected.clone());
         }
+        // The source may report that one has been revoked meanwhile.
+        for old in &mut previous {
+            let mut reported = is.previous.iter();
+            if let Some(present) = reported.find(|present| present.leaf == old.leaf) {
+                old.state = present.state;
+            }
+        }
         // An instance that is expected again after a rollback is no longer a previous one.
         previous.retain(|old| is.accepted().all(|now| now.leaf != old.leaf));
         let surplus = previous.len().saturating_sub(MAX_PREVIOUS);

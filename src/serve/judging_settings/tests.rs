@@ -459,9 +459,10 @@ impl Monitored<'_> {
                     request,
                     entry,
                     known,
+                    instances,
                 } => {
                     let runtime = self.runtime.as_ref().unwrap();
-                    let fetched = fetch(&entry, None, &known, runtime).await;
+                    let fetched = fetch(&entry, None, &known, &instances, runtime).await;
                     let clock_warning = None;
                     self.step(Event::SourceResult {
                         request,

@@ -37,7 +37,7 @@ use crate::model::{Target, Timestamp, Vantage};
 use crate::report::prometheus::SharedSamples;
 use crate::scan::KnownPlaces;
 use crate::schedule::DueQueue;
-use crate::source::{Failed, Loaded};
+use crate::source::{Failed, KnownInstances, Loaded};
 use crate::store::{KnownLeaf, Place, Remembered};
 
 use super::dns_failures::DnsFailures;
@@ -171,11 +171,13 @@ pub(super) enum Event {
 /// Effect, which the loop carries out.
 #[derive(Debug)]
 pub(super) enum Effect {
-    /// Fetch from the source of an entry; `known` are the mail hosts of its domains.
+    /// Fetch from the source of an entry; `known` are the mail hosts of its domains, and `instances`
+    /// the last results of an account.
     Fetch {
         request: SourceRequest,
         entry: Arc<Entry>,
         known: Arc<KnownPlaces>,
+        instances: Arc<KnownInstances>,
     },
     /// Probe targets of one entry from one vantage; `known` are the addresses of the last
     /// successful DNS lookup, and `due` is the time at which the probe was due.

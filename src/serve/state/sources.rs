@@ -68,6 +68,7 @@ impl State {
             self.effects.push(Effect::Fetch {
                 entry: watch.entry.clone(),
                 known: watch.known_places.clone(),
+                instances: Arc::new(watch.known_instances(request.only.as_deref())),
                 request,
             });
         }

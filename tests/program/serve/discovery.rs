@@ -2,9 +2,77 @@
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use super::*;
+use crate::canned::{self, Canned};
+
+/// The inventory is not known as long as a source has not answered. Prometheus would drop the targets
+/// that are missing in a list, and the host would be judged by trust alone.
+#[test]
+fn hosts_of_a_source_that_has_not_answered_are_neither_dropped_nor_judged_by_trust() {
+    let pki = Pki::new();
+    let (served, expected) = (pki.leaf(&[HOST]), pki.leaf(&[HOST]));
+    let server = server(&pki, &served);
+    let is_up = Arc::new(AtomicBool::new(false));
+    let (answers, pem) = (
+        is_up.clone(),
+        std::fs::read_to_string(pki.full_chain(&expected)).unwrap(),
+    );
+    let source = Canned::start_many(move |_, _| match answers.load(Ordering::SeqCst) {
+        true => canned::response(200, "application/x-pem-file", &pem),
+        false => canned::response(503, "text/plain", "later"),
+    });
+    let entries = [
+        trusting("127.0.0.1"),
+        format!(
+            "name: slow, download: \"http://{}/x.pem\", addresses: 127.0.0.1, port: {}",
+            source.address,
+            server.port()
+        ),
+    ];
+    let settings = "probe: {allow: [127.0.0.0/8]}";
+    let text = inventory(&pki, SHORT_INTERVAL, settings, &entries);
+    let exporter = Exporter::start(&text, &["--state-dir", "state"], |_| {});
+    let path = format!("/probe?target=127.0.0.1:{}&hostname={HOST}", server.port());
+    wait_until("the source has failed", || {
+        let metrics = exporter.get("/metrics");
+        let source = [r#"source="download: slow""#];
+        (metrics.sample("certvigil_source_up", &source) == Some(0.0)).then_some(())
+    });
+    for path in ["/sd", &path] {
+        let answer = exporter.get(path);
+        assert_eq!(answer.status, 503, "{path}: {}", answer.text());
+        let text = answer.text();
+        assert!(
+            text.contains("the source `download: slow`"),
+            "{path}: {text}"
+        );
+        assert!(answer.header("retry-after").is_some(), "{path}");
+    }
+    is_up.store(true, Ordering::SeqCst);
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    let answer = wait_until("the source has answered", || {
+        let answer = exporter.get("/sd");
+        (answer.status == 200).then_some(answer)
+    });
+    assert_eq!(answer.json().as_array().unwrap().len(), 2);
+    let answer = exporter.get(&path);
+    assert_eq!(answer.sample("probe_success", &[]), Some(0.0));
+
+    // A source that fails later, or after a restart, keeps its last targets.
+    is_up.store(false, Ordering::SeqCst);
+    let exporter = Exporter::start_in(exporter.kill(), &text, &["--state-dir", "state"]);
+    let answer = wait_until("the stored list", || {
+        let answer = exporter.get("/sd");
+        (answer.status == 200).then_some(answer)
+    });
+    assert_eq!(answer.json().as_array().unwrap().len(), 2);
+    assert_eq!(exporter.get(&path).sample("probe_success", &[]), Some(0.0));
+}
 
 #[test]
 fn http_sd_lists_each_host_and_port_once_with_valid_labels() {

@@ -77,6 +77,14 @@ fn changed_targets_are_probed_without_a_reload() {
         (is_gone && source_up(&exporter, &name) == Some(1.0)).then_some(())
     });
     assert_eq!(trusted(&exporter, second.port(), "b"), Some(1.0));
+
+    // No file is left.
+    std::fs::remove_file(&file).unwrap();
+    wait_until("the end of the second target", || {
+        trusted(&exporter, second.port(), "b")
+            .is_none()
+            .then_some(())
+    });
 }
 
 #[test]

@@ -97,6 +97,58 @@ fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
     );
 }
 
+/// The account no longer shows an instance that is revoked or replaced, so it is fetched by its ID.
+#[test]
+fn instance_that_the_account_revokes_is_critical_where_it_is_served() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let account = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
+    account.issue(&pki, HOST, 1, &leaf);
+    let entry = format!(
+        "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
+        server.port()
+    );
+    let text = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
+    let exporter = Exporter::start(&text, STATE, |folder| account.write_key(folder));
+    exporter.wait_until_ready();
+    let finding = |metrics: &Answer, code: &str, severity: &str| {
+        let labels = [label("code", code), label("severity", severity)];
+        let labels = labels.each_ref().map(String::as_str);
+        local(metrics, "certvigil_endpoint_finding", &labels).is_some()
+    };
+    // The previous instance, within the grace period.
+    let second = pki.leaf(&[HOST]);
+    account.issue(&pki, HOST, 2, &second);
+    exporter.wait_for_metrics("the change is seen", |metrics| {
+        finding(metrics, "previous_instance", "warning")
+    });
+    account.revoke(HOST, false);
+    exporter.wait_for_metrics("the previous instance is revoked", |metrics| {
+        finding(metrics, "revoked", "critical") && finding(metrics, "previous_instance", "critical")
+    });
+    // The expected instance. The account then has none.
+    server.serve(config(&pki, &second));
+    exporter.wait_for_metrics("the expected instance is served", |metrics| {
+        !finding(metrics, "revoked", "critical")
+    });
+    account.revoke(HOST, true);
+    let is_known = |metrics: &Answer| {
+        let state = [r#"instance_id="2""#, r#"state="revoked""#];
+        metrics.sample("certvigil_certificate_info", &state) == Some(1.0)
+            && finding(metrics, "revoked", "critical")
+    };
+    exporter.wait_for_metrics("the expected instance is revoked", is_known);
+    let folder = exporter.kill();
+    let exporter = Exporter::start_in(folder, &text, STATE);
+    exporter.wait_for_metrics("the same after a restart", is_known);
+    // It is replaced.
+    account.issue(&pki, HOST, 3, &pki.leaf(&[HOST]));
+    exporter.wait_for_metrics("it is a previous instance", |metrics| {
+        finding(metrics, "revoked", "critical") && finding(metrics, "previous_instance", "critical")
+    });
+}
+
 #[test]
 fn entry_restored_by_a_reload_keeps_its_last_result() {
     let pki = Pki::new();

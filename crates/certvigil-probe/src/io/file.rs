@@ -201,7 +201,16 @@ pub fn read_secret_within(file: &Path, wait: Duration) -> Result<SecretString, S
 /// # Errors
 /// Returns the file and the reason if it cannot be read.
 pub fn read_password(file: &Path) -> Result<SecretString, SecretError> {
-    let password = read_first_line(file, MAX_STREAM_WAIT)?;
+    read_password_within(file, MAX_STREAM_WAIT)
+}
+
+/// Reads a password as [`read_password`] does, with a shorter maximum wait for the end of a pipe or
+/// device.
+///
+/// # Errors
+/// The same as [`read_password`].
+pub fn read_password_within(file: &Path, wait: Duration) -> Result<SecretString, SecretError> {
+    let password = read_first_line(file, wait)?;
     if !password.expose_secret().is_empty() {
         warn_if_readable_by_others(file);
     }

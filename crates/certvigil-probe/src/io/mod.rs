@@ -12,8 +12,8 @@ pub use auth::BasicAuth;
 pub use error::{ApiError, SourceError};
 pub use file::{
     ReadError, ReadTextError, SecretError, is_stream, read_bounded, read_certificate_file,
-    read_certificate_file_within, read_password, read_secret, read_secret_within, read_short_text,
-    read_up_to, warn_if_readable_by_others,
+    read_certificate_file_within, read_password, read_password_within, read_secret,
+    read_secret_within, read_short_text, read_up_to, warn_if_readable_by_others,
 };
 pub use http::{Answer, Clock, Http, Requests, read};
 pub use roots::{api_roots, system_roots};
