@@ -5,7 +5,7 @@ use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use secrecy::zeroize::Zeroizing;
 
-use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS};
+use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS, named_curve};
 use super::super::{Certificate, Key, PublicKeyHash, der, read_key};
 use super::blocks::{Block, blocks};
 use super::{FileError, Foreign, layout, text};
@@ -383,6 +383,15 @@ fn of_sec1(
         .or(curve)
         .filter(|parameters| !parameters.is_empty())
         .ok_or_else(malformed)?;
+    // Servers compare a key with explicit parameters of a standard curve as one with its name.
+    let standard = named_curve(parameters).map(|oid| der::encode(der::OBJECT_IDENTIFIER, oid));
+    let parameters = standard.as_deref().unwrap_or(parameters);
+    if parameters.first() == Some(&der::SEQUENCE) {
+        return Err(KeyError::Unsupported {
+            line,
+            kind: "EC key with explicit curve parameters".into(),
+        });
+    }
     let kind = der::encode(der::OBJECT_IDENTIFIER, EC_PUBLIC_KEY);
     let algorithm = [kind.as_slice(), parameters].concat();
     let named = der::expect(&mut { parameters }, der::OBJECT_IDENTIFIER);

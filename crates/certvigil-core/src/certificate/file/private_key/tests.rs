@@ -27,6 +27,9 @@ fn pairs() -> Vec<(Certificate, Vec<&'static [u8]>)> {
                 data!("p256-sec1.key"),
                 data!("p256-no-public.key"),
                 data!("p256.der.key"),
+                data!("p256-explicit.key"),
+                data!("p256-explicit-sec1.key"),
+                data!("p256-explicit-no-public.key"),
             ],
         ),
         (certificate(data!("p384.crt.pem")), vec![data!("p384.key")]),
@@ -80,6 +83,8 @@ fn a_compressed_point_is_the_same_key() {
     let own = certificate(data!("p256.crt.pem"));
     assert_eq!(own.public_key_hash(), Some(key.public_key_hash()));
     assert_eq!(key.kind().to_string(), "EC P-256");
+    let explicit = &read_private_keys(data!("p256-explicit.key")).unwrap()[0];
+    assert_eq!(key, explicit);
 }
 
 /// The point with the same x coordinate and the negative y coordinate has another private key.
@@ -130,6 +135,10 @@ fn what_is_no_readable_key_is_named_with_the_command_that_converts_it() {
         (data!("p256.crt.pem"), "only a certificate"),
         (data!("secp256k1-no-public.key"), "cannot be compared"),
         (data!("ed448.key"), "cannot be compared (Ed448)"),
+        (
+            data!("brainpoolp320-explicit.key"),
+            "cannot be compared (EC key with explicit curve parameters)",
+        ),
         (b" \n", "the file is empty"),
         (b"hello", "no `-----BEGIN PRIVATE KEY-----`"),
         (
