@@ -110,7 +110,7 @@ pub enum FileError {
     Pkcs12,
     /// A PKCS #12 file with an encryption scheme that is unknown here.
     #[error(
-        "the PKCS #12 file uses an encryption scheme that is not supported; convert it with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
+        "the PKCS #12 file uses an encryption scheme that is not supported; convert it with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`, and with -legacy if OpenSSL 3 does not support it"
     )]
     Pkcs12Encryption,
     /// More iterations of key derivation than are carried out.

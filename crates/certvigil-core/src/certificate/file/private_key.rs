@@ -2,11 +2,12 @@
 //! belong to them are kept.
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
+use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use secrecy::zeroize::Zeroizing;
 
 use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS, named_curve};
-use super::super::{Certificate, Key, PublicKeyHash, der, read_key};
+use super::super::{Certificate, Key, PublicKeyHash, der, read_key, rsa};
 use super::blocks::{Block, blocks};
 use super::{FileError, Foreign, layout, text};
 
@@ -46,7 +47,7 @@ pub enum KeyError {
     Encrypted(Option<usize>),
     /// The key is in a PKCS #12 file.
     #[error(
-        "the file is PKCS #12: extract the key with `openssl pkcs12 -in FILE -nocerts -nodes -out FILE.key`"
+        "the file is PKCS #12: extract the key with `openssl pkcs12 -in FILE -nocerts -nodes -out FILE.key`, and with -legacy if OpenSSL 3 does not support the file"
     )]
     Pkcs12,
     /// The key is in the format of OpenSSH.
@@ -345,14 +346,23 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
     const RSA_NUMBERS: usize = 8;
     let mut numbers = Vec::new();
     while let Some(number) = der::optional(&mut fields, der::INTEGER) {
-        numbers.push(number.whole);
+        numbers.push(number);
         if numbers.len() > RSA_NUMBERS {
             break;
         }
     }
     match numbers.as_slice() {
         [modulus, exponent, ..] if numbers.len() >= RSA_NUMBERS => {
-            let key = der::sequence(&[*modulus, *exponent].concat());
+            let key = der::sequence(&[modulus.whole, exponent.whole].concat());
+            let contents: Vec<&[u8]> = numbers.iter().map(|number| number.content).collect();
+            // The library cannot check keys of all sizes, nor those of more than two primes.
+            let is_checked = rsa::PublicKey::read(&key).is_some_and(|key| key.is_for_library());
+            if is_checked
+                && let Ok(contents) = <[&[u8]; RSA_NUMBERS]>::try_from(contents)
+                && !are_consistent(contents)
+            {
+                return Err(KeyError::Malformed(line));
+            }
             let kind = der::encode(der::OBJECT_IDENTIFIER, RSA_ENCRYPTION);
             let algorithm = [kind.as_slice(), &NULL].concat();
             Ok(KeyOfFile::new(&algorithm, &key))
@@ -364,6 +374,22 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
         }),
         _ => Err(KeyError::Malformed(line)),
     }
+}
+
+/// Returns true if the numbers of an RSAPrivateKey belong together. Servers load a key with the
+/// right modulus, and fail in the handshake if its other numbers are wrong.
+fn are_consistent(numbers: [&[u8]; 8]) -> bool {
+    let [n, e, d, p, q, dp, dq, inverse] = numbers.map(super::super::key::without_zeros);
+    RsaKeyPair::from_components(&KeyPairComponents {
+        public_key: PublicKeyComponents { n, e },
+        d,
+        p,
+        q,
+        dP: dp,
+        dQ: dq,
+        qInv: inverse,
+    })
+    .is_ok()
 }
 
 /// Reads the fields of an ECPrivateKey. `curve` is the DER of the parameters outside of it.

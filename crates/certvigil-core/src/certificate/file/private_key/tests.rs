@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::*;
@@ -153,6 +155,34 @@ fn what_is_no_readable_key_is_named_with_the_command_that_converts_it() {
         let error = read_private_keys(bytes).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
+}
+
+/// OpenSSL loads a key without primes, and the handshake fails.
+#[test]
+fn rsa_key_whose_numbers_do_not_belong_together_is_damaged() {
+    let pem = std::str::from_utf8(data!("rsa-pkcs1.key")).unwrap();
+    let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = STANDARD.decode(text).unwrap();
+    let mut rest = der.as_slice();
+    let mut fields = der::expect(&mut rest, der::SEQUENCE).unwrap().content;
+    let numbers: Vec<&[u8]> =
+        std::iter::from_fn(|| Some(der::optional(&mut fields, der::INTEGER)?.content)).collect();
+    assert_eq!(numbers.len(), 9);
+    let read = |numbers: &[Vec<u8>]| {
+        let numbers = numbers.iter().map(|n| der::encode(der::INTEGER, n));
+        read_private_keys(&der::sequence(&numbers.collect::<Vec<_>>().concat()))
+    };
+    let own: Vec<Vec<u8>> = numbers.iter().map(|n| n.to_vec()).collect();
+    assert!(read(&own).is_ok());
+    for at in 3..9 {
+        let mut changed = own.clone();
+        changed[at][40] ^= 4;
+        assert_eq!(read(&changed), Err(KeyError::Malformed(None)), "{at}");
+    }
+    let without_primes: Vec<Vec<u8>> = (0..9)
+        .map(|at| if at < 4 { own[at].clone() } else { vec![0] })
+        .collect();
+    assert_eq!(read(&without_primes), Err(KeyError::Malformed(None)));
 }
 
 #[test]
