@@ -2,8 +2,8 @@
 //! belong to them are kept.
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
-use aws_lc_rs::rsa::{KeyPair as RsaKeyPair, KeyPairComponents, PublicKeyComponents};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use num_bigint::BigUint;
 use secrecy::zeroize::Zeroizing;
 
 use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS, named_curve};
@@ -352,15 +352,14 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
         }
     }
     match numbers.as_slice() {
-        [modulus, exponent, ..] if numbers.len() >= RSA_NUMBERS => {
+        [modulus, exponent, private, p, q, ..] if numbers.len() >= RSA_NUMBERS => {
             let key = der::sequence(&[modulus.whole, exponent.whole].concat());
-            let contents: Vec<&[u8]> = numbers.iter().map(|number| number.content).collect();
-            // The library cannot check keys of all sizes, nor those of more than two primes.
-            let is_checked = rsa::PublicKey::read(&key).is_some_and(|key| key.is_for_library());
-            if is_checked
-                && let Ok(contents) = <[&[u8]; RSA_NUMBERS]>::try_from(contents)
-                && !are_consistent(contents)
-            {
+            // Keys of more than two primes have a list of the others.
+            let is_of_two_primes = numbers.len() == RSA_NUMBERS && fields.is_empty();
+            let is_checked = rsa::PublicKey::read(&key)
+                .is_some_and(|key| is_of_two_primes && rsa::MODULUS_BITS.contains(&key.bits()));
+            let contents = [modulus, exponent, private, p, q].map(|number| number.content);
+            if is_checked && !are_consistent(contents) {
                 return Err(KeyError::Malformed(line));
             }
             let kind = der::encode(der::OBJECT_IDENTIFIER, RSA_ENCRYPTION);
@@ -376,20 +375,14 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
     }
 }
 
-/// Returns true if the numbers of an RSAPrivateKey belong together. Servers load a key with the
-/// right modulus, and fail in the handshake if its other numbers are wrong.
-fn are_consistent(numbers: [&[u8]; 8]) -> bool {
-    let [n, e, d, p, q, dp, dq, inverse] = numbers.map(super::super::key::without_zeros);
-    RsaKeyPair::from_components(&KeyPairComponents {
-        public_key: PublicKeyComponents { n, e },
-        d,
-        p,
-        q,
-        dP: dp,
-        dQ: dq,
-        qInv: inverse,
-    })
-    .is_ok()
+/// Returns true if the modulus, the exponents and the primes of an RSAPrivateKey belong together.
+/// Servers do not load other keys (Go), or fail in the handshake (OpenSSL). They compute the numbers
+/// after the primes again where these are wrong.
+fn are_consistent(numbers: [&[u8]; 5]) -> bool {
+    let [n, e, d, p, q] = numbers.map(BigUint::from_bytes_be);
+    let one = BigUint::from(1_u8);
+    let is_inverse = |prime: &BigUint| &e * &d % (prime - &one) == one;
+    p > one && q > one && &p * &q == n && is_inverse(&p) && is_inverse(&q)
 }
 
 /// Reads the fields of an ECPrivateKey. `curve` is the DER of the parameters outside of it.
@@ -402,7 +395,7 @@ fn of_sec1(
     der::expect(&mut fields, der::INTEGER).ok_or_else(malformed)?;
     let secret = der::expect(&mut fields, der::OCTET_STRING).ok_or_else(malformed)?;
     let own = der::optional(&mut fields, CONTEXT_0).map(|own| own.content);
-    let public = der::optional(&mut fields, CONTEXT_1)
+    let in_file = der::optional(&mut fields, CONTEXT_1)
         .and_then(|outer| der::expect(&mut { outer.content }, der::BIT_STRING))
         .and_then(|public| der::bits(public.content));
     let parameters = own
@@ -437,9 +430,13 @@ fn of_sec1(
             .map_err(|_| malformed())?
             .compute_public_key()
             .map_err(|_| malformed())?;
-        return Ok(KeyOfFile::new(&algorithm, public.as_ref()));
+        // Servers use the public key in the file.
+        return match in_file.is_none_or(|in_file| same_point(in_file, public.as_ref())) {
+            true => Ok(KeyOfFile::new(&algorithm, public.as_ref())),
+            false => Err(malformed()),
+        };
     }
-    match public {
+    match in_file {
         Some(public) => Ok(KeyOfFile::new(&algorithm, public)),
         None => Err(KeyError::Unsupported {
             line,
