@@ -283,7 +283,7 @@ impl Given {
         expired.peek()?;
         let kept = self.certificates.iter();
         let kept = kept.filter(|c| **c == bundle.leaf || is_valid(c)).cloned();
-        let valid = Bundle::arrange(&kept.collect::<Vec<_>>(), &self.trust).ok()?;
+        let valid = Bundle::arrange(&kept.collect::<Vec<_>>(), &self.trust, now).ok()?;
         if valid.end != ChainEnd::Complete || valid.leaf != bundle.leaf {
             return None;
         }
@@ -306,7 +306,7 @@ impl Given {
     ) -> Result<Bundle, ChainReason> {
         let mut fetched = 0;
         loop {
-            let bundle = Bundle::arrange(&self.certificates, &self.trust)
+            let bundle = Bundle::arrange(&self.certificates, &self.trust, now)
                 .map_err(|error| ChainReason::Arrange(error.to_string().into()))?;
             if let Some(valid) = self.without_expired(&bundle, now) {
                 return Ok(valid);

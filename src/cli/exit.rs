@@ -1,5 +1,6 @@
 //! Exit codes of all commands.
 
+use std::borrow::Cow;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
@@ -41,32 +42,57 @@ impl From<Code> for ExitCode {
 
 /// Returns the exit code for a command line that could not be parsed. `--fail-on never` applies
 /// even then: a user who wants no other exit code than 0 does not want one for a usage error
-/// either. Other commands than `check` and `verify` do not have the flag.
-pub(super) fn of_usage_error(arguments: &[OsString]) -> Code {
-    const FLAG: &str = "--fail-on";
+/// either. Other commands than `check` and `verify` do not have the flag. A word after a flag that
+/// needs a value is that value.
+pub(super) fn of_usage_error(program: &clap::Command, arguments: &[OsString]) -> Code {
+    const FLAG: &str = "fail-on";
     let mut words = arguments.iter().skip(1);
     let command = words.find(|word| !word.to_string_lossy().starts_with('-'));
-    if !command.is_some_and(|command| command == "check" || command == "verify") {
+    let command = command.filter(|command| *command == "check" || *command == "verify");
+    let Some(command) = command.and_then(|command| program.find_subcommand(command)) else {
         return Code::Unknown;
-    }
+    };
+    let mut value = None;
+    let mut words = arguments.iter().skip(1).map(|word| word.to_string_lossy());
     // What follows `--` is no flag.
-    let end = arguments.iter().position(|word| word == "--");
-    let (arguments, _) = arguments.split_at(end.unwrap_or(arguments.len()));
-    let joined = arguments.iter().enumerate().filter_map(|(at, argument)| {
-        let value = argument.to_str()?.strip_prefix(FLAG)?.strip_prefix('=')?;
-        Some((at, value.to_owned()))
-    });
-    let pairs = arguments.windows(2).enumerate();
-    let apart = pairs.filter_map(|(at, pair)| match pair {
-        [flag, value] if flag == FLAG => Some((at, value.to_string_lossy().into_owned())),
-        _ => None,
-    });
-    // The last one counts.
-    let last = joined.chain(apart).max_by_key(|(at, _)| *at);
-    match last {
-        Some((_, value)) if value == "never" => Code::Ok,
+    while let Some(word) = words.next().filter(|word| word != "--") {
+        let (name, joined) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (word.as_ref(), None),
+        };
+        let flag = (program.get_arguments().chain(command.get_arguments()))
+            .find(|argument| is_named(argument, name));
+        let joined = joined.or_else(|| {
+            flag.filter(|flag| needs_value(flag))?;
+            words.next().map(Cow::into_owned)
+        });
+        // The last one counts.
+        if flag.is_some_and(|flag| flag.get_long() == Some(FLAG)) {
+            value = joined;
+        }
+    }
+    match value.as_deref() {
+        Some("never") => Code::Ok,
         _ => Code::Unknown,
     }
+}
+
+/// Returns true if a word is this flag.
+fn is_named(flag: &clap::Arg, word: &str) -> bool {
+    match word.strip_prefix("--") {
+        Some(name) => flag.get_long() == Some(name),
+        None => word.strip_prefix('-').is_some_and(|name| {
+            flag.get_short()
+                .is_some_and(|short| name.chars().eq([short]))
+        }),
+    }
+}
+
+fn needs_value(flag: &clap::Arg) -> bool {
+    let is_optional = flag
+        .get_num_args()
+        .is_some_and(|count| count.min_values() == 0);
+    flag.get_action().takes_values() && !is_optional
 }
 
 /// Lowest severity that makes the exit code non-zero.

@@ -279,6 +279,22 @@ fn a_file_that_no_server_reads_is_not_ok() {
         let message = row["error"].as_str().unwrap();
         assert!(message.contains("servers cannot read"), "{message}");
     }
+    for (between, wanted) in [
+        (
+            intermediate.replace(" CERT", " TRUSTED CERT"),
+            "servers skip the block `TRUSTED CERTIFICATE`",
+        ),
+        (
+            "-----BEGIN DH PARAMETERS-----\nM\n-----END DH PARAMETERS-----\n".into(),
+            "servers cannot decode the block `DH PARAMETERS`",
+        ),
+    ] {
+        let file = bench.pki.file(format!("{leaf}{between}{intermediate}"));
+        let (code, codes, row) = bench.judged(&[], &file);
+        assert_eq!((code, codes.len()), (3, 0), "{row}");
+        let message = row["error"].as_str().unwrap();
+        assert!(message.contains(wanted), "{message}");
+    }
     let other_key = fs::read_to_string(bench.pki.leaf(&[HOST]).key).unwrap();
     let two_keys = bench.pki.file(format!("{other_key}{key}"));
     let run = bench.verify(&["--key", two_keys.to_str().unwrap()], &bench.fullchain());

@@ -285,6 +285,17 @@ fn read_ec(mut parameters: &[u8], point: &[u8], oddities: &mut Vec<Oddity>) -> O
     }
 }
 
+/// Returns the object identifier of a curve from its explicit parameters (DER); `None` for other
+/// curves and named ones.
+pub(super) fn named_curve(mut parameters: &[u8]) -> Option<&'static [u8]> {
+    let content = der::expect(&mut parameters, der::SEQUENCE)?.content;
+    let Key::Ec(name, _) = ExplicitCurve::read(content)?.key() else {
+        return None;
+    };
+    let known = CURVES.iter().find(|(_, known, _)| **known == *name);
+    known.map(|(oid, ..)| *oid)
+}
+
 /// Explicit parameters of a curve (RFC 3279, section 2.3.5).
 struct ExplicitCurve<'a> {
     /// The prime, or the degree of a binary field.

@@ -1,11 +1,12 @@
-//! The certificate file that a server needs: the certificates and their order. Time is not
-//! considered.
+//! The certificate file that a server needs: the certificates and their order.
 
 use crate::certificate::{Certificate, Facts, LeafError, Malformed, leaf_of};
+use crate::model::Timestamp;
 
 use super::TrustStore;
 use super::chain::reach;
 use super::links::{Links, Signatures};
+use super::path::search;
 
 /// A leaf and the certificates above it, in the order in which a server sends them (RFC 8446,
 /// section 4.4.2), without the root.
@@ -34,11 +35,16 @@ pub enum ChainEnd {
 
 impl Bundle {
     /// Arranges certificates in order. Certificates that do not belong to the leaf are omitted, and so
-    /// are duplicates and roots. The order of the input does not matter: see [`leaf_of`].
+    /// are duplicates and roots. The order of the input does not matter: see [`leaf_of`]. The time
+    /// decides only which of several issuers of one certificate comes first.
     ///
     /// # Errors
     /// The same as [`leaf_of`]; and an error if any certificate is malformed.
-    pub fn arrange(certificates: &[Certificate], trust: &TrustStore) -> Result<Self, LeafError> {
+    pub fn arrange(
+        certificates: &[Certificate],
+        trust: &TrustStore,
+        now: Timestamp,
+    ) -> Result<Self, LeafError> {
         let leaf = leaf_of(certificates)?;
         // A malformed certificate may be part of the chain, which would lack it.
         if let Some((at, why)) = malformed(certificates) {
@@ -61,8 +67,14 @@ impl Bundle {
                 end: ChainEnd::Complete,
             });
         }
-        // Of two issuers of one certificate, the one that leads to a trusted root comes first.
-        pool.sort_by_cached_key(|c| (*c != leaf, !links.is_anchored(c)));
+        // Of two issuers of one certificate, the one on the best path to a trusted root comes first:
+        // clients such as OpenSSL do not try the second one if the first does not allow the leaf.
+        let found = search(leaf, &pool, trust, &links, now);
+        let best = found.best().filter(|path| path.is_anchored());
+        let is_on_best = |c: &&Certificate| {
+            best.is_some_and(|path| path.certificates.iter().any(|on_path| on_path == c))
+        };
+        pool.sort_by_cached_key(|c| (*c != leaf, !is_on_best(c), !links.is_anchored(c)));
         let reached: Vec<&Certificate> = reach(&pool, &links).iter().map(|s| s.at).collect();
         let (roots, path): (Vec<_>, Vec<_>) = reached.iter().copied().partition(|c| is_root(c));
         let end = if path.iter().any(|c| links.is_anchored(c)) {

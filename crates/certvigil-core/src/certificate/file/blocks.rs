@@ -46,21 +46,35 @@ impl Block<'_> {
 
     /// Returns true if each boundary is at the beginning of a line, and only white space follows it there.
     pub(super) fn is_on_own_lines(&self) -> bool {
-        let [before, after] = self.around;
-        let begins_line = |before: &[u8]| before.last().is_none_or(|byte| *byte == b'\n');
-        let ends_line = |after: &[u8]| {
-            let mut rest = after
-                .iter()
-                .skip_while(|b| matches!(b, b' ' | b'\t' | b'\r'));
-            rest.next().is_none_or(|byte| *byte == b'\n')
-        };
-        begins_line(before) && ends_line(self.body) && begins_line(self.body) && ends_line(after)
+        self.is_begin_on_own_line() && self.is_end_on_own_line()
+    }
+
+    /// Returns true if the first boundary is at the beginning of a line, and only white space follows it there.
+    pub(super) fn is_begin_on_own_line(&self) -> bool {
+        begins_line(self.around[0]) && ends_line(self.body)
+    }
+
+    /// Returns true if the second boundary is at the beginning of a line, and only white space follows it there.
+    pub(super) fn is_end_on_own_line(&self) -> bool {
+        begins_line(self.body) && ends_line(self.around[1])
     }
 
     /// Returns true if the content is encrypted: its headers say so (RFC 1421, section 4.6.1.1).
     pub(super) fn is_encrypted(&self) -> bool {
         self.label.starts_with("ENCRYPTED ") || find(self.body, b"ENCRYPTED").is_some()
     }
+}
+
+/// Returns true if a line begins after the text.
+fn begins_line(before: &[u8]) -> bool {
+    before.last().is_none_or(|byte| *byte == b'\n')
+}
+
+/// Returns true if a line ends before the text.
+fn ends_line(after: &[u8]) -> bool {
+    let is_space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\r');
+    let mut rest = after.iter().skip_while(is_space);
+    rest.next().is_none_or(|byte| *byte == b'\n')
 }
 
 /// Returns the base64 characters of a block: without white space, line breaks that were written as `\n`, and headers.

@@ -1,14 +1,16 @@
 //! Layout of PEM files that servers read. [`super::read_certificates`] is more lenient than a server.
 
-use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
+use base64::{Engine as _, alphabet};
 
 use super::blocks::{Block, blocks};
-use super::{FileError, is_der, text};
+use super::{CERTIFICATE_LABELS, FileError, SEQUENCE, TRUSTED, ber, is_der, pkcs7, text, trusted};
 
 /// Returns an error if servers cannot read a file whose certificates can be read here, or would
 /// skip one of them: OpenSSL wants each boundary on a line of its own, no empty line between two
-/// boundaries, and complete base64. DER, and files with PKCS #7 or PKCS #12 alone, pass.
+/// boundaries, and complete base64, and it decodes the blocks of other kinds that it skips. DER, and
+/// files with PKCS #7 or PKCS #12 alone, pass.
 ///
 /// # Errors
 /// Returns the first fault, with its line.
@@ -18,7 +20,7 @@ pub fn check_layout(bytes: &[u8]) -> Result<(), FileError> {
     }
     let text = text::decode(bytes);
     let blocks = blocks(&text)?;
-    let is_certificate = |block: &&Block<'_>| block.label.ends_with("CERTIFICATE");
+    let is_certificate = |block: &&Block<'_>| CERTIFICATE_LABELS.contains(&block.label);
     let Some(first) = blocks.iter().find(is_certificate) else {
         return Ok(());
     };
@@ -36,8 +38,88 @@ pub fn check_layout(bytes: &[u8]) -> Result<(), FileError> {
             beside: first.label.to_owned(),
         });
     }
-    blocks.iter().filter(is_certificate).try_for_each(check)
+    for block in &blocks {
+        if is_certificate(&block) {
+            check(block)?;
+            check_content(block, block == first)?;
+        } else if !is_skipped(block) {
+            return Err(FileError::Undecodable {
+                line: block.line,
+                label: block.label.to_owned(),
+            });
+        }
+    }
+    Ok(())
 }
+
+/// Returns an error if OpenSSL does not read the content of a certificate's block. It reads trust
+/// settings in the first block only (`SSL_CTX_use_certificate_chain_file`), and ignores bytes after
+/// a certificate in the others.
+fn check_content(block: &Block<'_>, is_first: bool) -> Result<(), FileError> {
+    let (line, label) = (block.line, block.label.to_owned());
+    let der = block.decode()?;
+    if pkcs7::is_signed_data(&der) {
+        return Err(FileError::Pkcs7Label { line, label });
+    }
+    if !is_first {
+        return match block.label == TRUSTED {
+            true => Err(FileError::TrustedAfterFirst { line }),
+            false => Ok(()),
+        };
+    }
+    let mut rest = der.as_slice();
+    ber::expect(&mut rest, SEQUENCE);
+    match rest.is_empty() || trusted::are_settings(rest) {
+        true => Ok(()),
+        false => Err(FileError::AfterCertificate {
+            line,
+            label,
+            count: rest.len(),
+        }),
+    }
+}
+
+/// Returns true if OpenSSL skips a block of another kind, which it decodes first, or does not see
+/// its first boundary (`PEM_read_bio_ex`).
+fn is_skipped(block: &Block<'_>) -> bool {
+    /// Characters of a line after an empty line. Only the last one may be shorter.
+    const LINE: usize = 64;
+    if !block.is_begin_on_own_line() {
+        return true;
+    }
+    let Some(body) = block.body.strip_suffix(b"\n") else {
+        return false;
+    };
+    let mut base64 = Vec::new();
+    let (mut has_header, mut is_after_empty, mut has_ended) = (false, false, false);
+    for line in body.split(|byte| *byte == b'\n').skip(1) {
+        let line = line.trim_ascii_end();
+        if line.is_empty() {
+            if is_after_empty {
+                return false;
+            }
+            is_after_empty = true;
+            // The lines before were headers.
+            base64.clear();
+            continue;
+        }
+        has_header |= !is_after_empty && line.contains(&b':');
+        if has_ended || is_after_empty && line.len() > LINE {
+            return false;
+        }
+        has_ended = is_after_empty && line.len() < LINE;
+        base64.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+    }
+    let is_header_alone = has_header && !is_after_empty;
+    let is_base64 = !base64.is_empty() && LENIENT.decode(base64).is_ok();
+    block.is_end_on_own_line() && !is_header_alone && is_base64
+}
+
+/// OpenSSL's decoder ignores the unused bits of the last character.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 
 /// Returns an error if OpenSSL cannot read a block.
 pub(super) fn check(block: &Block<'_>) -> Result<(), FileError> {
@@ -94,6 +176,126 @@ mod tests {
             chain.replace("\nM", "\n  M"),
         ] {
             assert_eq!(checked(&text), Ok(()), "{text}");
+        }
+    }
+
+    /// Returns the PEM of a certificate with bytes after its DER.
+    fn with_bytes(label: &str, pem: &str, after: &[u8]) -> String {
+        let der = STANDARD.decode(body(pem)).unwrap();
+        let text = STANDARD.encode([der.as_slice(), after].concat());
+        format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+    }
+
+    /// Compared with OpenSSL 3.0: `SSL_CTX_use_certificate_chain_file`, then a handshake.
+    #[test]
+    fn trusted_certificate_is_an_error_after_the_first_block() {
+        let trusted = |pem: &str| pem.replace(" CERTIFICATE-", " TRUSTED CERTIFICATE-");
+        let leaf_alone = format!("{}{INTERMEDIATE}", trusted(LEAF));
+        assert_eq!(checked(&leaf_alone), Ok(()));
+        for leaf in [LEAF.to_owned(), trusted(LEAF)] {
+            let error = checked(&format!("{leaf}{}", trusted(INTERMEDIATE)));
+            assert!(matches!(error, Err(FileError::TrustedAfterFirst { line }) if line > 1));
+        }
+    }
+
+    #[test]
+    fn pkcs7_under_the_label_of_a_certificate_is_an_error() {
+        let pkcs7 = include_str!("testdata/chain.p7c").replace("PKCS7", "CERTIFICATE");
+        assert!(matches!(checked(&pkcs7), Err(FileError::Pkcs7Label { .. })));
+        let after = format!("{LEAF}{pkcs7}");
+        let error = check_layout(after.as_bytes());
+        assert!(matches!(error, Err(FileError::Pkcs7Label { line, .. }) if line > 1));
+    }
+
+    #[test]
+    fn only_trust_settings_may_follow_the_first_certificate_in_its_block() {
+        let settings = b"\x30\x0c\x30\x0a\x06\x08\x2b\x06\x01\x05\x05\x07\x03\x01";
+        for label in ["CERTIFICATE", "TRUSTED CERTIFICATE"] {
+            for (after, is_read) in [
+                (&b""[..], true),
+                (b"\x30\x00", true),
+                (settings, true),
+                (b"\x30\x00AAAA", true),
+                (b"\x30\x04\x0c\x00\x04\x00", true),
+                (b"\x30\x02\xa0\x00", true),
+                (b"\x30\x02\xa1\x00", true),
+                (b"\x30\x80\x00\x00", true),
+                (b"\x30\x02\x05\x00", false),
+                (b"\x30\x04\x04\x00\x0c\x00", false),
+                (b"\x30\x04\x30\x02\x05\x00", false),
+                (b"\0", false),
+                (b"\0\0", false),
+                (b"\n", false),
+                (b"AAAA", false),
+            ] {
+                let text = format!("{}{INTERMEDIATE}", with_bytes(label, LEAF, after));
+                match checked(&text) {
+                    Ok(()) => assert!(is_read, "{after:x?}"),
+                    Err(FileError::AfterCertificate { line: 1, count, .. }) => {
+                        assert!(!is_read && count == after.len(), "{after:x?}");
+                    }
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        }
+        let intermediate = with_bytes("CERTIFICATE", INTERMEDIATE, b"\0\0");
+        assert_eq!(checked(&format!("{LEAF}{intermediate}")), Ok(()));
+    }
+
+    #[test]
+    fn block_of_another_kind_that_openssl_cannot_decode_is_an_error() {
+        let long = "A".repeat(1336);
+        let encrypted = format!(
+            "-----BEGIN FOO-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,00\n\n{}\nAAAA\n-----END FOO-----\n",
+            "A".repeat(64)
+        );
+        let block = |body: &str| format!("-----BEGIN FOO-----\n{body}-----END FOO-----\n");
+        for (other, is_skipped) in [
+            (block("AAAA\n"), true),
+            (block("AAA\nA\n"), true),
+            (block("AA AA\r\n"), true),
+            (block("AB==\n"), true),
+            (block(&format!("{long}\n")), true),
+            (block("AAAA\n\nAAAA\n"), true),
+            (block("\nAAAA\n"), true),
+            (encrypted.clone(), true),
+            (format!(" {}", block("***\n")), true),
+            (
+                block("***\n").replace("FOO-----\n***", "FOO----- x\n***"),
+                true,
+            ),
+            (block("M\n"), false),
+            (block("AA=\n"), false),
+            (block("AA==\nAAAA\n"), false),
+            (block("***removed***\n"), false),
+            (block(""), false),
+            (block("AAAA"), false),
+            (block("AAAA\n\n"), false),
+            (block("\n\nAAAA\n"), false),
+            (block("\nAAAA\nAAAA\n"), false),
+            (block(&format!("\n{long}\n")), false),
+            (block("Key: v\nAAAA\n"), false),
+            (block("Version: x\n\nAAAA\n=abcd\n"), false),
+            (
+                block("AAAA\n").replace("END FOO-----", "END FOO----- x"),
+                false,
+            ),
+            (block("AAAA\n").trim_end().to_owned(), false),
+        ] {
+            for (before, between) in [(other.as_str(), ""), ("", other.as_str())] {
+                let is_joined = !other.ends_with('\n');
+                let text = format!("{before}{LEAF}{between}{INTERMEDIATE}");
+                let error = match checked(&text) {
+                    Ok(()) => {
+                        assert!(is_skipped, "{other}");
+                        continue;
+                    }
+                    Err(error) => error,
+                };
+                assert!(!is_skipped, "{other}: {error}");
+                let is_named = matches!(error, FileError::Undecodable { .. });
+                assert!(is_named || is_joined, "{other}: {error}");
+            }
         }
     }
 

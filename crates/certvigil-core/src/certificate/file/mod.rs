@@ -29,6 +29,10 @@ pub use trusted::parse_roots;
 pub const MAX_FILE_CERTIFICATES: usize = 10_000;
 
 const SEQUENCE: u8 = 0x30;
+/// Label of a certificate with OpenSSL's trust settings.
+const TRUSTED: &str = "TRUSTED CERTIFICATE";
+/// Labels of PEM blocks with a certificate.
+const CERTIFICATE_LABELS: [&str; 3] = ["CERTIFICATE", "X509 CERTIFICATE", TRUSTED];
 
 /// The reason for which a file cannot be read. Displayed as one line without the file's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -106,7 +110,7 @@ pub enum FileError {
     Pkcs12,
     /// A PKCS #12 file with an encryption scheme that is unknown here.
     #[error(
-        "the PKCS #12 file uses an encryption scheme that is not supported; convert it with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`"
+        "the PKCS #12 file uses an encryption scheme that is not supported; convert it with `openssl pkcs12 -in FILE -nokeys -out FILE.pem`, and with -legacy if OpenSSL 3 does not support it"
     )]
     Pkcs12Encryption,
     /// More iterations of key derivation than are carried out.
@@ -163,6 +167,46 @@ pub enum FileError {
         label: String,
         /// Label of a block with a certificate.
         beside: String,
+    },
+    /// A `TRUSTED CERTIFICATE` block after the first certificate.
+    #[error(
+        "line {line}: servers skip the block `TRUSTED CERTIFICATE` after the first certificate: convert it with `openssl x509 -in FILE -out FILE.pem`"
+    )]
+    TrustedAfterFirst {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+    },
+    /// PKCS #7 under the label of a certificate.
+    #[error(
+        "line {line}: the block `{label}` has PKCS #7, so that servers cannot read the file: change the label to `PKCS7` and convert it with `openssl pkcs7 -print_certs -in FILE -out FILE.pem`"
+    )]
+    Pkcs7Label {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
+    },
+    /// Bytes after the DER of the first certificate, in its block.
+    #[error(
+        "line {line}: the block `{label}` has {count} bytes after its certificate, so that servers cannot read the file: write it with `openssl x509 -in FILE -out FILE.pem`"
+    )]
+    AfterCertificate {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
+        /// Number of the bytes.
+        count: usize,
+    },
+    /// A block of another kind that OpenSSL cannot decode.
+    #[error(
+        "line {line}: servers cannot decode the block `{label}`, and refuse the file or skip the certificates after it: delete the block"
+    )]
+    Undecodable {
+        /// Line of the block's first boundary, from 1.
+        line: usize,
+        /// The block's label.
+        label: String,
     },
     /// Trust settings reject every certificate of the file.
     #[error(
@@ -305,7 +349,7 @@ fn read_pem(text: &[u8], opening: &Opening<'_>) -> Result<Vec<Vec<u8>>, FileErro
     let mut others = None;
     for block in &blocks {
         match block.label {
-            "CERTIFICATE" | "X509 CERTIFICATE" | "TRUSTED CERTIFICATE" => {
+            label if CERTIFICATE_LABELS.contains(&label) => {
                 found.extend(read_certificate_block(block)?);
             }
             "PKCS7" | "CMS" | "PKCS #7 SIGNED DATA" => {
@@ -339,7 +383,7 @@ fn read_certificate_block(block: &Block<'_>) -> Result<Vec<Vec<u8>>, FileError> 
     let mut rest = der.as_slice();
     let first = ber::expect(&mut rest, SEQUENCE).ok_or_else(not_one)?;
     let has_more = !rest.is_empty() && is_certificate(first.whole);
-    if block.label.starts_with("TRUSTED") || has_more {
+    if block.label == TRUSTED || has_more {
         // OpenSSL's own trust settings follow the certificate. It ignores other bytes there too.
         return Ok(vec![first.whole.to_vec()]);
     }

@@ -3,10 +3,11 @@
 
 use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, ECDH_P521};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use num_bigint::BigUint;
 use secrecy::zeroize::Zeroizing;
 
-use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS};
-use super::super::{Certificate, Key, PublicKeyHash, der, read_key};
+use super::super::key::{EC_PUBLIC_KEY, RSA_ENCRYPTION, RSASSA_PSS, named_curve};
+use super::super::{Certificate, Key, PublicKeyHash, der, read_key, rsa};
 use super::blocks::{Block, blocks};
 use super::{FileError, Foreign, layout, text};
 
@@ -46,7 +47,7 @@ pub enum KeyError {
     Encrypted(Option<usize>),
     /// The key is in a PKCS #12 file.
     #[error(
-        "the file is PKCS #12: extract the key with `openssl pkcs12 -in FILE -nocerts -nodes -out FILE.key`"
+        "the file is PKCS #12: extract the key with `openssl pkcs12 -in FILE -nocerts -nodes -out FILE.key`, and with -legacy if OpenSSL 3 does not support the file"
     )]
     Pkcs12,
     /// The key is in the format of OpenSSH.
@@ -345,14 +346,22 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
     const RSA_NUMBERS: usize = 8;
     let mut numbers = Vec::new();
     while let Some(number) = der::optional(&mut fields, der::INTEGER) {
-        numbers.push(number.whole);
+        numbers.push(number);
         if numbers.len() > RSA_NUMBERS {
             break;
         }
     }
     match numbers.as_slice() {
-        [modulus, exponent, ..] if numbers.len() >= RSA_NUMBERS => {
-            let key = der::sequence(&[*modulus, *exponent].concat());
+        [modulus, exponent, private, p, q, ..] if numbers.len() >= RSA_NUMBERS => {
+            let key = der::sequence(&[modulus.whole, exponent.whole].concat());
+            // Keys of more than two primes have a list of the others.
+            let is_of_two_primes = numbers.len() == RSA_NUMBERS && fields.is_empty();
+            let is_checked = rsa::PublicKey::read(&key)
+                .is_some_and(|key| is_of_two_primes && rsa::MODULUS_BITS.contains(&key.bits()));
+            let contents = [modulus, exponent, private, p, q].map(|number| number.content);
+            if is_checked && !are_consistent(contents) {
+                return Err(KeyError::Malformed(line));
+            }
             let kind = der::encode(der::OBJECT_IDENTIFIER, RSA_ENCRYPTION);
             let algorithm = [kind.as_slice(), &NULL].concat();
             Ok(KeyOfFile::new(&algorithm, &key))
@@ -366,6 +375,16 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
     }
 }
 
+/// Returns true if the modulus, the exponents and the primes of an RSAPrivateKey belong together.
+/// Servers do not load other keys (Go), or fail in the handshake (OpenSSL). They compute the numbers
+/// after the primes again where these are wrong.
+fn are_consistent(numbers: [&[u8]; 5]) -> bool {
+    let [n, e, d, p, q] = numbers.map(BigUint::from_bytes_be);
+    let one = BigUint::from(1_u8);
+    let is_inverse = |prime: &BigUint| &e * &d % (prime - &one) == one;
+    p > one && q > one && &p * &q == n && is_inverse(&p) && is_inverse(&q)
+}
+
 /// Reads the fields of an ECPrivateKey. `curve` is the DER of the parameters outside of it.
 fn of_sec1(
     mut fields: &[u8],
@@ -376,13 +395,22 @@ fn of_sec1(
     der::expect(&mut fields, der::INTEGER).ok_or_else(malformed)?;
     let secret = der::expect(&mut fields, der::OCTET_STRING).ok_or_else(malformed)?;
     let own = der::optional(&mut fields, CONTEXT_0).map(|own| own.content);
-    let public = der::optional(&mut fields, CONTEXT_1)
+    let in_file = der::optional(&mut fields, CONTEXT_1)
         .and_then(|outer| der::expect(&mut { outer.content }, der::BIT_STRING))
         .and_then(|public| der::bits(public.content));
     let parameters = own
         .or(curve)
         .filter(|parameters| !parameters.is_empty())
         .ok_or_else(malformed)?;
+    // Servers compare a key with explicit parameters of a standard curve as one with its name.
+    let standard = named_curve(parameters).map(|oid| der::encode(der::OBJECT_IDENTIFIER, oid));
+    let parameters = standard.as_deref().unwrap_or(parameters);
+    if parameters.first() == Some(&der::SEQUENCE) {
+        return Err(KeyError::Unsupported {
+            line,
+            kind: "EC key with explicit curve parameters".into(),
+        });
+    }
     let kind = der::encode(der::OBJECT_IDENTIFIER, EC_PUBLIC_KEY);
     let algorithm = [kind.as_slice(), parameters].concat();
     let named = der::expect(&mut { parameters }, der::OBJECT_IDENTIFIER);
@@ -402,9 +430,13 @@ fn of_sec1(
             .map_err(|_| malformed())?
             .compute_public_key()
             .map_err(|_| malformed())?;
-        return Ok(KeyOfFile::new(&algorithm, public.as_ref()));
+        // Servers use the public key in the file.
+        return match in_file.is_none_or(|in_file| same_point(in_file, public.as_ref())) {
+            true => Ok(KeyOfFile::new(&algorithm, public.as_ref())),
+            false => Err(malformed()),
+        };
     }
-    match public {
+    match in_file {
         Some(public) => Ok(KeyOfFile::new(&algorithm, public)),
         None => Err(KeyError::Unsupported {
             line,

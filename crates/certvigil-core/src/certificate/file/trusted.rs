@@ -3,7 +3,7 @@
 
 use super::super::{Certificate, Fingerprint, der};
 use super::blocks::{Block, blocks};
-use super::{FileError, SEQUENCE, ber, is_der, parse_certificates, text};
+use super::{FileError, SEQUENCE, TRUSTED, ber, is_der, parse_certificates, text};
 
 /// id-kp-serverAuth, 1.3.6.1.5.5.7.3.1.
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
@@ -34,7 +34,7 @@ fn rejected(bytes: &[u8]) -> Result<Vec<Fingerprint>, FileError> {
     }
     let text = text::decode(bytes);
     let blocks = blocks(&text)?;
-    let trusted = blocks.iter().filter(|b| b.label == "TRUSTED CERTIFICATE");
+    let trusted = blocks.iter().filter(|b| b.label == TRUSTED);
     let found = trusted
         .map(Block::decode)
         .filter_map(|decoded| match decoded {
@@ -55,6 +55,31 @@ fn rejects_servers(block: &[u8]) -> Option<Fingerprint> {
     let is_rejected = rejected.is_some_and(|list| has_servers(list.content))
         || trusted.is_some_and(|list| !has_servers(list.content));
     is_rejected.then(|| Fingerprint::of(certificate.whole))
+}
+
+/// Returns true if OpenSSL reads what follows a certificate in a block as trust settings: uses that
+/// are trusted, uses that are rejected, a name, a key identifier, and other algorithms. It ignores
+/// bytes after the settings.
+pub(super) fn are_settings(mut rest: &[u8]) -> bool {
+    const ALIAS: u8 = 0x0c;
+    const OTHERS: u8 = 0xa1;
+    let Some(settings) = ber::expect(&mut rest, SEQUENCE) else {
+        return false;
+    };
+    let mut fields = settings.content;
+    let mut all_have = |list: u8, tag: u8| {
+        let list = ber::optional(&mut fields, list);
+        list.is_none_or(|list| {
+            let items = ber::elements(list.content);
+            items.is_some_and(|items| items.iter().all(|item| item.tag == tag))
+        })
+    };
+    let are_uses =
+        all_have(SEQUENCE, der::OBJECT_IDENTIFIER) && all_have(REJECTED, der::OBJECT_IDENTIFIER);
+    ber::optional(&mut fields, ALIAS);
+    ber::optional(&mut fields, der::OCTET_STRING);
+    ber::optional(&mut fields, OTHERS);
+    are_uses && fields.is_empty()
 }
 
 /// Returns true if a list of uses has TLS servers, or any use.

@@ -28,7 +28,7 @@ fn line() -> Line {
 
 fn arrange(certificates: &[Certificate], roots: &[&Authority]) -> Bundle {
     let trust = store(roots.iter().map(|root| &root.certificate));
-    Bundle::arrange(certificates, &trust).unwrap()
+    Bundle::arrange(certificates, &trust, now()).unwrap()
 }
 
 /// Returns the certificates of the file, leaf first.
@@ -64,6 +64,43 @@ proptest! {
         prop_assert_eq!(&bundle.end, &ChainEnd::Complete);
         // The path to the trusted root precedes the path to the other.
         prop_assert_eq!(file(&bundle), [line.leaf, line.lower.cert(), line.upper.cert(), crossed]);
+    }
+}
+
+/// Two certificates of one authority: OpenSSL uses the first, also if its name constraints do not
+/// allow the leaf.
+#[test]
+fn usable_certificate_of_an_authority_precedes_an_unusable_one() {
+    let line = line();
+    let mut params = rcgen::CertificateParams::default();
+    params.distinguished_name = rcgen::DistinguishedName::new();
+    params
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "Lower");
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    params.name_constraints = Some(rcgen::NameConstraints {
+        permitted_subtrees: vec![rcgen::GeneralSubtree::DnsName("other.example".into())],
+        excluded_subtrees: Vec::new(),
+    });
+    // The hashes of the certificates, and so their order by hash, differ each time.
+    for _ in 0..8 {
+        let signed = |key: &rcgen::KeyPair| params.signed_by(key, &line.upper.issuer());
+        let signed = line.lower.key().signing(signed).unwrap();
+        let unusable = Certificate::from_der(signed.der().to_vec());
+        let certificates = [
+            line.leaf.clone(),
+            unusable.clone(),
+            line.lower.cert(),
+            line.upper.cert(),
+        ];
+        let bundle = arrange(&certificates, &[&line.root]);
+        let expected = [
+            line.leaf.clone(),
+            line.lower.cert(),
+            unusable,
+            line.upper.cert(),
+        ];
+        assert_eq!(file(&bundle), expected);
     }
 }
 
@@ -146,7 +183,7 @@ fn file_without_a_unique_leaf_is_refused() {
     let line = line();
     let second = line.lower.leaf("mail.example.com", days(1, 200));
     let arrange = |certificates: &[Certificate]| {
-        let error = Bundle::arrange(certificates, &TrustStore::default()).unwrap_err();
+        let error = Bundle::arrange(certificates, &TrustStore::default(), now()).unwrap_err();
         error.to_string()
     };
     let two = [line.leaf.clone(), second.certificate, line.lower.cert()];
@@ -175,7 +212,7 @@ fn a_file_with_a_malformed_certificate_is_refused_with_its_position() {
         [line.leaf.clone(), malformed.clone(), line.lower.cert()],
         [line.lower.cert(), malformed, line.upper.cert()],
     ] {
-        let error = Bundle::arrange(&certificates, &TrustStore::default()).unwrap_err();
+        let error = Bundle::arrange(&certificates, &TrustStore::default(), now()).unwrap_err();
         let error = error.to_string();
         assert!(
             error.starts_with("certificate 2 of the file is malformed"),

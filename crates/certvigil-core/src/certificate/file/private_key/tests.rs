@@ -1,3 +1,5 @@
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use proptest::prelude::*;
 
 use super::*;
@@ -27,6 +29,9 @@ fn pairs() -> Vec<(Certificate, Vec<&'static [u8]>)> {
                 data!("p256-sec1.key"),
                 data!("p256-no-public.key"),
                 data!("p256.der.key"),
+                data!("p256-explicit.key"),
+                data!("p256-explicit-sec1.key"),
+                data!("p256-explicit-no-public.key"),
             ],
         ),
         (certificate(data!("p384.crt.pem")), vec![data!("p384.key")]),
@@ -80,6 +85,8 @@ fn a_compressed_point_is_the_same_key() {
     let own = certificate(data!("p256.crt.pem"));
     assert_eq!(own.public_key_hash(), Some(key.public_key_hash()));
     assert_eq!(key.kind().to_string(), "EC P-256");
+    let explicit = &read_private_keys(data!("p256-explicit.key")).unwrap()[0];
+    assert_eq!(key, explicit);
 }
 
 /// The point with the same x coordinate and the negative y coordinate has another private key.
@@ -94,15 +101,14 @@ fn a_compressed_point_with_the_other_sign_is_another_key() {
     assert!(!same_point(&compressed(2), &compressed(3)));
 }
 
-/// The public key in the file is not trusted: it may be another one.
+/// OpenSSL does not load such a key, or uses the public key in the file.
 #[test]
-fn the_public_key_is_computed_from_the_private_one() {
+fn ec_key_with_the_public_key_of_another_is_damaged() {
     let mut der = data!("p256.der.key").to_vec();
+    assert!(read_private_keys(&der).is_ok());
     let last = der.len() - 1;
     der[last] ^= 1;
-    let key = &read_private_keys(&der).unwrap()[0];
-    let own = certificate(data!("p256.crt.pem"));
-    assert_eq!(key.belongs_to(&own), Some(true));
+    assert_eq!(read_private_keys(&der), Err(KeyError::Malformed(None)));
 }
 
 #[test]
@@ -130,6 +136,10 @@ fn what_is_no_readable_key_is_named_with_the_command_that_converts_it() {
         (data!("p256.crt.pem"), "only a certificate"),
         (data!("secp256k1-no-public.key"), "cannot be compared"),
         (data!("ed448.key"), "cannot be compared (Ed448)"),
+        (
+            data!("brainpoolp320-explicit.key"),
+            "cannot be compared (EC key with explicit curve parameters)",
+        ),
         (b" \n", "the file is empty"),
         (b"hello", "no `-----BEGIN PRIVATE KEY-----`"),
         (
@@ -144,6 +154,39 @@ fn what_is_no_readable_key_is_named_with_the_command_that_converts_it() {
         let error = read_private_keys(bytes).unwrap_err().to_string();
         assert!(error.contains(wanted), "{error}");
     }
+}
+
+/// OpenSSL loads a key without primes, and the handshake fails.
+#[test]
+fn rsa_key_whose_numbers_do_not_belong_together_is_damaged() {
+    let pem = std::str::from_utf8(data!("rsa-pkcs1.key")).unwrap();
+    let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = STANDARD.decode(text).unwrap();
+    let mut rest = der.as_slice();
+    let mut fields = der::expect(&mut rest, der::SEQUENCE).unwrap().content;
+    let numbers: Vec<&[u8]> =
+        std::iter::from_fn(|| Some(der::optional(&mut fields, der::INTEGER)?.content)).collect();
+    assert_eq!(numbers.len(), 9);
+    let read = |numbers: &[Vec<u8>]| {
+        let numbers = numbers.iter().map(|n| der::encode(der::INTEGER, n));
+        read_private_keys(&der::sequence(&numbers.collect::<Vec<_>>().concat()))
+    };
+    let own: Vec<Vec<u8>> = numbers.iter().map(|n| n.to_vec()).collect();
+    assert!(read(&own).is_ok());
+    for at in 3..9 {
+        let mut changed = own.clone();
+        changed[at][40] ^= 4;
+        // OpenSSL and Go do without the numbers after the primes.
+        match at {
+            3..=5 => assert_eq!(read(&changed), Err(KeyError::Malformed(None)), "{at}"),
+            _ => assert!(read(&changed).is_ok(), "{at}"),
+        }
+    }
+    assert!(read_private_keys(data!("rsa-three-primes.key")).is_ok());
+    let without_primes: Vec<Vec<u8>> = (0..9)
+        .map(|at| if at < 4 { own[at].clone() } else { vec![0] })
+        .collect();
+    assert_eq!(read(&without_primes), Err(KeyError::Malformed(None)));
 }
 
 #[test]
