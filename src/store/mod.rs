@@ -134,8 +134,7 @@ impl Store {
 
     /// Returns true if the open database is still the one at its path. It is not after the folder was
     /// removed or replaced.
-    #[cfg(feature = "serve")]
-    pub(crate) fn is_in_place(&self) -> bool {
+    pub fn is_in_place(&self) -> bool {
         identity_of(&self.file) == self.identity
     }
 
@@ -144,8 +143,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns one line that names the folder or the file if they cannot be written.
-    #[cfg(feature = "serve")]
-    pub(crate) fn restore(&self) -> Result<(), StoreError> {
+    pub fn restore(&self) -> Result<(), StoreError> {
         let folder = self.file.parent().unwrap_or(Path::new("."));
         make_folder(folder).map_err(|error| StoreError::Folder {
             folder: folder.to_owned(),
@@ -166,8 +164,7 @@ impl Store {
     }
 
     /// Returns the error for a database that is no longer at its path.
-    #[cfg(feature = "serve")]
-    pub(crate) fn removed(&self) -> StoreError {
+    pub fn removed(&self) -> StoreError {
         StoreError::Removed(self.file.clone())
     }
 
