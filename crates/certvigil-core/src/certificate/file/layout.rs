@@ -258,7 +258,7 @@ mod tests {
             (block(&format!("{long}\n")), true),
             (block("AAAA\n\nAAAA\n"), true),
             (block("\nAAAA\n"), true),
-            (encrypted.clone(), true),
+            (encrypted, true),
             (format!(" {}", block("***\n")), true),
             (
                 block("***\n").replace("FOO-----\n***", "FOO----- x\n***"),
