@@ -727,6 +727,12 @@ pub enum TlsaMissing {
         /// True if DNSSEC authenticates TLSA records of the host.
         is_host_protected: bool,
     },
+    /// DNSSEC does not authenticate the SRV records that name the host, so that clients do not use
+    /// its TLSA records (RFC 7673, section 3.1).
+    UnsignedSrv {
+        /// The owner of the SRV records.
+        service: String,
+    },
     /// The endpoint cannot have TLSA records: it is an IP address, a local name, or speaks QUIC.
     NotApplicable {
         /// The host.

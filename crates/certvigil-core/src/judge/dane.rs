@@ -72,7 +72,7 @@ fn by_tlsa(
 ) {
     let tlsa = match &facts.tlsa {
         TlsaLookup::Known(tlsa) => Some(tlsa),
-        TlsaLookup::NotApplicable | TlsaLookup::Unknown => None,
+        TlsaLookup::UnsignedSrv { .. } | TlsaLookup::NotApplicable | TlsaLookup::Unknown => None,
     };
     let mut matched = None;
     let target = &judged.observation.target;
@@ -119,6 +119,16 @@ fn by_tlsa(
                 .findings
                 .push(missing_finding(Severity::Critical, missing));
         }
+    }
+    if let TlsaLookup::UnsignedSrv { service } = &facts.tlsa {
+        let severity = match facts.dane {
+            DaneCheck::Required => Severity::Critical,
+            // Clients validate the path to a trusted root instead.
+            DaneCheck::Off | DaneCheck::On => Severity::Info,
+        };
+        let service = service.clone();
+        let missing = missing_finding(severity, TlsaMissing::UnsignedSrv { service });
+        judged.findings.push(missing);
     }
     mail::by_mx_security(judged, facts);
     judged.dane = tlsa.map(|tlsa| Dane {

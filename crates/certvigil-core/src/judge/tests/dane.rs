@@ -637,7 +637,14 @@ fn required_records_are_missed() {
         (known(false, &right), missing.clone()),
         (known(true, &[]), missing.clone()),
         (known(false, &[]), missing.clone()),
-        (TlsaLookup::NotApplicable, missing),
+        (TlsaLookup::NotApplicable, missing.clone()),
+        // Clients ignore the records, and validate the path to a trusted root.
+        (
+            TlsaLookup::UnsignedSrv {
+                service: "_imaps._tcp.example.com".into(),
+            },
+            missing,
+        ),
         // The failure of the lookup has a row of its own.
         (TlsaLookup::Unknown, vec![]),
     ] {
@@ -646,7 +653,11 @@ fn required_records_are_missed() {
             expected,
             "{tlsa:?}"
         );
-        assert_eq!(judged_by(tlsa, DaneCheck::On), [""; 0]);
+        let optional = match tlsa {
+            TlsaLookup::UnsignedSrv { .. } => vec!["tlsa_missing info"],
+            _ => vec![],
+        };
+        assert_eq!(judged_by(tlsa, DaneCheck::On), optional);
     }
 }
 
