@@ -541,6 +541,8 @@ pub enum NoPath {
         /// The first fault.
         fault: Fault,
     },
+    /// Clients follow another certificate with the issuer's name, which comes first.
+    OtherIssuerFirst,
     /// The search reached one of its limits.
     GivenUp,
     /// The certificate is not valid for the name.

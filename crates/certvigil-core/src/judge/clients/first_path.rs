@@ -105,7 +105,7 @@ pub(super) fn is_ambiguous(
 }
 
 /// Returns the first issuer that is valid now, otherwise the one that expires last.
-pub(super) fn best<'a>(
+pub(in crate::judge) fn best<'a>(
     candidates: impl Iterator<Item = &'a Certificate>,
     below: &Facts,
     now: Timestamp,
@@ -131,7 +131,7 @@ pub(super) fn best<'a>(
 
 /// Returns true for a certificate that clients treat as self-signed before they verify its
 /// signature.
-pub(super) fn is_self_signed(facts: &Facts) -> bool {
+pub(in crate::judge) fn is_self_signed(facts: &Facts) -> bool {
     facts.is_self_issued() && key_id_matches(facts, facts)
 }
 

@@ -23,6 +23,7 @@ use super::TrustStore;
 use super::links::Signatures;
 use super::path::{Found, Path};
 
+pub(super) use first_path::{best as best_issuer, is_self_signed as is_named_self_signed};
 pub use rules::{Effect, Effects, RULES, Rule};
 pub(super) use traits::Constraints;
 
@@ -118,6 +119,15 @@ impl Clients {
             Opinion::Accepts | Opinion::Unknown => None,
         })
     }
+}
+
+/// Returns true if the certificate has the name as its common name, and no alternative names of
+/// another kind than e-mail.
+pub(super) fn has_common_name(leaf: &Certificate, hostname: &Hostname) -> bool {
+    let Ok(facts) = leaf.facts() else {
+        return false;
+    };
+    hosts::property(facts, hostname, facts.matches(hostname)) == Some(Property::CommonName)
 }
 
 /// A served chain with all facts on which clients decide.
