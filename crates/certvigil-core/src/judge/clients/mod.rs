@@ -6,6 +6,7 @@
 //! accepts one of them. The model of rustls is its own path validation, webpki.
 
 mod first_path;
+mod gnutls_path;
 mod hosts;
 mod rules;
 mod stored_path;
@@ -238,12 +239,21 @@ fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
         && all.all(is_plain)
 }
 
-/// Returns true if no other trust anchor has the name of the path's anchor.
+/// Returns true if no other trust anchor has the name of the path's anchor, and none that of an
+/// intermediate: OpenSSL would follow it.
 fn is_only_of_name(path: &Path<'_>, presented: &Presented<'_>) -> bool {
-    path.anchor().is_some_and(|anchor| {
+    let is_anchor_alone = path.anchor().is_some_and(|anchor| {
         let mut named = presented.trust.named(&anchor.normal_name);
         named.nth(1).is_none()
-    })
+    });
+    let mut intermediates = path.certificates.iter().skip(1);
+    is_anchor_alone
+        && intermediates.all(|certificate| {
+            certificate.facts().is_ok_and(|facts| {
+                let mut named = presented.trust.named(&facts.subject_normal);
+                named.next().is_none()
+            })
+        })
 }
 
 /// Returns true for a certificate that contains only what every client knows.
