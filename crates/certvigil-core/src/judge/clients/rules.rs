@@ -369,7 +369,7 @@ rules! {
     NameEncoding
         [A A R A A] [A A R A A] [N N N N N] "RFC 5280, section 7.1; Go compares byte by byte";
     NameLength
-        [A A R A R] [A R R A R] [N N N N N] "X.690, section 10.1; GnuTLS looks up a trust anchor by the bytes of its name";
+        [A A R A R] [A R R A R] [N N N N N] "X.690, section 10.1; GnuTLS finds a trust anchor by the bytes of its name";
     NameCase
         [A R R A A] [A R R A A] [N N N N N] "RFC 5280, section 7.1; GnuTLS and Go compare byte by byte";
     NameCaseBeyondAscii
