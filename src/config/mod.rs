@@ -367,6 +367,8 @@ pub struct FoundPlace {
     pub protocol: Protocol,
     /// The names to match in place of `hostname`: see [`Target::names`](crate::model::Target::names).
     pub names: Box<[Hostname]>,
+    /// The owner of the SRV records, if DANE is checked and DNSSEC does not authenticate them.
+    pub unsigned_srv: Option<String>,
 }
 
 impl FoundPlace {
@@ -377,6 +379,7 @@ impl FoundPlace {
             port: 0,
             protocol: Protocol::File,
             names: names.into(),
+            unsigned_srv: None,
         }
     }
 }

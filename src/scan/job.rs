@@ -118,6 +118,18 @@ pub struct Job {
     pub options: ProbeOptions,
 }
 
+impl Job {
+    /// Returns the owner of the SRV records that name a target, if DNSSEC does not authenticate them.
+    pub(super) fn unsigned_srv(&self, target: &Target) -> Option<&String> {
+        let found = &self.expectation.as_ref().ok()?.found;
+        let mut places = found.iter().filter(|place| {
+            (&place.hostname, place.port, place.protocol)
+                == (&target.hostname, target.port, target.protocol)
+        });
+        places.find_map(|place| place.unsigned_srv.as_ref())
+    }
+}
+
 /// Fetches the expected certificates of these entries. `patience` limits each certificate. A failed
 /// source becomes a job of its own, so that its targets are reported as unknown.
 pub async fn prepare(

@@ -110,14 +110,19 @@ pub async fn locate(
         current.mail.insert(domain.clone(), mail);
     }
     for service in &entry.srv {
-        let places = match resolver.service(service, time.end_of_lookup()).await {
+        let deadline = time.end_of_lookup();
+        let (targets, unsigned) = tokio::join!(
+            resolver.service(service, deadline),
+            unsigned_srv(entry, service, resolver, deadline),
+        );
+        let places = match targets {
             Ok(mut targets) => {
                 let left_out = limit_hosts(service.owner(), &mut targets);
                 let alone = left_out.and_then(|error| {
                     alone_of_service(&found, service).map(|alone| (alone, Some(error)))
                 });
                 failed.extend(alone);
-                places_of(service, targets)
+                places_of(service, targets, unsigned.as_ref())
             }
             Err(error) => {
                 let kept = known.services.get(service);
@@ -128,11 +133,7 @@ pub async fn locate(
             }
         };
         current.services.insert(service.clone(), places.clone());
-        for place in places {
-            if !found.found.contains(&place) {
-                found.found.push(place);
-            }
-        }
+        add_places(&mut found.found, places);
     }
     let is_looked_up = !entry.mx.is_empty() || !entry.srv.is_empty();
     let has_places = !is_looked_up || !found.hostnames.is_empty() || !found.found.is_empty();
@@ -194,12 +195,54 @@ fn alone_of_domain(found: &Entry, domain: &Hostname) -> Entry {
     }
 }
 
-pub(super) fn places_of(service: &Service, targets: Vec<(Hostname, u16)>) -> Vec<FoundPlace> {
+/// Adds places that are not there yet. Of the same place of two services, DNSSEC authenticates the SRV
+/// records only if that is true for both.
+fn add_places(found: &mut Vec<FoundPlace>, places: Vec<FoundPlace>) {
+    for place in places {
+        let target = |place: &FoundPlace| {
+            let place = place.clone();
+            (place.hostname, place.port, place.protocol, place.names)
+        };
+        let known = found
+            .iter_mut()
+            .find(|known| target(known) == target(&place));
+        match known {
+            Some(known) => known.unsigned_srv = known.unsigned_srv.take().or(place.unsigned_srv),
+            None => found.push(place),
+        }
+    }
+}
+
+/// Returns the owner of a service's SRV records if DANE is checked and DNSSEC does not authenticate
+/// them.
+pub(super) async fn unsigned_srv(
+    entry: &Entry,
+    service: &Service,
+    resolver: &Resolver,
+    deadline: Instant,
+) -> Option<String> {
+    match entry.dane {
+        DaneCheck::Off => None,
+        DaneCheck::On | DaneCheck::Required => {
+            let is_secure = resolver.is_srv_secure(service, deadline).await;
+            (!is_secure).then(|| service.owner())
+        }
+    }
+}
+
+/// Returns the places of a service. `unsigned` is the owner of its SRV records if DNSSEC does not
+/// authenticate them.
+pub(super) fn places_of(
+    service: &Service,
+    targets: Vec<(Hostname, u16)>,
+    unsigned: Option<&String>,
+) -> Vec<FoundPlace> {
     let places = targets.into_iter().map(|(hostname, port)| FoundPlace {
         hostname,
         port,
         protocol: service.protocol,
         names: service.names_to_match(),
+        unsigned_srv: unsigned.cloned(),
     });
     places.collect()
 }

@@ -9,7 +9,7 @@ use crate::resolve::Resolver;
 
 use super::host_limits::limit_hosts;
 use super::job::has_names;
-use super::locate::places_of;
+use super::locate::{places_of, unsigned_srv};
 use super::{KnownPlaces, Located};
 
 /// Services of an XMPP domain, each with the protocol of its hosts.
@@ -60,18 +60,21 @@ pub(super) async fn locate(
         protocol,
     });
     let [starttls, direct] = &services;
-    let (starttls, direct) = tokio::join!(
+    let (starttls, direct, of_starttls, of_direct) = tokio::join!(
         resolver.service_if_offered(starttls, deadline),
         resolver.service_if_offered(direct, deadline),
+        unsigned_srv(&entry, starttls, resolver, deadline),
+        unsigned_srv(&entry, direct, resolver, deadline),
     );
     let mut current = KnownPlaces::default();
     let mut failure = None;
-    let lookups = services.into_iter().zip([starttls, direct]);
-    let lookups = lookups.map(|(service, lookup)| {
+    let lookups = [(starttls, of_starttls), (direct, of_direct)];
+    let lookups = services.into_iter().zip(lookups);
+    let lookups = lookups.map(|(service, (lookup, unsigned))| {
         let places = match lookup {
             Ok(hosts) => Ok(hosts.map(|mut hosts| {
                 failure = limit_hosts(service.owner(), &mut hosts).or_else(|| failure.take());
-                places_of(&service, hosts)
+                places_of(&service, hosts, unsigned.as_ref())
             })),
             Err(error) => match known.services.get(&service) {
                 Some(kept) if !error.is_dns_answer() => {
@@ -157,7 +160,7 @@ mod tests {
         let lookup = |found: Result<Option<u16>, ErrorKind>| match found {
             Ok(port) => Ok(port.map(|port| {
                 let service = "_xmpp-client._tcp.example.com".parse().unwrap();
-                places_of(&service, vec![("a.example".parse().unwrap(), port)])
+                places_of(&service, vec![("a.example".parse().unwrap(), port)], None)
             })),
             Err(kind) => Err(ProbeError::new(kind, "x")),
         };

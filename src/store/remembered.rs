@@ -373,6 +373,8 @@ struct FoundForm {
     port: u16,
     protocol: String,
     names: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unsigned_srv: Option<String>,
 }
 
 impl FoundForm {
@@ -382,6 +384,7 @@ impl FoundForm {
             port: place.port,
             protocol: place.protocol.name().into(),
             names: texts(&place.names),
+            unsigned_srv: place.unsigned_srv.clone(),
         }
     }
 
@@ -395,6 +398,7 @@ impl FoundForm {
             port: self.port,
             protocol: parsed(&self.protocol)?,
             names: names.into(),
+            unsigned_srv: self.unsigned_srv,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! TLSA records: queried from name servers that respond correctly and incorrectly, and compared
 //! with servers.
 
+use crate::common::resolution::srv;
 use crate::common::tlsa::{Bench, Zone, tlsa};
 use crate::fixture::check::{Check, Row};
 use crate::fixture::dns::{
@@ -10,6 +11,8 @@ use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf};
 use serde_json::{Value, json};
 use std::slice::from_ref;
+
+const SRV: u16 = 33;
 
 /// Maximum TLSA records of one endpoint that are judged.
 const MAX_RECORDS: u8 = 64;
@@ -299,6 +302,45 @@ fn usage_2_authority_must_be_served() {
     row.assert_right(&["tlsa_mismatch"]);
     assert!(told(&row, "message").contains("Test Root"), "{row:?}");
     assert!(told(&row, "hint").contains("append"), "{row:?}");
+}
+
+/// Forged SRV records direct clients to a host whose TLSA records are the attacker's (RFC 7673,
+/// section 3.1).
+#[test]
+fn tlsa_records_below_unsigned_srv_records_are_not_used() {
+    let bench = Bench::new();
+    let to_host = srv(0, bench.server.port(), HOST);
+    for (owner, target) in [
+        (
+            "_imaps._tcp.service.example",
+            "srv:_imaps._tcp.service.example",
+        ),
+        ("_xmpps-client._tcp.service.example", "xmpp:service.example"),
+    ] {
+        for (dane, is_signed, severity) in [
+            ("--dane", true, None),
+            ("--dane", false, Some("info")),
+            ("--dane=required", true, None),
+            ("--dane=required", false, Some("critical")),
+        ] {
+            let zone = bench.zone(&[for_key(&bench.other)]);
+            let zone = zone.add(owner, SRV, &to_host);
+            let zone = zone.but(owner, SRV, |said| said.authenticated = is_signed);
+            let dns = zone.serve();
+            let check = Check::new(&bench.pki).arg(target);
+            let row = check
+                .args(&["-4", "--dns", &dns.address.to_string(), dane])
+                .row();
+            let mut findings = row.0["findings"].as_array().unwrap().iter();
+            let found = findings.find(|f| f["code"] == "tlsa_missing");
+            let found = found.map(|f| f["severity"].as_str().unwrap());
+            assert_eq!(found, severity, "{row:?}");
+            // The records are for another certificate than the server's.
+            let matched = &row.0["dane"]["matched"];
+            let expected = if is_signed { json!(false) } else { Value::Null };
+            assert_eq!(*matched, expected, "{row:?}");
+        }
+    }
 }
 
 #[test]

@@ -55,6 +55,12 @@ pub enum TlsaLookup {
     Unknown,
     /// The endpoint cannot have records: an IP address, a local name, or QUIC.
     NotApplicable,
+    /// Clients do not use the records of the endpoint, because DNSSEC does not authenticate the SRV
+    /// records that name it (RFC 7673, section 3.1).
+    UnsignedSrv {
+        /// The owner of the SRV records.
+        service: String,
+    },
     /// The records, if any.
     Known(std::sync::Arc<Tlsa>),
 }

@@ -87,7 +87,12 @@ impl Round {
                 DaneCheck::Off => Ok(TlsaLookup::Unknown),
                 // TLSA records of a UDP port are at another name.
                 _ if target.protocol.is_quic() => Ok(TlsaLookup::NotApplicable),
-                _ => self.scanner.tlsa(target, timeout).await,
+                _ => match job.unsigned_srv(target) {
+                    Some(service) => Ok(TlsaLookup::UnsignedSrv {
+                        service: service.clone(),
+                    }),
+                    None => self.scanner.tlsa(target, timeout).await,
+                },
             }
         };
         let lookup = || async {

@@ -107,3 +107,25 @@ pub(crate) fn content(whole: &[u8]) -> &[u8] {
     };
     &whole[header..]
 }
+
+/// The bytes after the first tag-length-value.
+pub(crate) fn skip(fields: &[u8]) -> &[u8] {
+    let (length, header) = match fields[1] {
+        short if short < 0x80 => (usize::from(short), 2),
+        long => {
+            let bytes = usize::from(long & 0x7f);
+            let length = fields[2..2 + bytes]
+                .iter()
+                .fold(0, |n, b| n << 8 | usize::from(*b));
+            (length, 2 + bytes)
+        }
+    };
+    &fields[header + length..]
+}
+
+/// The same tag-length-value with a length of four octets more than its first, which only BER allows.
+pub(crate) fn with_long_length(whole: &[u8]) -> Vec<u8> {
+    let content = content(whole);
+    let length = u32::try_from(content.len()).unwrap().to_be_bytes();
+    [&[whole[0], 0x84], &length[..], content].concat()
+}

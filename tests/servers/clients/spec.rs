@@ -275,6 +275,8 @@ pub(crate) struct Cert {
     /// Writes the list of extensions even if it is empty.
     pub(crate) empty_extensions: bool,
     pub(crate) unique_ids: bool,
+    /// Position of a field of the TBSCertificate whose length is encoded in more octets than it needs.
+    pub(crate) long_field: Option<usize>,
     /// Bytes after the certificate.
     pub(crate) trailing: Vec<u8>,
     /// Bytes after the extensions, inside the TBSCertificate.
@@ -410,6 +412,7 @@ impl Case {
             extensions: Vec::new(),
             empty_extensions: false,
             unique_ids: false,
+            long_field: None,
             trailing: Vec::new(),
             tbs_trailing: Vec::new(),
             bad_signature: false,
@@ -553,6 +556,9 @@ impl Case {
             tbs.push(der::explicit(3, &der::sequence(&list)));
         }
         tbs.push(cert.tbs_trailing.clone());
+        if let Some(field) = cert.long_field.and_then(|at| tbs.get_mut(at)) {
+            *field = der::with_long_length(field);
+        }
         let tbs = der::sequence(&tbs);
         let mut signature = keys.sign(&issuer.key, scheme, &tbs);
         if cert.bad_signature {
@@ -589,23 +595,8 @@ impl Case {
 
 /// SHA-1 of the key's bits (RFC 5280 section 4.2.1.2, method 1).
 fn key_id(spki: &[u8]) -> Vec<u8> {
-    let bits = skip(der::content(spki));
+    let bits = der::skip(der::content(spki));
     digest(&SHA1_FOR_LEGACY_USE_ONLY, &der::content(bits)[1..])
         .as_ref()
         .to_vec()
-}
-
-/// The bytes after the first tag-length-value.
-fn skip(fields: &[u8]) -> &[u8] {
-    let (length, header) = match fields[1] {
-        short if short < 0x80 => (usize::from(short), 2),
-        long => {
-            let bytes = usize::from(long & 0x7f);
-            let length = fields[2..2 + bytes]
-                .iter()
-                .fold(0, |n, b| n << 8 | usize::from(*b));
-            (length, 2 + bytes)
-        }
-    };
-    &fields[header + length..]
 }

@@ -92,6 +92,29 @@ pub(super) fn split<'a>(input: &mut &'a [u8]) -> Option<Tlv<'a>> {
     })
 }
 
+/// Maximum depth of nested values in [`has_long_length`]. Certificates have about ten.
+const MAX_DEPTH: usize = 32;
+
+/// Returns true if a length in these values, or in the values that they contain, has more octets than
+/// it needs, which only BER allows (X.690, section 10.1).
+pub(crate) fn has_long_length(values: &[u8]) -> bool {
+    /// The bit of a tag whose content is again tag-length-values.
+    const CONSTRUCTED: u8 = 0x20;
+    let mut open = vec![(values, 0)];
+    while let Some((mut rest, depth)) = open.pop() {
+        while let Some(tlv) = split(&mut rest) {
+            let header_len = tlv.whole.len().saturating_sub(tlv.content.len());
+            if header_len != header(tlv.tag, tlv.content.len()).count() {
+                return true;
+            }
+            if tlv.tag & CONSTRUCTED != 0 && depth < MAX_DEPTH {
+                open.push((tlv.content, depth + 1));
+            }
+        }
+    }
+    false
+}
+
 /// Splits off the first tag-length-value. Returns `None` if it has another tag.
 pub(super) fn expect<'a>(input: &mut &'a [u8], tag: u8) -> Option<Tlv<'a>> {
     split(input).filter(|tlv| tlv.tag == tag)
@@ -156,6 +179,16 @@ pub(super) fn public_key(mut spki: &[u8]) -> Option<(&[u8], &[u8])> {
     let algorithm = expect(&mut inner, SEQUENCE)?.content;
     let key = bits(expect(&mut inner, BIT_STRING)?.content)?;
     Some((algorithm, key))
+}
+
+/// Returns true if the key of a SubjectPublicKeyInfo claims unused bits.
+pub(super) fn has_unused_key_bits(mut spki: &[u8]) -> bool {
+    let mut key = || {
+        let mut inner = expect(&mut spki, SEQUENCE)?.content;
+        expect(&mut inner, SEQUENCE)?;
+        Some(expect(&mut inner, BIT_STRING)?.content)
+    };
+    matches!(key(), Some(&[1..=7, ..]))
 }
 
 /// Returns the DER of a SubjectPublicKeyInfo: the reverse of [`public_key`].

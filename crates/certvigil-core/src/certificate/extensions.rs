@@ -197,6 +197,7 @@ impl Extensions {
                 continue;
             };
             let kind = Kind::of(one.oid);
+            values.note_encoding(&kind, one.value);
             let is_readable = out.take(&kind, one.value, &mut values).is_some();
             let has_trailing_bytes = !is_readable
                 && first_value(one.value)
@@ -281,6 +282,13 @@ impl Extensions {
             Kind::SubjectAltName => return values.names(value),
             Kind::AuthorityInfoAccess => return values.access(value),
             Kind::CrlDistributionPoints => return values.distribution_points(value),
+            // A SEQUENCE of families, or of the choices of AS numbers and routing domains.
+            Kind::AddressBlocks | Kind::AsNumbers => {
+                only(value, der::SEQUENCE)?;
+            }
+            Kind::IssuerAltName => {
+                only(value, der::SEQUENCE)?;
+            }
             Kind::NetscapeType => {
                 let bits = only(value, der::BIT_STRING)?;
                 self.netscape_type = Some(NetscapeType {

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use crate::model::{Hostname, Timestamp};
 pub use algorithm::Unverifiable;
 pub use der::Malformed;
-pub(crate) use der::{contents, sequence};
+pub(crate) use der::{contents, has_long_length, sequence};
 pub(crate) use extensions::name_constraints;
 pub use extensions::{
     AuthorityKeyId, BasicConstraints, ExtendedKeyUsage, Extensions, KeyUsage, Kind, Listed,

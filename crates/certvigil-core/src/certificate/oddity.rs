@@ -32,6 +32,16 @@ pub enum Oddity {
     ZeroSerial,
     /// A serial number of more than 20 octets (RFC 5280, section 4.1.2.2).
     LongSerial,
+    /// A length with more octets than it needs (X.690, section 10.1).
+    LongLength,
+    /// A BIT STRING with unused bits that are set (X.690, section 11.2.1): the keyUsage extension.
+    UnusedBitsSet,
+    /// A public key whose number of bits is not a multiple of 8.
+    UnusedKeyBits,
+    /// An otherName or registeredID whose value is malformed (RFC 5280, section 4.2.1.6).
+    MalformedOtherName,
+    /// A distribution point without a name and without an issuer (RFC 5280, section 4.2.1.13).
+    UnnamedDistributionPoint,
     /// An INTEGER with superfluous leading octets, or without any (X.690, section 8.3.2).
     NonMinimalInteger(Part),
     /// A name that cannot be read at all.
@@ -174,6 +184,9 @@ impl Oddity {
             Self::NegativeSerial | Self::ZeroSerial | Self::LongSerial => {
                 "RFC 5280, section 4.1.2.2"
             }
+            Self::LongLength => "X.690, section 10.1",
+            Self::UnusedBitsSet => "X.690, section 11.2.1",
+            Self::UnnamedDistributionPoint => "RFC 5280, section 4.2.1.13",
             Self::NonMinimalInteger(_) | Self::NegativeModulus => "X.690, section 8.3",
             Self::EmptyRdn(_)
             | Self::InvalidString(..)
@@ -189,7 +202,7 @@ impl Oddity {
             | Self::TimeWithOffset
             | Self::TimeWithoutZone
             | Self::TimeBefore1970 => "RFC 5280, section 4.1.2.5",
-            Self::UnreadableKey => "RFC 5280, section 4.1.2.7",
+            Self::UnreadableKey | Self::UnusedKeyBits => "RFC 5280, section 4.1.2.7",
             Self::ExplicitCurve => "RFC 5480, section 2.1.1",
             Self::Missing("extKeyUsage") | Self::Critical("extKeyUsage") => BASELINE,
             Self::UnreadableExtension(_)
@@ -210,6 +223,7 @@ impl Oddity {
             | Self::AddressInDnsName(_)
             | Self::MalformedDnsName(_)
             | Self::NonAsciiName(_)
+            | Self::MalformedOtherName
             | Self::MalformedAddress => "RFC 5280, section 4.2.1.6",
             Self::MisplacedWildcard(_) => "RFC 9525, section 6.3",
             Self::CertSignWithoutCa => "RFC 5280, section 4.2.1.9",
@@ -248,6 +262,8 @@ pub enum Part {
     Serial,
     /// The RSA modulus.
     Modulus,
+    /// The pathLenConstraint.
+    PathLength,
     /// The RSA public key.
     PublicKey,
 }
@@ -269,6 +285,7 @@ impl fmt::Display for Part {
             Self::Version => "version",
             Self::Serial => "serial number",
             Self::Modulus => "RSA modulus",
+            Self::PathLength => "pathLenConstraint",
             Self::PublicKey => "RSA public key",
         })
     }
@@ -301,6 +318,17 @@ impl fmt::Display for Oddity {
             Self::NegativeSerial => f.write_str("its serial number is negative"),
             Self::ZeroSerial => f.write_str("its serial number is zero"),
             Self::LongSerial => f.write_str("its serial number is longer than 20 octets"),
+            Self::LongLength => f.write_str("a length in it is not encoded in the shortest form"),
+            Self::UnusedBitsSet => f.write_str("unused bits of its key usage are set"),
+            Self::UnusedKeyBits => {
+                f.write_str("the number of bits of its public key is no multiple of 8")
+            }
+            Self::MalformedOtherName => {
+                f.write_str("it has an otherName or registeredID that cannot be read")
+            }
+            Self::UnnamedDistributionPoint => {
+                f.write_str("it has a CRL distribution point without a name")
+            }
             Self::NonMinimalInteger(part) => {
                 write!(f, "its {part} is not encoded in the shortest form")
             }

@@ -41,6 +41,27 @@ pub(super) fn read(der: &[u8]) -> Result<Facts, Malformed> {
     }
     let (not_before, not_after) = validity.unwrap_or((UNREADABLE, UNREADABLE));
     let (extensions, values) = read_extensions(outline.extensions, &mut oddities);
+    for (is_found, oddity) in [
+        (
+            values.has_long_length || der::has_long_length(outline.tbs),
+            Oddity::LongLength,
+        ),
+        (values.has_unused_bits, Oddity::UnusedBitsSet),
+        (
+            values.has_long_path_length,
+            Oddity::NonMinimalInteger(Part::PathLength),
+        ),
+        (
+            der::has_unused_key_bits(outline.spki),
+            Oddity::UnusedKeyBits,
+        ),
+        (values.has_malformed_other_name, Oddity::MalformedOtherName),
+        (values.has_unnamed_point, Oddity::UnnamedDistributionPoint),
+    ] {
+        if is_found {
+            oddities.push(oddity);
+        }
+    }
     let is_ca = extensions.basic_constraints.is_some_and(|b| b.is_ca);
     if values.sans.is_empty() && !is_ca {
         oddities.push(Oddity::NoSan);
@@ -197,7 +218,12 @@ fn read_extensions(list: &[u8], oddities: &mut Vec<Oddity>) -> (Extensions, Valu
         let name = || listed.kind.name().to_owned();
         if !listed.is_readable {
             note(oddities, Oddity::UnreadableExtension(name()));
-        } else if listed.is_critical && matches!(listed.kind, Kind::Unknown(_)) {
+        } else if listed.is_critical
+            && matches!(
+                listed.kind,
+                Kind::Unknown(_) | Kind::AddressBlocks | Kind::AsNumbers | Kind::ProxyCertInfo
+            )
+        {
             note(oddities, Oddity::UnknownCriticalExtension(name()));
         }
     }

@@ -191,6 +191,8 @@ properties! {
     DirectoryConstraint "has a critical name constraint on directoryName";
     DirectoryExcluded "excludes a directoryName (critical nameConstraints)";
     UriConstraint "has a name constraint on URIs, and the leaf has one";
+    HostlessUriConstrained "constrains URIs, and a URI of the leaf has no host (nameConstraints)";
+    AddressUriConstrained "constrains URIs, and the host in a URI of the leaf is an address (nameConstraints)";
     UriExcluded "excludes URIs (nameConstraints), and the leaf has one";
     OtherNameConstraint "has a critical name constraint on otherName";
     RareConstraint "has a critical name constraint on x400Address, ediPartyName or registeredID";
@@ -255,6 +257,7 @@ properties! {
     MalformedAuthorityKeyIdentifier "has a malformed authorityKeyIdentifier extension";
     MalformedSubjectAltName "has a malformed subjectAltName extension";
     MalformedDirectoryAltName "has a malformed directoryName in its subjectAltName extension";
+    MalformedOtherName "has a malformed otherName or registeredID in its subjectAltName extension";
     UnknownAltName "has an unknown kind of name in its subjectAltName extension";
     NonAsciiAltName "has a name beyond ASCII, or an address of a wrong length, in its subjectAltName extension";
     EmptyDnsName "has an empty dNSName";
@@ -263,6 +266,13 @@ properties! {
     UriWithoutScheme "has a URI without a scheme in a critical subjectAltName extension";
     MalformedUri "has a URI that cannot be parsed in its subjectAltName extension";
     MalformedInformationAccess "has a malformed authorityInfoAccess extension";
+    MalformedIssuerAltName "has a malformed issuerAltName extension";
+    MalformedNetscapeType "has a malformed Netscape certificate type";
+    MalformedResources "has a malformed extension for IP addresses or AS numbers";
+    ResourcesNotAbove "has IP addresses or AS numbers as resources, and an authority above it does not";
+    ResourcesCompared "has IP addresses or AS numbers as resources, as the authorities above it do";
+    ProxyCertificate "has a proxyCertInfo extension";
+    UnnamedDistributionPoint "has a CRL distribution point without a name";
     MalformedDistributionPoints "has a malformed cRLDistributionPoints extension";
     UnreadableExtensions "has extensions that cannot be read";
 
@@ -275,6 +285,9 @@ properties! {
     NonDerBoolean "has a BOOLEAN that is encoded as another number than 255";
     TrailingBytes "has bytes after its end";
     TrailingFields "has unknown fields at the end of its signed part";
+    LongLength "has a length that is not encoded in the shortest form";
+    UnusedBitsSet "has a keyUsage with unused bits that are set";
+    LongPathLength "has a pathLenConstraint with leading zero octets";
     LongFormSerial "has a serial number with leading zero octets";
     EmptySerial "has a serial number without octets";
     AlgorithmMismatch "names two different signature algorithms";
@@ -290,6 +303,7 @@ properties! {
 
     // Names and key identifiers of issuers.
     NameEncoding "names its issuer in another encoding than the issuer does";
+    NameLength "names its issuer with other lengths in the encoding than the issuer does";
     NameCase "names its issuer in other letters, spaces or order than the issuer does";
     NameCaseBeyondAscii "names its issuer in other letters beyond ASCII than the issuer does";
     NameInTeletex "names its issuer in a TeletexString or in another encoding than the issuer's TeletexString";
@@ -311,6 +325,7 @@ properties! {
     Ed448 "has an Ed448 key";
     RsaPssKey "has an RSA key for RSASSA-PSS only";
     RsaWithoutNull "has an RSA key whose algorithm lacks the NULL parameter";
+    UnusedKeyBits "has a public key with unused bits";
     ExponentOfOne "has an RSA key with the exponent 1";
     LongExponent "has an RSA key with an exponent of more than 33 bits";
     HugeExponent "has an RSA key with an exponent of more than 63 bits";

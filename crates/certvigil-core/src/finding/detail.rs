@@ -541,6 +541,8 @@ pub enum NoPath {
         /// The first fault.
         fault: Fault,
     },
+    /// Clients follow another certificate with the issuer's name, which comes first.
+    OtherIssuerFirst,
     /// The search reached one of its limits.
     GivenUp,
     /// The certificate is not valid for the name.
@@ -726,6 +728,12 @@ pub enum TlsaMissing {
         domain: Hostname,
         /// True if DNSSEC authenticates TLSA records of the host.
         is_host_protected: bool,
+    },
+    /// DNSSEC does not authenticate the SRV records that name the host, so that clients do not use
+    /// its TLSA records (RFC 7673, section 3.1).
+    UnsignedSrv {
+        /// The owner of the SRV records.
+        service: String,
     },
     /// The endpoint cannot have TLSA records: it is an IP address, a local name, or speaks QUIC.
     NotApplicable {

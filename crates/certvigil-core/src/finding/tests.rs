@@ -451,6 +451,9 @@ fn handshake_details() -> Vec<Detail> {
         }),
         unsigned_mx(true),
         unsigned_mx(false),
+        Detail::TlsaMissing(TlsaMissing::UnsignedSrv {
+            service: "_imaps._tcp.example.com".into(),
+        }),
         Detail::TlsaMissing(TlsaMissing::NotApplicable {
             hostname: hostname(),
             protocol: Protocol::H3,
@@ -903,6 +906,10 @@ fn handshake_details_render_as_json_and_text() {
       {"kind":"unsigned_mx","domain":"example.com","is_host_protected":false}
       DNSSEC does not authenticate the MX records of example.com: senders do not use DANE securely for this domain
       fix: sign the zone of example.com, check its DS records in the parent zone, and ask a name server that validates (--dns)
+    tlsa_missing
+      {"kind":"unsigned_srv","service":"_imaps._tcp.example.com"}
+      DNSSEC does not authenticate the SRV records of `_imaps._tcp.example.com`: clients do not use the TLSA records of its hosts
+      fix: sign the zone of the SRV records, check its DS records in the parent zone, and ask a name server that validates (--dns)
     tlsa_missing
       {"kind":"not_applicable","hostname":"www.example.com","protocol":"h3"}
       DANE is required, and certvigil checks no TLSA records of www.example.com with h3

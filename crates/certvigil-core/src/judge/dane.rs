@@ -1,5 +1,6 @@
 //! Comparison of TLSA records with the served certificates (DANE: RFC 6698, RFC 7671).
 
+mod authority;
 mod mismatch;
 
 use std::collections::HashMap;
@@ -18,7 +19,7 @@ use crate::tlsa::{
 };
 
 use super::links::{Links, Signatures};
-use super::{Flags, Judged, TrustStore, Verdict, chain, mail, path, sort};
+use super::{Flags, Judged, TrustStore, Verdict, mail, path, sort};
 
 /// The TLSA records of an endpoint, and the result of comparing them with the served certificates.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,7 +73,7 @@ fn by_tlsa(
 ) {
     let tlsa = match &facts.tlsa {
         TlsaLookup::Known(tlsa) => Some(tlsa),
-        TlsaLookup::NotApplicable | TlsaLookup::Unknown => None,
+        TlsaLookup::UnsignedSrv { .. } | TlsaLookup::NotApplicable | TlsaLookup::Unknown => None,
     };
     let mut matched = None;
     let target = &judged.observation.target;
@@ -119,6 +120,16 @@ fn by_tlsa(
                 .findings
                 .push(missing_finding(Severity::Critical, missing));
         }
+    }
+    if let TlsaLookup::UnsignedSrv { service } = &facts.tlsa {
+        let severity = match facts.dane {
+            DaneCheck::Required => Severity::Critical,
+            // Clients validate the path to a trusted root instead.
+            DaneCheck::Off | DaneCheck::On => Severity::Info,
+        };
+        let service = service.clone();
+        let missing = missing_finding(severity, TlsaMissing::UnsignedSrv { service });
+        judged.findings.push(missing);
     }
     mail::by_mx_security(judged, facts);
     judged.dane = tlsa.map(|tlsa| Dane {
@@ -316,110 +327,6 @@ impl<'a> Question<'a> {
             Some(Err(closer)) => Err(closer),
             _ => Err(miss),
         }
-    }
-
-    /// Returns a record of usage 0 that matches an authority above the leaf, served or a trusted
-    /// root.
-    fn authority_on_path(&self, shown: &Shown<'_>) -> Option<Association<'a>> {
-        let is_wanted = |a: &Association<'_>| a.usage == Usage::PkixTa;
-        if !self.asked.iter().any(is_wanted) {
-            return None;
-        }
-        let links = Links::new(self.trust, self.signatures);
-        let mut way = vec![shown.leaf];
-        way.extend(&shown.rest);
-        let way: Vec<_> = chain::reach(&way, &links).iter().map(|s| s.at).collect();
-        let (_, above) = way.split_first()?;
-        let mut found = self.found_in(above).into_iter().map(|(a, _)| a);
-        let served = found.find(is_wanted);
-        // A root that was not given as a certificate is known only by its name and key.
-        let issuers = way.iter().filter_map(|c| c.facts().ok());
-        let mut parts = issuers.flat_map(|facts| {
-            let anchors = self.trust.named(&facts.issuer_normal);
-            anchors.flat_map(|anchor| {
-                let whole = anchor.certificate().map(|c| (Selector::Cert, c.der()));
-                std::iter::once((Selector::Spki, anchor.spki.as_slice())).chain(whole)
-            })
-        });
-        served.or_else(|| {
-            parts.find_map(|(selector, part)| {
-                let mut asked = self.asked.iter().filter(|a| is_wanted(a));
-                let fits = |a: &&Association<'_>| {
-                    a.selector == selector && hashed(part, a.matching) == a.record.data
-                };
-                asked.find(fits).copied()
-            })
-        })
-    }
-
-    /// Validates the path to a shown authority that a record of usage 2 names, as the only trusted
-    /// root. Returns `None` if no record names one.
-    fn by_named_authority(&self, shown: &Shown<'_>) -> Option<Result<(), Miss<'a>>> {
-        let mut anchors = TrustStore::default();
-        let mut named = None;
-        for (association, authority) in self.found_in(&shown.rest) {
-            // Usage 2 is for a certificate above the leaf (RFC 7671, section 5.2), which a copy of
-            // the leaf is not.
-            if association.usage == Usage::DaneTa
-                && authority != shown.leaf
-                && anchors.add(authority).is_ok()
-            {
-                named = Some(association);
-            }
-        }
-        // A complete certificate in the record need not be served.
-        for association in &self.asked {
-            let kind = (
-                association.usage,
-                association.selector,
-                association.matching,
-            );
-            if kind == (Usage::DaneTa, Selector::Cert, Matching::Full)
-                && association.record.data != shown.leaf.der()
-                && anchors
-                    .add(&Certificate::from_der(association.record.data.clone()))
-                    .is_ok()
-            {
-                named = named.or(Some(*association));
-            }
-        }
-        // A complete key in the record belongs to an authority of any name (OpenSSL's "bare" trust
-        // anchor), so to the issuer of any shown certificate.
-        for association in &self.asked {
-            let kind = (
-                association.usage,
-                association.selector,
-                association.matching,
-            );
-            if kind != (Usage::DaneTa, Selector::Spki, Matching::Full) {
-                continue;
-            }
-            let shown = shown.rest.iter().chain([&shown.leaf]);
-            for facts in shown.filter_map(|certificate| certificate.facts().ok()) {
-                if anchors.add_key(&facts.issuer_normal, &association.record.data) {
-                    named = named.or(Some(*association));
-                }
-            }
-        }
-        let named = named?;
-        let links = Links::new(&anchors, self.signatures);
-        let found = path::search(shown.leaf, &shown.rest, &anchors, &links, self.now);
-        if !found.is_valid() {
-            let why = found.best().map_or(NoPath::Unreadable, path::reason);
-            return Some(Err(Miss::NoPath(named, Box::new(why))));
-        }
-        let is_for = |name: &Hostname| path::matches_name(shown.leaf, name) == Some(true);
-        // For an alias, the name of the TLSA records is acceptable too (RFC 7671, section 7), and
-        // for a mail host the mail domain (RFC 7672, section 3.2.2).
-        let is_named = is_for(self.hostname)
-            || self.base().is_some_and(|base| is_for(&base))
-            || self.mail.iter().any(|mail| is_for(&mail.domain));
-        if is_named {
-            return Some(Ok(()));
-        }
-        let hostname = self.hostname.clone();
-        let why = NoPath::Hostname { hostname };
-        Some(Err(Miss::NoPath(named, Box::new(why))))
     }
 
     fn is_trusted(&self, shown: &Shown<'_>) -> bool {

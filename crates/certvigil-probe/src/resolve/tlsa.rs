@@ -156,6 +156,23 @@ impl Vouching {
         })
     }
 
+    /// Returns true if DNSSEC authenticates the SRV records of a service.
+    pub(super) async fn is_srv_secure(&self, owner: &str, deadline: Instant) -> bool {
+        let Ok(mut name) = dns::name(owner) else {
+            return false;
+        };
+        name.set_fqdn(true);
+        match self.ask(&name, RecordType::SRV, deadline).await {
+            Ok(answer) => answer.authenticated,
+            Err(error) => {
+                tracing::info!(
+                    "DNSSEC validation of SRV records failed: owner={owner} error={error}"
+                );
+                false
+            }
+        }
+    }
+
     async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, ProbeError> {
         let owner = format!("_{port}._tcp.{host}");
         let Ok(owner) = Name::from_ascii(&owner) else {

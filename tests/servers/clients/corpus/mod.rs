@@ -3,6 +3,7 @@
 use crate::clients::spec::Case;
 
 mod constraints;
+mod encodings;
 mod extensions;
 mod hosts;
 mod keys;
@@ -11,6 +12,7 @@ mod pairs;
 mod policies;
 mod shapes;
 mod signatures;
+mod stores;
 mod structure;
 mod usage;
 mod validity;
@@ -54,6 +56,8 @@ pub(crate) fn cases() -> Vec<Case> {
     keys::add(&mut corpus);
     structure::add(&mut corpus);
     shapes::add(&mut corpus);
+    encodings::add(&mut corpus);
+    stores::add(&mut corpus);
     let mut cases: Vec<Case> = corpus
         .changes
         .iter()

@@ -65,6 +65,8 @@ pub(crate) struct Extension {
     pub(crate) critical: bool,
     /// Encodes the default `FALSE` of `critical`, which DER forbids.
     pub(crate) default_written: bool,
+    /// Encodes the length of the value in more octets than it needs, which DER forbids.
+    pub(crate) long_length: bool,
     pub(crate) value: Value,
 }
 
@@ -81,7 +83,11 @@ impl Extension {
         if self.critical || self.default_written {
             parts.push(der::boolean(self.critical));
         }
-        parts.push(der::octets(&derive(&self.value)));
+        let mut value = derive(&self.value);
+        if self.long_length {
+            value = der::with_long_length(&value);
+        }
+        parts.push(der::octets(&value));
         der::sequence(&parts)
     }
 }
@@ -92,6 +98,7 @@ pub(crate) fn raw(oid: &str, value: &[u8]) -> Extension {
         oid: oid.to_owned(),
         critical: false,
         default_written: false,
+        long_length: false,
         value: Value::Bytes(value.to_vec()),
     }
 }
@@ -101,6 +108,7 @@ fn derived(oid: &str, value: Value) -> Extension {
         oid: oid.to_owned(),
         critical: false,
         default_written: false,
+        long_length: false,
         value,
     }
 }

@@ -64,10 +64,16 @@ pub(super) fn basic_constraints(value: &[u8]) -> Option<(BasicConstraints, bool)
 }
 
 pub(super) fn key_usage(value: &[u8]) -> Option<KeyUsage> {
-    match only(value, der::BIT_STRING)? {
+    // Unused bits of the last octet do not count, whatever they are.
+    let used = |octet: u8, unused: u8| octet & u8::MAX << unused;
+    match *only(value, der::BIT_STRING)? {
         [0..=7] => Some(KeyUsage(0)),
-        [0..=7, first] => Some(KeyUsage(u16::from(*first) << 8)),
-        [0..=7, first, second, ..] => Some(KeyUsage(u16::from_be_bytes([*first, *second]))),
+        [unused @ 0..=7, first] => Some(KeyUsage(u16::from(used(first, unused)) << 8)),
+        [unused @ 0..=7, first, second] => {
+            let octets = [first, used(second, unused)];
+            Some(KeyUsage(u16::from_be_bytes(octets)))
+        }
+        [0..=7, first, second, ..] => Some(KeyUsage(u16::from_be_bytes([first, second]))),
         _ => None,
     }
 }

@@ -43,6 +43,12 @@ pub enum Kind {
     Poison,
     /// The Netscape certificate type, which old authorities still write.
     NetscapeType,
+    /// IP addresses as resources (RFC 3779, section 2.2).
+    AddressBlocks,
+    /// AS numbers as resources (RFC 3779, section 3.2).
+    AsNumbers,
+    /// The policy of a proxy certificate (RFC 3820, section 3.8).
+    ProxyCertInfo,
     /// Any other, by its object identifier in dotted form.
     Unknown(Box<str>),
 }
@@ -71,6 +77,9 @@ impl Kind {
             [0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 2] => Self::Timestamps,
             [0x2b, 6, 1, 4, 1, 0xd6, 0x79, 2, 4, 3] => Self::Poison,
             [0x60, 0x86, 0x48, 1, 0x86, 0xf8, 0x42, 1, 1] => Self::NetscapeType,
+            [0x2b, 6, 1, 5, 5, 7, 1, 7] => Self::AddressBlocks,
+            [0x2b, 6, 1, 5, 5, 7, 1, 8] => Self::AsNumbers,
+            [0x2b, 6, 1, 5, 5, 7, 1, 14] => Self::ProxyCertInfo,
             other => Self::Unknown(dotted(other).into()),
         }
     }
@@ -99,6 +108,9 @@ impl Kind {
             Self::Timestamps => "signedCertificateTimestampList",
             Self::Poison => "ctPoison",
             Self::NetscapeType => "netscapeCertType",
+            Self::AddressBlocks => "ipAddrBlocks",
+            Self::AsNumbers => "autonomousSysIds",
+            Self::ProxyCertInfo => "proxyCertInfo",
             Self::Unknown(oid) => oid,
         }
     }

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::super::{San, der, printable};
+use super::Kind;
 use super::decode::{only, whole};
 
 /// Maximum CRL URLs read from a certificate. One is usual.
@@ -19,6 +20,16 @@ pub(in crate::certificate) struct Values {
     pub(in crate::certificate) ocsp_url: Option<String>,
     /// The URLs of complete revocation lists (section 4.2.1.13).
     pub(in crate::certificate) crl_urls: Vec<String>,
+    /// True if an otherName or a registeredID has a malformed value.
+    pub(in crate::certificate) has_malformed_other_name: bool,
+    /// True if a distribution point has neither a name nor an issuer.
+    pub(in crate::certificate) has_unnamed_point: bool,
+    /// True if a length in an extension that clients read has more octets than it needs.
+    pub(in crate::certificate) has_long_length: bool,
+    /// True if unused bits of keyUsage are set.
+    pub(in crate::certificate) has_unused_bits: bool,
+    /// True if the pathLenConstraint has superfluous leading octets.
+    pub(in crate::certificate) has_long_path_length: bool,
     /// True if the TLS feature extension requires a stapled OCSP response (RFC 7633).
     pub(in crate::certificate) must_staple: bool,
 }
@@ -31,10 +42,48 @@ impl Values {
         while !names.is_empty() {
             let name = der::split(&mut names)?;
             let (san, is_well_formed) = general_name(name);
+            self.has_malformed_other_name |= !has_sound_value(name);
             is_sound &= is_well_formed;
             self.sans.push(san);
         }
         is_sound.then_some(())
+    }
+
+    /// Notes the encodings in an extension that strict parsers refuse. Values of other extensions are
+    /// not read by clients.
+    pub(super) fn note_encoding(&mut self, kind: &Kind, value: &[u8]) {
+        let is_read = matches!(
+            kind,
+            Kind::BasicConstraints
+                | Kind::KeyUsage
+                | Kind::ExtendedKeyUsage
+                | Kind::SubjectAltName
+                | Kind::SubjectKeyIdentifier
+                | Kind::AuthorityKeyIdentifier
+                | Kind::NameConstraints
+                | Kind::CertificatePolicies
+                | Kind::AuthorityInfoAccess
+                | Kind::CrlDistributionPoints
+        );
+        self.has_long_length |= is_read && der::has_long_length(value);
+        match kind {
+            Kind::KeyUsage => {
+                self.has_unused_bits |= match only(value, der::BIT_STRING) {
+                    Some(&[unused @ 1..=7, .., last]) => last & !(u8::MAX << unused) != 0,
+                    _ => false,
+                }
+            }
+            Kind::BasicConstraints => {
+                let path_length = whole(value, |input| {
+                    let mut fields = der::expect(input, der::SEQUENCE)?.content;
+                    der::optional(&mut fields, der::BOOLEAN);
+                    der::optional(&mut fields, der::INTEGER)
+                });
+                self.has_long_path_length |=
+                    matches!(path_length.map(|n| n.content), Some(&[0, 0..=0x7f, ..]));
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn access(&mut self, value: &[u8]) -> Option<()> {
@@ -67,10 +116,17 @@ impl Values {
     pub(super) fn distribution_points(&mut self, value: &[u8]) -> Option<()> {
         const NAME: u8 = 0xa0;
         const FULL_NAME: u8 = 0xa0;
+        const ISSUER: u8 = 0xa2;
         let mut points = only(value, der::SEQUENCE)?;
         while !points.is_empty() {
             let mut point = der::expect(&mut points, der::SEQUENCE)?.content;
+            let all = point;
             let name = der::optional(&mut point, NAME);
+            if name.is_none() {
+                let mut fields = all;
+                let mut fields = std::iter::from_fn(|| der::split(&mut fields));
+                self.has_unnamed_point |= !fields.any(|field| field.tag == ISSUER);
+            }
             // The rest is a list of reasons or another issuer.
             let (Some(name), true) = (name, point.is_empty()) else {
                 continue;
@@ -132,6 +188,22 @@ fn general_name(name: der::Tlv<'_>) -> (San, bool) {
             San::Other(format!("a name of the kind {}", tag & 0x1f)),
             true,
         ),
+    }
+}
+
+/// Returns false for an otherName without a value, or with one that is not a single
+/// tag-length-value, and for an empty registeredID.
+fn has_sound_value(name: der::Tlv<'_>) -> bool {
+    const VALUE: u8 = 0xa0;
+    match name.tag {
+        OTHER_NAME => whole(name.content, |input| {
+            der::expect(input, der::OBJECT_IDENTIFIER)?;
+            let value = der::expect(input, VALUE)?.content;
+            whole(value, |input| der::split(input).map(|_| ()))
+        })
+        .is_some(),
+        REGISTERED_ID => !name.content.is_empty(),
+        _ => true,
     }
 }
 

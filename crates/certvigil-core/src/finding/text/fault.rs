@@ -156,6 +156,9 @@ impl fmt::Display for NoPath {
             }
             Self::Unreadable => f.write_str("the certificate cannot be read"),
             Self::Fault { fault } => fault.fmt(f),
+            Self::OtherIssuerFirst => {
+                f.write_str("clients follow another served certificate of the same name first")
+            }
             Self::GivenUp => f.write_str("the search for a path was given up at its bounds"),
             Self::Hostname { hostname } => {
                 write!(f, "the certificate is not valid for {hostname}")

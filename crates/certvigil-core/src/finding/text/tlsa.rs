@@ -157,6 +157,12 @@ pub(super) fn missing(missing: &TlsaMissing) -> Text {
                 ),
             )
         }
+        TlsaMissing::UnsignedSrv { service } => Text::new(
+            format!(
+                "DNSSEC does not authenticate the SRV records of `{service}`: clients do not use the TLSA records of its hosts"
+            ),
+            "sign the zone of the SRV records, check its DS records in the parent zone, and ask a name server that validates (--dns)",
+        ),
         TlsaMissing::NotApplicable { hostname, protocol } => Text::new(
             format!(
                 "DANE is required, and certvigil checks no TLSA records of {hostname} with {protocol}"

@@ -6,7 +6,7 @@ use crate::model::Timestamp;
 
 use super::super::path::{issuer_and_serial_match, key_id_matches};
 use super::super::trust_store::Anchor;
-use super::{Client, Examined, Presented};
+use super::{Client, Examined, Presented, gnutls_path};
 
 /// Returns the paths that a client tries, in the order of the search. For [`Client::Openssl`] and
 /// [`Client::Gnutls`] these are the paths that begin with the one that the client builds.
@@ -17,7 +17,7 @@ pub(super) fn preferred<'p, 'a>(
 ) -> Vec<&'p Examined<'a>> {
     let built = match client {
         Client::Openssl => openssl(presented),
-        Client::Gnutls => gnutls(presented),
+        Client::Gnutls => gnutls_path::built(presented),
         Client::Go | Client::Java | Client::Chromium | Client::Rustls => {
             return paths.iter().collect();
         }
@@ -105,7 +105,7 @@ pub(super) fn is_ambiguous(
 }
 
 /// Returns the first issuer that is valid now, otherwise the one that expires last.
-pub(super) fn best<'a>(
+pub(in crate::judge) fn best<'a>(
     candidates: impl Iterator<Item = &'a Certificate>,
     below: &Facts,
     now: Timestamp,
@@ -131,52 +131,6 @@ pub(super) fn best<'a>(
 
 /// Returns true for a certificate that clients treat as self-signed before they verify its
 /// signature.
-pub(super) fn is_self_signed(facts: &Facts) -> bool {
-    facts.is_self_issued() && key_id_matches(facts, facts)
-}
-
-/// Builds GnuTLS's path. It takes the first served certificate with the issuer's name and key
-/// identifier. The path ends when a trust anchor that is valid now has the name and the key
-/// (`gnutls_x509_trust_list_verify_crt2`).
-fn gnutls<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
-    let mut certificates = vec![presented.leaf];
-    loop {
-        let current = certificates.last()?.facts().ok()?;
-        let end = || Built {
-            certificates: certificates.clone(),
-            anchor: None,
-        };
-        if is_self_signed(current) {
-            return Some(end());
-        }
-        let mut served = presented.rest.iter().filter(|c| !certificates.contains(c));
-        let next = served.find(|c| {
-            c.facts().is_ok_and(|facts| {
-                // GnuTLS compares the text of a name.
-                let is_empty_id = facts
-                    .extensions
-                    .subject_key_id
-                    .as_ref()
-                    .is_some_and(|id| id.is_empty());
-                facts.subject == current.issuer && (is_empty_id || key_id_matches(current, facts))
-            })
-        });
-        match next {
-            Some(next) if !is_anchor(next, presented) => certificates.push(next),
-            _ => return Some(end()),
-        }
-    }
-}
-
-/// Returns true if a trust anchor that is valid now has the certificate's name and key.
-fn is_anchor(certificate: &Certificate, presented: &Presented<'_>) -> bool {
-    let Ok(facts) = certificate.facts() else {
-        return false;
-    };
-    let mut named = presented.trust.named(&facts.subject_normal);
-    named.any(|anchor| {
-        let read = anchor.certificate().and_then(|c| c.facts().ok());
-        let is_valid = read.is_none_or(|f| (f.not_before..=f.not_after).contains(&presented.now));
-        anchor.spki == facts.spki && is_valid
-    })
+pub(in crate::judge) fn is_self_signed(facts: &Facts) -> bool {
+    facts.subject_normal == facts.issuer_normal && key_id_matches(facts, facts)
 }

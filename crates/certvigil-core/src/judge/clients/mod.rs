@@ -6,6 +6,7 @@
 //! accepts one of them. The model of rustls is its own path validation, webpki.
 
 mod first_path;
+mod gnutls_path;
 mod hosts;
 mod rules;
 mod stored_path;
@@ -23,6 +24,7 @@ use super::TrustStore;
 use super::links::Signatures;
 use super::path::{Found, Path};
 
+pub(super) use first_path::{best as best_issuer, is_self_signed as is_named_self_signed};
 pub use rules::{Effect, Effects, RULES, Rule};
 pub(super) use traits::Constraints;
 
@@ -118,6 +120,15 @@ impl Clients {
             Opinion::Accepts | Opinion::Unknown => None,
         })
     }
+}
+
+/// Returns true if the certificate has the name as its common name, and no alternative names of
+/// another kind than e-mail.
+pub(super) fn has_common_name(leaf: &Certificate, hostname: &Hostname) -> bool {
+    let Ok(facts) = leaf.facts() else {
+        return false;
+    };
+    hosts::property(facts, hostname, facts.matches(hostname)) == Some(Property::CommonName)
 }
 
 /// A served chain with all facts on which clients decide.
@@ -228,12 +239,21 @@ fn is_ordinary(presented: &Presented<'_>, paths: &[Examined<'_>]) -> bool {
         && all.all(is_plain)
 }
 
-/// Returns true if no other trust anchor has the name of the path's anchor.
+/// Returns true if no other trust anchor has the name of the path's anchor, and none that of an
+/// intermediate: OpenSSL would follow it.
 fn is_only_of_name(path: &Path<'_>, presented: &Presented<'_>) -> bool {
-    path.anchor().is_some_and(|anchor| {
+    let is_anchor_alone = path.anchor().is_some_and(|anchor| {
         let mut named = presented.trust.named(&anchor.normal_name);
         named.nth(1).is_none()
-    })
+    });
+    let mut intermediates = path.certificates.iter().skip(1);
+    is_anchor_alone
+        && intermediates.all(|certificate| {
+            certificate.facts().is_ok_and(|facts| {
+                let mut named = presented.trust.named(&facts.subject_normal);
+                named.next().is_none()
+            })
+        })
 }
 
 /// Returns true for a certificate that contains only what every client knows.

@@ -152,6 +152,10 @@ rules! {
         [N N N N N] [A R R A A] [A R R A A] "GnuTLS: excluded directoryName is not supported; Go: unhandled critical extension";
     UriConstraint
         [N N N N N] [A A A A R] [A A A A R] "Chromium: name constraints on URIs are not supported";
+    HostlessUriConstrained
+        [N N N N N] [R A R R R] [R A R R R] "RFC 5280, section 4.2.1.10";
+    AddressUriConstrained
+        [N N N N N] [A A R A R] [A A R A R] "RFC 5280, section 4.2.1.10: a host name is required";
     UriExcluded
         [N N N N N] [A R A A R] [A R A A R] "GnuTLS, Chromium: name constraints on URIs are not supported";
     OtherNameConstraint
@@ -276,6 +280,8 @@ rules! {
         [R R R A R] [R R R A R] [R R R A R] "RFC 5280, section 4.2.1.6";
     MalformedDirectoryAltName
         [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.2.1.6";
+    MalformedOtherName
+        [R R A A A] [R R A A A] [R R A A A] "RFC 5280, section 4.2.1.6";
     UnknownAltName
         [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.2.1.6";
     NonAsciiAltName
@@ -292,6 +298,20 @@ rules! {
         [A A R A A] [A A R A A] [A A R A A] "Go's crypto/x509: cannot parse URI";
     MalformedInformationAccess
         [A A R A R] [A A R A R] [A A R A R] "RFC 5280, section 4.2.2.1";
+    MalformedIssuerAltName
+        [A R A A A] [A R A A A] [A R A A A] "RFC 5280, section 4.2.1.7";
+    MalformedNetscapeType
+        [R A A A A] [R A A A A] [R A A A A] "Netscape certificate extensions; only OpenSSL reads it";
+    MalformedResources
+        [R A A A A] [R A A A A] [R A A A A] "RFC 3779; only OpenSSL reads them";
+    ResourcesNotAbove
+        [R A A A A] [N N N N N] [N N N N N] "RFC 3779, section 2.3; only OpenSSL compares them (X509v3_addr_validate_path)";
+    ResourcesCompared
+        [U A A A A] [N N N N N] [N N N N N] "RFC 3779, section 2.3; certvigil does not compare them";
+    ProxyCertificate
+        [R A A A A] [R A A A A] [R A A A A] "RFC 3820; OpenSSL: X509_V_FLAG_ALLOW_PROXY_CERTS is not set";
+    UnnamedDistributionPoint
+        [R A A A A] [R A A A A] [R A A A A] "RFC 5280, section 4.2.1.13; only OpenSSL checks it";
     MalformedDistributionPoints
         [R A R A A] [R A R A A] [R A R A A] "RFC 5280, section 4.2.1.13";
     UnreadableExtensions
@@ -314,6 +334,12 @@ rules! {
         [R R R A R] [R R R A R] [A R R R R] "RFC 5280, section 4.1";
     TrailingFields
         [R R A A R] [R R A A R] [R R A A R] "RFC 5280, section 4.1";
+    LongLength
+        [A A R A R] [A A R A R] [A A R A R] "X.690, section 10.1";
+    UnusedBitsSet
+        [A A R A R] [A A R A R] [A A R A R] "X.690, section 11.2.1";
+    LongPathLength
+        [N N N N N] [R A R A R] [R A R A R] "X.690, section 8.3.2";
     LongFormSerial
         [R A R A A] [R A R A A] [R A R A R] "X.690, section 8.3.2";
     EmptySerial
@@ -342,6 +368,8 @@ rules! {
     // Names and key identifiers of issuers.
     NameEncoding
         [A A R A A] [A A R A A] [N N N N N] "RFC 5280, section 7.1; Go compares byte by byte";
+    NameLength
+        [A A R A R] [A R R A R] [N N N N N] "X.690, section 10.1; GnuTLS finds a trust anchor by the bytes of its name";
     NameCase
         [A R R A A] [A R R A A] [N N N N N] "RFC 5280, section 7.1; GnuTLS and Go compare byte by byte";
     NameCaseBeyondAscii
@@ -382,6 +410,8 @@ rules! {
         [A A R A R] [A A R A R] [A A R A R] "Go and Chromium do not implement it (RFC 4055)";
     RsaWithoutNull
         [A A R A R] [A A R A R] [A A R A R] "RFC 3279, section 2.3.1";
+    UnusedKeyBits
+        [A A R A R] [R A R R R] [R A R R R] "RFC 5280, section 4.1.2.7";
     ExponentOfOne
         [A A A R R] [A A A R R] [A A A R R] "RFC 8017, section 3.1";
     LongExponent

@@ -93,7 +93,7 @@ fn judge(
         let of = Some(Trait { place, property });
         Some(Opinion::Refuses(Refusal { of, reason }))
     };
-    if !facts.is_self_issued() {
+    if facts.subject_normal != facts.issuer_normal {
         let property = Property::NotSelfIssued;
         let reason = format!("the root `{}` {}", facts.name(), property.meaning());
         return refusal(TraitPosition::Root, property, reason);

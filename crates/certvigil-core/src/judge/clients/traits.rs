@@ -7,7 +7,8 @@ mod signatures;
 mod subtrees;
 
 use crate::certificate::{
-    Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part, has_email_beyond_ia5, rsa,
+    Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part, has_email_beyond_ia5,
+    has_long_length, rsa,
 };
 use crate::finding::{FaultKind, Property, Role, Trait, TraitPosition};
 
@@ -87,6 +88,8 @@ pub(super) fn of(
     }
     if let Some(leaf) = leaf {
         out.place = TraitPosition::Leaf;
+        let above = all.iter().skip(1).filter_map(|(c, _)| c.facts().ok());
+        out.of_resources(leaf, above);
         if let Some(property) = of_name {
             out.add(property);
         }
@@ -169,6 +172,9 @@ impl Found<'_> {
         }
         for property in of_sans(facts) {
             self.add_once(start, property);
+        }
+        if extensions.listed(&Kind::ProxyCertInfo).is_some() {
+            self.add(Property::ProxyCertificate);
         }
         if let Some(usage) = extensions.extended_key_usage
             && !usage.server_auth
@@ -282,6 +288,26 @@ impl Found<'_> {
         }
     }
 
+    /// Adds the trait of the resources of RFC 3779 in a leaf.
+    fn of_resources<'f>(&mut self, leaf: &Facts, above: impl Iterator<Item = &'f Facts>) {
+        let of = |facts: &Facts| {
+            [Kind::AddressBlocks, Kind::AsNumbers].map(|kind| facts.extensions.is_readable(&kind))
+        };
+        let [addresses, numbers] = of(leaf);
+        if !addresses && !numbers {
+            return;
+        }
+        let lacks = |facts: &Facts| {
+            let [above_addresses, above_numbers] = of(facts);
+            addresses && !above_addresses || numbers && !above_numbers
+        };
+        let is_lacking = above.map(lacks).fold(false, |any, one| any | one);
+        self.add(match is_lacking {
+            true => Property::ResourcesNotAbove,
+            false => Property::ResourcesCompared,
+        });
+    }
+
     /// Adds the traits of path length. GnuTLS and Go count self-issued intermediates too.
     fn of_path_length(&mut self, path: &Path<'_>, facts: &Facts, at: usize) {
         let allowed = facts.extensions.basic_constraints.and_then(|b| b.path_len);
@@ -384,7 +410,8 @@ impl Found<'_> {
             self.add(Property::RootKeyIdsDiffer);
         }
         // OpenSSL continues the path in the trust store.
-        if !facts.is_self_issued() && presented.trust.named(&facts.issuer_normal).next().is_none() {
+        let is_self_issued = facts.subject_normal == facts.issuer_normal;
+        if !is_self_issued && presented.trust.named(&facts.issuer_normal).next().is_none() {
             self.add(Property::NotSelfIssued);
         }
         let extensions = &facts.extensions;
@@ -459,6 +486,9 @@ fn place(role: Role) -> TraitPosition {
 /// Returns the difference in form between the issuer's name in a certificate and the issuer's
 /// subject, which are the same name.
 fn name_difference(below: &Facts, above: &Facts) -> Property {
+    if has_long_length(&below.issuer_der) != has_long_length(&above.subject_der) {
+        return Property::NameLength;
+    }
     let has = |facts: &Facts, of: NameOf, kind: &'static str| {
         facts.remarks.contains(&Oddity::ObsoleteString(of, kind))
     };

@@ -169,6 +169,8 @@ fn deviation(oddity: &Oddity, facts: &Facts, role: Role) -> Option<FaultKind> {
         }
         Oddity::Version(version) => !(1..=3).contains(version),
         Oddity::Critical("authorityKeyIdentifier" | "subjectKeyIdentifier") => !is_anchor,
+        Oddity::UnusedKeyBits => role != Role::Leaf,
+        Oddity::NonMinimalInteger(Part::PathLength) => role == Role::Intermediate,
         Oddity::NonMinimalInteger(Part::Serial) => is_anchor && facts.serial_der.is_empty(),
         _ => false,
     };

@@ -218,7 +218,7 @@ impl<'a> Name<'a> {
 
     fn dns(text: &'a str) -> Self {
         let lower = text.to_ascii_lowercase();
-        let lower = is_domain(&lower).then_some(lower);
+        let lower = is_dns_name(&lower).then_some(lower);
         Self::Dns { text, lower }
     }
 
@@ -358,8 +358,11 @@ pub(in crate::judge) fn has_trailing_dot(domain: &str) -> bool {
 /// such as `www.example.com`. RFC 5280 does not mention wildcards. Three of the six clients refuse
 /// one that covers an excluded domain, because it may be used for the excluded name.
 fn wildcard_covers(name: &str, domain: &str) -> bool {
-    let parent = name.strip_prefix("*.");
+    let parent = name
+        .split_once('.')
+        .filter(|(first, _)| first.contains('*'));
     parent
+        .map(|(_, parent)| parent)
         .zip(parent_of_domain(domain))
         .is_some_and(|(parent, of_domain)| parent.eq_ignore_ascii_case(of_domain))
 }
@@ -370,10 +373,8 @@ pub(in crate::judge) fn parent_of_domain(domain: &str) -> Option<&str> {
     bare.split_once('.').map(|(_, parent)| parent)
 }
 
-/// Returns true for letters, digits, hyphens and underscores between dots, with an optional
-/// wildcard as the first label.
+/// Returns true for letters, digits, hyphens and underscores between dots.
 fn is_domain(name: &str) -> bool {
-    let name = name.strip_prefix("*.").unwrap_or(name);
     let label = |label: &str| {
         !label.is_empty()
             && label
@@ -381,6 +382,13 @@ fn is_domain(name: &str) -> bool {
                 .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
     };
     name.split('.').all(label)
+}
+
+/// Returns true for a domain, with wildcards in any label, or with a leading dot. Clients compare such
+/// a dNSName as any other, whether or not it is a valid one.
+fn is_dns_name(name: &str) -> bool {
+    let name = name.strip_prefix('.').unwrap_or(name);
+    is_domain(&name.replace('*', "a"))
 }
 
 fn address(ip: IpAddr, network: IpAddr, mask: IpAddr) -> Fit {

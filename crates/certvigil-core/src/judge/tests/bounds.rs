@@ -14,10 +14,15 @@ const SUBJECT_ALT_NAME: &[u64] = &[2, 5, 29, 17];
 
 /// Returns a DER element.
 fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = content.len();
-    let octets = length.to_be_bytes();
-    let octets = &octets[octets.len() - 3..];
-    [&[tag, 0x83][..], octets, content].concat()
+    let octets = content.len().to_be_bytes();
+    let zeros = octets.iter().take_while(|octet| **octet == 0).count();
+    let digits = &octets[zeros..];
+    let length = match digits {
+        [] => vec![0],
+        [short @ ..0x80] => vec![*short],
+        _ => [&[0x80 | u8::try_from(digits.len()).unwrap()][..], digits].concat(),
+    };
+    [&[tag][..], &length, content].concat()
 }
 
 /// Returns a Name with this number of parts.

@@ -211,6 +211,85 @@ fn usage_2_does_not_match_the_leaf_itself() {
     }
 }
 
+/// OpenSSL follows the first served issuer that fits, and does not try another.
+#[test]
+fn record_of_an_authority_that_clients_do_not_follow_does_not_match() {
+    let pki = pki();
+    let renewed = pki.root.cross_sign(&pki.mid, days(1, 1_000)).unwrap();
+    let old = pki.mid.cert();
+    for (served, matches) in [([&renewed, &old], false), ([&old, &renewed], true)] {
+        let served = served.map(Certificate::clone);
+        let case = pki
+            .right
+            .serving([vec![pki.leaf()], served.to_vec()].concat());
+        for usage in [0, 2] {
+            let stale = [record([usage, 0, 1], &old)];
+            assert_eq!(case.matched(&stale), Some(matches), "usage {usage}");
+            // Both have the same key.
+            let of_key = [record([usage, 1, 1], &old)];
+            assert_eq!(case.matched(&of_key), Some(true), "usage {usage}");
+        }
+        if !matches {
+            let (message, _) = case
+                .dane(&[record([2, 0, 1], &old)])
+                .reported("tlsa_mismatch");
+            assert!(message.contains("of the same name first"), "{message}");
+        }
+        // A complete certificate in the record comes before the served ones.
+        assert_eq!(case.matched(&[record([2, 0, 0], &old)]), Some(true));
+    }
+    // The path leads past it to another authority that a record names.
+    let served = [pki.leaf(), renewed, old, pki.root.cert()];
+    let case = pki.right.serving(served);
+    assert_eq!(
+        case.matched(&[record([2, 0, 1], &pki.root.certificate)]),
+        Some(true)
+    );
+}
+
+/// Those of a root do (OpenSSL's `internal_verify`).
+#[test]
+fn dates_of_an_intermediate_that_a_record_of_usage_2_names_do_not_count() {
+    let pki = pki();
+    let late = pki.right.at(Timestamp(now().0 + 20 * DAY));
+    let expired = pki.root.cross_sign(&pki.mid, days(300, 10)).unwrap();
+    let case = late
+        .expecting(pin(&pki.leaf()))
+        .serving([pki.leaf(), expired.clone()]);
+    assert_eq!(case.codes(), ["chain_expired"]);
+    for numbers in [[2, 0, 1], [2, 1, 1], [2, 1, 0], [2, 0, 0]] {
+        let judged = case.dane(&[record(numbers, &expired)]);
+        assert_eq!(judged.dane.as_ref().unwrap().matched, Some(true));
+        assert!(judged.severity() <= Severity::Info, "{judged:?}");
+    }
+    let above = case.serving([pki.leaf(), expired, pki.root.cert()]);
+    let of_root = [record([2, 0, 1], &pki.root.certificate)];
+    assert_eq!(above.matched(&of_root), Some(false));
+
+    let old = Authority::root("Old Root", days(300, 10)).unwrap();
+    let leaf = old.leaf(HOST, days(100, 200)).certificate;
+    let case = late
+        .expecting(pin(&leaf))
+        .serving([leaf, old.cert()])
+        .trusting(TrustStore::default());
+    assert_eq!(case.matched(&[record([2, 0, 1], &old.cert())]), Some(false));
+}
+
+/// The key signs the leaf: OpenSSL's "bare" trust anchor.
+#[test]
+fn key_of_a_self_signed_leaf_in_a_record_of_usage_2_matches() {
+    let pki = pki();
+    let own = self_signed(&key());
+    let case = pki.right.expecting(pin(&own)).serving([own.clone()]);
+    assert_eq!(case.matched(&[record([2, 1, 0], &own)]), Some(true));
+    assert_eq!(case.matched(&[record([2, 1, 1], &own)]), Some(false));
+    let late = case.at(Timestamp(now().0 + 300 * DAY));
+    assert_eq!(late.matched(&[record([2, 1, 0], &own)]), Some(false));
+    // The key of another leaf signs nothing.
+    let leaf = [record([2, 1, 0], &pki.leaf())];
+    assert_eq!(pki.right.matched(&leaf), Some(false));
+}
+
 #[test]
 fn root_named_by_a_tlsa_record_is_not_reported_as_included() {
     let pki = pki();
@@ -637,7 +716,14 @@ fn required_records_are_missed() {
         (known(false, &right), missing.clone()),
         (known(true, &[]), missing.clone()),
         (known(false, &[]), missing.clone()),
-        (TlsaLookup::NotApplicable, missing),
+        (TlsaLookup::NotApplicable, missing.clone()),
+        // Clients ignore the records, and validate the path to a trusted root.
+        (
+            TlsaLookup::UnsignedSrv {
+                service: "_imaps._tcp.example.com".into(),
+            },
+            missing,
+        ),
         // The failure of the lookup has a row of its own.
         (TlsaLookup::Unknown, vec![]),
     ] {
@@ -646,7 +732,11 @@ fn required_records_are_missed() {
             expected,
             "{tlsa:?}"
         );
-        assert_eq!(judged_by(tlsa, DaneCheck::On), [""; 0]);
+        let optional = match tlsa {
+            TlsaLookup::UnsignedSrv { .. } => vec!["tlsa_missing info"],
+            _ => vec![],
+        };
+        assert_eq!(judged_by(tlsa, DaneCheck::On), optional);
     }
 }
 

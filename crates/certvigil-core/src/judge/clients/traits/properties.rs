@@ -4,6 +4,7 @@ use crate::certificate::{Facts, Kind, NameOf, Oddity, Part, San};
 use crate::finding::{Fault, FaultKind, Property, Role};
 
 use super::super::super::path::WILDCARD;
+use super::name_syntax::go_parses_uri;
 
 /// Returns the property that corresponds to an oddity of a certificate.
 pub(super) fn of_oddity(oddity: &Oddity, facts: &Facts) -> Option<Property> {
@@ -30,6 +31,12 @@ pub(super) fn of_oddity(oddity: &Oddity, facts: &Facts) -> Option<Property> {
             Property::EmptySerial
         }
         Oddity::NonMinimalInteger(Part::Serial) => Property::LongFormSerial,
+        Oddity::NonMinimalInteger(Part::PathLength) => Property::LongPathLength,
+        Oddity::LongLength => Property::LongLength,
+        Oddity::UnusedBitsSet => Property::UnusedBitsSet,
+        Oddity::UnusedKeyBits => Property::UnusedKeyBits,
+        Oddity::MalformedOtherName => Property::MalformedOtherName,
+        Oddity::UnnamedDistributionPoint => Property::UnnamedDistributionPoint,
         Oddity::SignatureAlgorithmsDiffer => Property::AlgorithmMismatch,
         Oddity::SignatureParametersDiffer => Property::AlgorithmParametersDiffer,
         Oddity::InvalidString(NameOf::Subject, kind) => match *kind {
@@ -69,7 +76,7 @@ pub(super) fn of_sans(facts: &Facts) -> Vec<Property> {
     let mut out = Vec::new();
     for san in &facts.sans {
         let property = match san {
-            San::Uri(uri) if uri.contains("://[") && !uri.contains(']') => Property::MalformedUri,
+            San::Uri(uri) if !go_parses_uri(uri) => Property::MalformedUri,
             San::Email(name) | San::Uri(name) if name.is_empty() => match is_critical {
                 true => Property::EmptyCriticalAltName,
                 false => Property::EmptyAltName,
@@ -126,6 +133,9 @@ fn of_unreadable(name: &str, facts: &Facts) -> Option<Property> {
         "authorityKeyIdentifier" => Property::MalformedAuthorityKeyIdentifier,
         "authorityInfoAccess" => Property::MalformedInformationAccess,
         "cRLDistributionPoints" => Property::MalformedDistributionPoints,
+        "issuerAltName" => Property::MalformedIssuerAltName,
+        "netscapeCertType" => Property::MalformedNetscapeType,
+        "ipAddrBlocks" | "autonomousSysIds" => Property::MalformedResources,
         "subjectAltName" => {
             let has = |is: fn(&Oddity) -> bool| facts.oddities.iter().any(is);
             let is_empty_name =

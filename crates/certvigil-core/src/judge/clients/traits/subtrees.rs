@@ -2,6 +2,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
 use std::rc::Rc;
 
 use crate::certificate::{Certificate, Facts, Fingerprint, Kind, NameConstraints, San, Subtree};
@@ -74,6 +75,13 @@ impl<'a> Constraints<'a> {
                 out.push(property);
             }
         }
+        if permits_or_excludes_uris(constraints) {
+            let uris = [
+                (names.has_hostless_uri, Property::HostlessUriConstrained),
+                (names.has_address_uri, Property::AddressUriConstrained),
+            ];
+            out.extend(uris.into_iter().filter(|(is, _)| *is).map(|(_, p)| p));
+        }
         // Go ignores constraints on other kinds of names.
         let mut subtrees = constraints.permitted.iter().chain(&constraints.excluded);
         let is_of_go = |s: &Subtree| !matches!(s, Subtree::Directory(_) | Subtree::Other(..));
@@ -105,6 +113,10 @@ struct LeafNames {
     has_address: bool,
     has_uri: bool,
     has_malformed_dns: bool,
+    /// True if a URI has no host.
+    has_hostless_uri: bool,
+    /// True if the host of a URI is an address.
+    has_address_uri: bool,
     /// True if Go cannot parse a dNSName or rfc822Name.
     has_invalid_syntax: bool,
     /// The domains in lower case below which a wildcard covers every name.
@@ -114,6 +126,12 @@ struct LeafNames {
 impl LeafNames {
     fn of(leaf: &Facts) -> Self {
         let sans = || leaf.sans.iter();
+        let uris = || {
+            sans().filter_map(|san| match san {
+                San::Uri(uri) => Some(uri.as_str()),
+                _ => None,
+            })
+        };
         let wildcards = sans().filter_map(|san| match san {
             San::Dns(name) => name.strip_prefix("*.").map(str::to_ascii_lowercase),
             _ => None,
@@ -122,6 +140,10 @@ impl LeafNames {
             has_address: sans().any(|san| matches!(san, San::Ip(_))),
             has_uri: sans().any(|san| matches!(san, San::Uri(_))),
             has_malformed_dns: sans().any(is_malformed_dns),
+            has_hostless_uri: uris().any(|uri| uri_host(uri).is_none()),
+            has_address_uri: uris()
+                .filter_map(uri_host)
+                .any(|host| host.starts_with('[') || host.parse::<IpAddr>().is_ok()),
             has_invalid_syntax: !sans().all(go_parses),
             wildcards: wildcards.collect(),
         }
@@ -131,6 +153,25 @@ impl LeafNames {
     fn wildcard_covers(&self, domain: &str) -> bool {
         parent_of_domain(domain).is_some_and(|parent| self.wildcards.contains(parent))
     }
+}
+
+fn permits_or_excludes_uris(constraints: &NameConstraints) -> bool {
+    let mut subtrees = constraints.permitted.iter().chain(&constraints.excluded);
+    subtrees.any(|subtree| matches!(subtree, Subtree::Uri(_)))
+}
+
+/// Returns the host of a URI, with the brackets of an IPv6 address.
+fn uri_host(uri: &str) -> Option<&str> {
+    let (_, rest) = uri.split_once("://")?;
+    let authority = rest.split(['/', '?', '#']).next()?;
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    let host = match host.starts_with('[') {
+        true => host,
+        false => host.split(':').next()?,
+    };
+    (!host.is_empty()).then_some(host)
 }
 
 fn is_malformed_dns(san: &San) -> bool {
@@ -182,8 +223,8 @@ fn of_subtree(
     Some(property)
 }
 
-fn of_network(network: std::net::IpAddr, mask: std::net::IpAddr) -> Option<Property> {
-    use std::net::IpAddr::{V4, V6};
+fn of_network(network: IpAddr, mask: IpAddr) -> Option<Property> {
+    use IpAddr::{V4, V6};
     let (network, mask, width) = match (network, mask) {
         (V4(network), V4(mask)) => {
             let widen = |ip: std::net::Ipv4Addr| u128::from(ip.to_bits());
