@@ -381,7 +381,7 @@ fn interval_of_an_entry_is_a_metric() {
     };
     assert_eq!((interval("own"), interval("common")), (Some(1800.0), None));
     let default = metrics.sample("certvigil_interval_seconds", &[]);
-    assert_eq!(default, Some(86_400.0));
+    assert_eq!(default, Some(3600.0));
 }
 
 /// Alerts about a source are routed by the labels of its entries.
