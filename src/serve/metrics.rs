@@ -407,6 +407,8 @@ fn monitor(out: &mut Exposition, snapshot: &Snapshot, elapsed: Duration) {
     if let Some(duration) = snapshot.cycle.duration {
         out.value(Metric::CycleDuration, duration.as_secs_f64());
     }
+    let interval = snapshot.runtime.inventory.defaults.interval;
+    out.value(Metric::Interval, interval.as_secs_f64());
     let lag = snapshot.lag(elapsed);
     out.value(Metric::CycleLag, lag.as_secs_f64());
     let reload = &snapshot.reload;

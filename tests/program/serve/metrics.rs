@@ -380,6 +380,8 @@ fn interval_of_an_entry_is_a_metric() {
         metrics.sample("certvigil_endpoint_interval_seconds", &[&name])
     };
     assert_eq!((interval("own"), interval("common")), (Some(1800.0), None));
+    let default = metrics.sample("certvigil_interval_seconds", &[]);
+    assert_eq!(default, Some(3600.0));
 }
 
 /// Alerts about a source are routed by the labels of its entries.

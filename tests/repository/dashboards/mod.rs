@@ -6,6 +6,7 @@ mod export;
 mod panels;
 mod prometheus;
 mod rules;
+mod severities;
 
 use crate::common::dashboards::{
     DASHBOARDS, dashboard, expressions, folder, panels, str_of, substituted, text,
