@@ -144,7 +144,7 @@ impl Store {
     /// # Errors
     /// Returns one line that names the folder or the file if they cannot be written.
     pub fn restore(&self) -> Result<(), StoreError> {
-        let folder = self.file.parent().unwrap_or(Path::new("."));
+        let folder = self.file.parent().unwrap_or_else(|| Path::new("."));
         make_folder(folder).map_err(|error| StoreError::Folder {
             folder: folder.to_owned(),
             error,
