@@ -101,7 +101,7 @@ metrics! {
     SourceRequests "certvigil_source_requests_total" Counter "HTTP requests to sources and remote vantages, by HTTP status; `error` if there was no response.";
     VantageUp "certvigil_vantage_up" Gauge "1 if the last test by the remote vantage returned results, 0 if not. Absent before the first test. While it is 0, certvigil queries the vantage less often.";
     VantageLag "certvigil_vantage_lag_seconds" Gauge "Delay of the probe from the remote vantage that is most overdue. If it grows, the vantage fails or responds slowly: its results are old, those of other vantages are not.";
-    StateUp "certvigil_state_up" Gauge "1 if the last write to the state directory succeeded, 0 if not. Absent without --state-dir.";
+    StateUp "certvigil_state_up" Gauge "1 if the last write to the state directory succeeded, 0 if not, or if the directory was removed. Absent without --state-dir.";
     ProbePhaseDuration "certvigil_probe_phase_duration_seconds" Histogram "Duration of the phases of local probes. A phase that did not happen is not counted.";
     Probes "certvigil_probes_total" Counter "Completed probes, by vantage and status.";
     ProbesInFlight "certvigil_probes_in_flight" Gauge "Local probes in flight.";

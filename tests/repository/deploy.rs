@@ -266,6 +266,8 @@ fn action_cache_key_depends_on_the_source_files() {
     let mut read = vec![
         "Cargo.toml".to_owned(),
         "Cargo.lock".into(),
+        "build.rs".into(),
+        ".cargo/config.toml".into(),
         "src/lib.rs".into(),
         "src/inner/a.rs".into(),
         "crates/inner/src/lib.rs".into(),
@@ -392,6 +394,8 @@ fn image_command_is_a_certvigil_command() {
     let named = [
         "Cargo.toml",
         "Cargo.lock",
+        "build.rs",
+        ".cargo",
         "src",
         "crates",
         "benches",

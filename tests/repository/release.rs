@@ -10,8 +10,8 @@ use clap::CommandFactory as _;
 use crate::markdown::document;
 use crate::support::{root, text};
 
-/// The folders besides `src` and `crates` that the compiler reads with `include_str!` and
-/// `include_bytes!`.
+/// The folders besides `src` and `crates` whose files are compiled in: by `include_str!`,
+/// `include_bytes!` and the build script.
 pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
     let mut folders = BTreeSet::new();
     for path in ["src", "crates"].into_iter().flat_map(files_below) {
@@ -40,8 +40,17 @@ pub(crate) fn folders_compiled_in() -> BTreeSet<String> {
             }
         }
     }
+    let script = text("build.rs");
+    let quoted = script.split('"').skip(1).step_by(2);
+    let first = quoted.filter_map(|path| path.split('/').next());
+    folders.extend(
+        first
+            .filter(|name| root().join(name).is_dir())
+            .map(str::to_owned),
+    );
     folders.remove("src");
     folders.remove("crates");
+    folders.remove("");
     folders
 }
 

@@ -92,24 +92,31 @@ pub(super) fn split<'a>(input: &mut &'a [u8]) -> Option<Tlv<'a>> {
     })
 }
 
-/// Maximum depth of nested values in [`has_long_length`]. Certificates have about ten.
-const MAX_DEPTH: usize = 32;
-
 /// Returns true if a length in these values, or in the values that they contain, has more octets than
 /// it needs, which only BER allows (X.690, section 10.1).
 pub(crate) fn has_long_length(values: &[u8]) -> bool {
+    /// Maximum depth of nested values. Certificates have about ten.
+    const MAX_DEPTH: usize = 32;
+    has_long_length_above(values, MAX_DEPTH)
+}
+
+fn has_long_length_above(mut values: &[u8], depth: usize) -> bool {
     /// The bit of a tag whose content is again tag-length-values.
     const CONSTRUCTED: u8 = 0x20;
-    let mut open = vec![(values, 0)];
-    while let Some((mut rest, depth)) = open.pop() {
-        while let Some(tlv) = split(&mut rest) {
-            let header_len = tlv.whole.len().saturating_sub(tlv.content.len());
-            if header_len != header(tlv.tag, tlv.content.len()).count() {
-                return true;
-            }
-            if tlv.tag & CONSTRUCTED != 0 && depth < MAX_DEPTH {
-                open.push((tlv.content, depth + 1));
-            }
+    while let Some(tlv) = split(&mut values) {
+        let needed = match tlv.content.len() {
+            0..=0x7f => 2,
+            0x80..=0xff => 3,
+            0x100..=0xffff => 4,
+            0x1_0000..=0xff_ffff => 5,
+            _ => 6,
+        };
+        if tlv.whole.len() - tlv.content.len() != needed {
+            return true;
+        }
+        let is_constructed = tlv.tag & CONSTRUCTED != 0;
+        if is_constructed && depth > 0 && has_long_length_above(tlv.content, depth - 1) {
+            return true;
         }
     }
     false

@@ -1,20 +1,21 @@
 //! The traits of a path: the properties of its certificates on which some client decides, with
 //! their positions.
 
+mod forms;
 mod name_syntax;
 mod properties;
 mod signatures;
 mod subtrees;
 
 use crate::certificate::{
-    Certificate, Facts, Key, KeyUsage, Kind, NameOf, Oddity, Part, has_email_beyond_ia5,
-    has_long_length, rsa,
+    Certificate, Facts, Key, KeyUsage, Kind, Oddity, Part, has_email_beyond_ia5, rsa,
 };
 use crate::finding::{FaultKind, Property, Role, Trait, TraitPosition};
 
 use super::super::path::{Path, issuer_and_serial_match, policy_fault};
 use super::{Presented, hosts};
 
+use forms::{is_compressed, lacks_null, name_difference};
 use properties::{of_fault, of_oddity, of_sans};
 use signatures::{is_of_unknown_kind, of_new_hash, of_signature};
 pub(in crate::judge) use subtrees::Constraints;
@@ -481,47 +482,4 @@ fn place(role: Role) -> TraitPosition {
         Role::Intermediate => TraitPosition::Intermediate,
         Role::Anchor => TraitPosition::Root,
     }
-}
-
-/// Returns the difference in form between the issuer's name in a certificate and the issuer's
-/// subject, which are the same name.
-fn name_difference(below: &Facts, above: &Facts) -> Property {
-    if has_long_length(&below.issuer_der) != has_long_length(&above.subject_der) {
-        return Property::NameLength;
-    }
-    let has = |facts: &Facts, of: NameOf, kind: &'static str| {
-        facts.remarks.contains(&Oddity::ObsoleteString(of, kind))
-    };
-    let differs = |kind| has(below, NameOf::Issuer, kind) != has(above, NameOf::Subject, kind);
-    if differs("TeletexString") {
-        return Property::NameInTeletex;
-    }
-    if differs("BMPString") {
-        return Property::NameInBmp;
-    }
-    if below.issuer == above.subject {
-        return Property::NameEncoding;
-    }
-    let is_ascii = below.issuer.is_ascii() && above.subject.is_ascii();
-    if is_ascii || below.issuer.eq_ignore_ascii_case(&above.subject) {
-        Property::NameCase
-    } else {
-        Property::NameCaseBeyondAscii
-    }
-}
-
-/// Returns true if the algorithm identifier of an RSA key has no parameters, although RFC 3279
-/// requires NULL.
-fn lacks_null(certificate: &Certificate) -> bool {
-    /// Octets of rsaEncryption's object identifier.
-    const RSA_ENCRYPTION: usize = 11;
-    certificate
-        .public_key()
-        .is_some_and(|(algorithm, _)| algorithm.len() == RSA_ENCRYPTION)
-}
-
-/// Returns true if the point of an EC key is in compressed form (RFC 5480, section 2.2).
-fn is_compressed(certificate: &Certificate) -> bool {
-    let key = certificate.public_key();
-    key.is_some_and(|(_, point)| matches!(point.first(), Some(2 | 3)))
 }
