@@ -95,7 +95,7 @@ fn issuer<'a>(below: &Facts, presented: &Presented<'a>) -> Option<&'a Certificat
     let fitting: Vec<&Certificate> = named.filter(is_fitting).collect();
     let is_valid = |c: &&&Certificate| c.facts().is_ok_and(|f| f.not_before <= presented.now);
     let valid = fitting.iter().rev().find(is_valid);
-    valid.or(fitting.last()).copied()
+    valid.or_else(|| fitting.last()).copied()
 }
 
 /// Returns the trust anchors that are valid now and have the certificate's name and key.
