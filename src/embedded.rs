@@ -17,11 +17,13 @@ pub(crate) static DOCS: Embedded = Embedded(include!(concat!(env!("OUT_DIR"), "/
 
 impl Embedded {
     /// Returns the paths of all files.
+    #[cfg(any(test, feature = "serve"))]
     pub(crate) fn paths(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().map(|(path, _)| *path)
     }
 
     /// Returns the text of a file; `None` if it is not in the list.
+    #[cfg(any(test, feature = "serve"))]
     pub(crate) fn text(&self, path: &str) -> Option<String> {
         let index = self.0.binary_search_by_key(&path, |(path, _)| path).ok()?;
         let (_, compressed) = self.0.get(index)?;
