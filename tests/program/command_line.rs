@@ -440,22 +440,11 @@ fn wait_that_is_shorter_than_the_pause_ends_with_an_attempt() {
     let bench = Bench::new();
     let old = bench.pki.leaf(&[HOST]);
     bench.server.serve(config(&bench.pki, &old));
-    let chain = bench.pki.full_chain(&bench.leaf);
-    let place = bench.place();
-    let arguments = ["--wait", "2s", "--cert", chain.to_str().unwrap(), &place];
-    let child = bench
-        .check(&arguments)
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    crate::fixture::process::wait_until("the first attempt", || {
-        (bench.server.connections() > 0).then_some(())
-    });
-    // The handshake of the first attempt is over soon.
-    std::thread::park_timeout(std::time::Duration::from_millis(500));
+    let check = Check::of(&bench.pki, &bench.leaf, &["127.0.0.1"], bench.server.port());
+    let mut check = check.args(&["-v", "--wait", "5s"]).start();
+    check.wait_for("addresses serve it");
     bench.server.serve(config(&bench.pki, &bench.leaf));
-    let run: Run = child.wait_with_output().unwrap().into();
+    let run = check.end();
     assert_eq!(run.code, 0, "{run:?}");
 }
 

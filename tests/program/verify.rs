@@ -437,18 +437,12 @@ fn files_of_openssl_are_read() {
         let (code, codes, _) = bench.judged(&["--hostname", HOST, "--key", key], &container);
         assert_eq!((code, codes), (0, vec![]));
     }
-    let p12 = bench.openssl(&[
-        "pkcs12",
-        "-export",
-        "-in",
-        own,
-        "-inkey",
-        key,
-        "-certfile",
-        intermediate,
-        "-passout",
-        "pass:secret",
-    ]);
+    let export = |password: &str| {
+        let mut arguments = vec!["pkcs12", "-export", "-in", own, "-inkey", key];
+        arguments.extend(["-certfile", intermediate, "-passout", password]);
+        bench.openssl(&arguments)
+    };
+    let p12 = export("pass:secret");
     let (code, _, row) = bench.judged(&[], &p12);
     assert_eq!(code, 3);
     assert!(
@@ -463,18 +457,7 @@ fn files_of_openssl_are_read() {
         bench.judged(&["--cert-password-file", password.to_str().unwrap()], &p12);
     assert_eq!((code, codes), (0, vec![]));
     // The empty password.
-    let p12 = bench.openssl(&[
-        "pkcs12",
-        "-export",
-        "-in",
-        own,
-        "-inkey",
-        key,
-        "-certfile",
-        intermediate,
-        "-passout",
-        "pass:",
-    ]);
+    let p12 = export("pass:");
     for empty in ["", "\n"] {
         let password = bench.pki.file(empty);
         let flag = ["--cert-password-file", password.to_str().unwrap()];

@@ -1,9 +1,9 @@
 //! The commands of `docs/rehearse.md`, run in order with a real nginx.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
 
+use crate::fixture::process::free_port;
 use crate::markdown::document;
 use crate::readme::{fits, run, shown};
 
@@ -31,27 +31,12 @@ impl Drop for Started<'_> {
     }
 }
 
-/// Returns ports that are free at both addresses of the page.
-fn free_ports() -> [String; 3] {
-    let mut held = Vec::new();
-    PORTS.map(|_| {
-        loop {
-            let first = TcpListener::bind("127.0.0.1:0").unwrap();
-            let port = first.local_addr().unwrap().port();
-            if let Ok(second) = TcpListener::bind(("127.0.0.2", port)) {
-                held.extend([first, second]);
-                return port.to_string();
-            }
-        }
-    })
-}
-
 #[test]
 #[ignore = "needs nginx, curl and jq"]
 fn a_renewal_is_rehearsed_as_the_page_says() {
     let folder = tempfile::tempdir().unwrap();
     let _started = Started(folder.path());
-    let ports = free_ports();
+    let ports = PORTS.map(|_| free_port().to_string());
     let with_ports = |text: &str| {
         let pairs = PORTS.iter().zip(&ports);
         pairs.fold(text.to_owned(), |text, (port, free)| {

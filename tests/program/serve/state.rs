@@ -15,8 +15,8 @@ fn local(metrics: &Answer, metric: &str, more: &[&str]) -> Option<f64> {
     metrics.sample(metric, &labels)
 }
 
-#[test]
-fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
+/// A server, an account whose first instance it serves, and the entry of that instance.
+fn one_instance() -> (Pki, Server, FakeAccount, String) {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
@@ -26,6 +26,12 @@ fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
         "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
         server.port()
     );
+    (pki, server, account, entry)
+}
+
+#[test]
+fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
+    let (pki, server, account, entry) = one_instance();
     let text = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
     let exporter = Exporter::start(&text, STATE, |folder| account.write_key(folder));
     exporter.wait_until_ready();
@@ -100,15 +106,7 @@ fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
 /// The account no longer shows an instance that is revoked or replaced, so it is fetched by its ID.
 #[test]
 fn instance_that_the_account_revokes_is_critical_where_it_is_served() {
-    let pki = Pki::new();
-    let leaf = pki.leaf(&[HOST]);
-    let server = server(&pki, &leaf);
-    let account = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
-    account.issue(&pki, HOST, 1, &leaf);
-    let entry = format!(
-        "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
-        server.port()
-    );
+    let (pki, server, account, entry) = one_instance();
     let text = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
     let exporter = Exporter::start(&text, STATE, |folder| account.write_key(folder));
     exporter.wait_until_ready();
@@ -151,15 +149,7 @@ fn instance_that_the_account_revokes_is_critical_where_it_is_served() {
 
 #[test]
 fn entry_restored_by_a_reload_keeps_its_last_result() {
-    let pki = Pki::new();
-    let leaf = pki.leaf(&[HOST]);
-    let server = server(&pki, &leaf);
-    let account = FakeAccount::start(&pki, &["127.0.0.1"], server.port());
-    account.issue(&pki, HOST, 1, &leaf);
-    let entry = format!(
-        "sslmate: {HOST}, addresses: 127.0.0.1, port: {}",
-        server.port()
-    );
+    let (pki, _server, account, entry) = one_instance();
     let settings = account.settings("1s");
     let whole = inventory(&pki, SHORT_INTERVAL, &settings, &[entry]);
     let fewer = inventory(&pki, SHORT_INTERVAL, &settings, &[trusting("127.0.0.1")]);
