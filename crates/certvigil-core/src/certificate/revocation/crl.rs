@@ -11,6 +11,7 @@ use super::super::file::contents_of_blocks;
 use super::super::read::read_time;
 use super::super::signature::Signed;
 use super::super::{Certificate, Link, PublicKeyHash, der};
+use super::part::{self, Reasons};
 use super::{
     Answer, Issuer, Revoked, Status, Unusable, fresh, is_same_name, reason, serial, verified,
 };
@@ -230,10 +231,7 @@ impl<'a> Outline<'a> {
                 ISSUING_DISTRIBUTION_POINT => {
                     let scope = Scope::read(extension.value)
                         .ok_or(Unusable::Unreadable("what it is about"))?;
-                    scope.check(leaf)?;
-                    if scope.only_some_reasons {
-                        reasons = Reasons::Some;
-                    }
+                    reasons = scope.check(leaf, self.issuer)?;
                 }
                 _ if extension.critical => {
                     let what = "one of its extensions is critical and not known";
@@ -296,14 +294,6 @@ fn read_entry(mut fields: &[u8]) -> Option<Revoked> {
     Some(revoked)
 }
 
-/// The reasons for revocation that a list covers (RFC 5280, section 5.2.5).
-#[derive(Clone, Copy)]
-enum Reasons {
-    All,
-    /// onlySomeReasons: a certificate that is revoked for another reason is in another list.
-    Some,
-}
-
 impl Reasons {
     /// Returns an error if a certificate that is not in the list may be revoked.
     fn check_absence(self) -> Result<(), Unusable> {
@@ -343,7 +333,9 @@ impl<'a> Scope<'a> {
         fields.is_empty().then_some(scope)
     }
 
-    fn check(&self, leaf: &Certificate) -> Result<(), Unusable> {
+    /// Returns the reasons that the list of this issuer covers, or an error if it does not cover this
+    /// certificate.
+    fn check(&self, leaf: &Certificate, issuer: &[u8]) -> Result<Reasons, Unusable> {
         let Ok(facts) = leaf.facts() else {
             return Err(Unusable::OtherCertificate);
         };
@@ -353,24 +345,17 @@ impl<'a> Scope<'a> {
             "it is not about servers' certificates"
         } else if self.only_user && facts.is_ca {
             "it is not about authorities' certificates"
-        } else if !self.point.is_none_or(|p| is_one_of(p, &facts.crl_urls)) {
-            "it is another part of the issuer's list"
         } else {
-            return Ok(());
+            let of_part = match self.point {
+                Some(point) => part::reasons_of(leaf, point, issuer),
+                None => Some(Reasons::All),
+            };
+            match of_part {
+                Some(_) if self.only_some_reasons => return Ok(Reasons::Some),
+                Some(reasons) => return Ok(reasons),
+                None => "it is another part of the issuer's list",
+            }
         };
         Err(Unusable::OutOfScope(why))
     }
-}
-
-/// Returns true if a DistributionPointName has one of these URLs.
-fn is_one_of(mut point: &[u8], urls: &[String]) -> bool {
-    const FULL_NAME: u8 = EXPLICIT_0;
-    const URI: u8 = 0x86;
-    let Some(names) = der::expect(&mut point, FULL_NAME) else {
-        return false;
-    };
-    let mut names = names.content;
-    std::iter::from_fn(|| der::split(&mut names))
-        .filter(|name| name.tag == URI)
-        .any(|name| urls.iter().any(|url| url.as_bytes() == name.content))
 }

@@ -6,6 +6,7 @@
 
 mod crl;
 mod ocsp;
+mod part;
 #[cfg(test)]
 mod tests;
 

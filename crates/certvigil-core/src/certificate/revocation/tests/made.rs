@@ -53,6 +53,22 @@ impl Made {
         }
     }
 
+    /// With a leaf that has these DistributionPoints.
+    fn with_points(points: &[u8]) -> Self {
+        let made = Self::new();
+        let mut params = CertificateParams::default();
+        params.custom_extensions = vec![CustomExtension::from_oid_content(
+            &[2, 5, 29, 31],
+            der::sequence(points),
+        )];
+        let sign = |pair: &KeyPair| params.signed_by(pair, &made.authority.issuer()).unwrap();
+        let leaf = Key::generate().unwrap().signing(sign).der().to_vec();
+        Self {
+            leaf: Certificate::from_der(leaf),
+            ..made
+        }
+    }
+
     fn list(&self, list: &List) -> Vec<u8> {
         let entry = list.entry.map(|reason| {
             let reason = der::encode(der::ENUMERATED, &[reason]);
@@ -242,6 +258,106 @@ fn crl_scope_without_the_certificates_kind_does_not_count() {
         ..List::of(&made)
     });
     assert!(matches!(status, Err(Unusable::OutOfScope(_))), "{status:?}");
+}
+
+/// RFC 5280, section 6.3.3 (b)(2)(i). OpenSSL 3 compares them in the same way.
+#[test]
+fn part_of_a_crl_counts_for_the_certificates_that_name_it() {
+    const URI: u8 = 0x86;
+    const DIRECTORY_NAME: u8 = 0xa4;
+    const RELATIVE: u8 = 0xa1;
+    const ISSUER: u8 = 0xa2;
+    let point = |name: &[u8]| der::encode(EXPLICIT_0, name);
+    let full = |names: &[Vec<u8>]| point(&der::encode(EXPLICIT_0, &names.concat()));
+    let uri = |url: &str| der::encode(URI, url.as_bytes());
+    let directory = |name: &[u8]| der::encode(DIRECTORY_NAME, name);
+    let attribute = |text: &str| {
+        let name = common_name(UTF8_STRING, text);
+        let mut names = der::contents(&name).unwrap();
+        let set = der::expect(&mut names, der::SET).unwrap();
+        set.content.to_vec()
+    };
+    let relative = |text: &str| point(&der::encode(RELATIVE, &attribute(text)));
+    let issuer = Made::new().issuer.name;
+    let below = |text: &str| {
+        let last = der::encode(der::SET, &attribute(text));
+        der::sequence(&[der::contents(&issuer).unwrap(), &last].concat())
+    };
+    let by = |name: &[u8]| der::encode(ISSUER, &directory(name));
+    let stranger = common_name(UTF8_STRING, "Other CA");
+    let urls = full(&[uri("ldap:///cn=7"), uri("http://a.example/7.crl")]);
+    let some_reasons = [urls.clone(), vec![0x81, 2, 6, 0x40]].concat();
+    let eighth =
+        (1..9).flat_map(|n| der::sequence(&full(&[uri(&format!("http://a.example/{n}"))])));
+    for (points, part, is_covered) in [
+        (
+            der::sequence(&urls),
+            full(&[uri("http://a.example/7.crl")]),
+            true,
+        ),
+        (der::sequence(&urls), full(&[uri("ldap:///cn=7")]), true),
+        (der::sequence(&urls), full(&[uri("ldap:///cn=8")]), false),
+        (der::sequence(&urls), relative("7"), false),
+        (eighth.collect(), full(&[uri("http://a.example/8")]), true),
+        (
+            der::sequence(&some_reasons),
+            full(&[uri("ldap:///cn=7")]),
+            true,
+        ),
+        (
+            der::sequence(&full(&[directory(&below("Part"))])),
+            relative("pART "),
+            true,
+        ),
+        (
+            der::sequence(&relative("Part")),
+            full(&[directory(&below("Part"))]),
+            true,
+        ),
+        (der::sequence(&relative("Part")), relative("Part"), true),
+        (der::sequence(&relative("Part")), relative("Part 2"), false),
+        (
+            der::sequence(&full(&[directory(&below("Part"))])),
+            full(&[directory(&below("part"))]),
+            true,
+        ),
+        (
+            der::sequence(&full(&[directory(&stranger)])),
+            relative("Part"),
+            false,
+        ),
+        (
+            der::sequence(&[relative("7"), by(&issuer)].concat()),
+            relative("7"),
+            true,
+        ),
+        (
+            der::sequence(&[relative("7"), by(&stranger)].concat()),
+            relative("7"),
+            false,
+        ),
+        (der::sequence(&by(&issuer)), relative("7"), true),
+        (der::sequence(&by(&stranger)), relative("7"), false),
+        (Vec::new(), relative("7"), false),
+    ] {
+        let made = Made::with_points(&points);
+        let status = |entry| {
+            made.status(&List {
+                entry,
+                scope: part.clone(),
+                ..List::of(&made)
+            })
+        };
+        let revoked = status(Some(KEY_COMPROMISE));
+        assert_eq!(is_revoked(&revoked), is_covered, "{points:x?}: {revoked:?}");
+        let is_for_some = points == der::sequence(&some_reasons);
+        let good = status(None);
+        assert_eq!(
+            good.is_ok(),
+            is_covered && !is_for_some,
+            "{points:x?}: {good:?}"
+        );
+    }
 }
 
 /// RFC 5280, section 7.1.
