@@ -15,6 +15,7 @@ mod next_change;
 mod path;
 mod refusals;
 mod replacement;
+mod reported;
 mod revocation;
 mod served;
 mod served_path;
@@ -27,12 +28,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::certificate::Fingerprint;
-use crate::finding::{
-    Code, Detail, EntryNotes, Finding, Missing, Nonconformant, Older, Severity, Wanted,
-};
+use crate::finding::{Code, Detail, EntryNotes, Finding, Nonconformant, Severity};
 use crate::instance::Expected;
 use crate::model::{RevocationCheck, Threshold, Timestamp};
-use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported, Status};
+use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Status};
 
 pub use bundle::{Bundle, ChainEnd};
 pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
@@ -41,6 +40,7 @@ pub use dane::{Dane, DnsFacts, judge_by_dns};
 pub use links::Signatures;
 pub use next_change::next_change;
 pub use replacement::material_changes;
+use reported::judge_reported;
 pub use served::issuer_to_ask;
 use served::judge_served;
 pub use served_path::{PathEntry, Role, ServedPath, served_path};
@@ -239,7 +239,7 @@ pub enum Verdict {
 }
 
 /// Properties of a served certificate, judged independently. `None` is unknown: a remote vantage
-/// reports only the first three.
+/// reports only the first three, and others are known if the expected certificate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags {
     /// True if the leaf is the expected instance.
@@ -309,7 +309,8 @@ pub fn judge_within(
             (Verdict::Conclusive(judged.flags), findings)
         }
         (Outcome::Reported(reported), Some(expected)) => {
-            let (flags, findings) = judge_reported(expected, *reported, rules.grace_at(now));
+            let names = observation.target.names_to_match();
+            let (flags, findings) = judge_reported(expected, *reported, names, rules, now);
             (Verdict::Conclusive(flags), findings)
         }
     };
@@ -362,49 +363,4 @@ fn bound(findings: &mut Vec<Finding>) {
 
 fn stale_finding(last_success: Timestamp) -> Finding {
     Finding::new(Detail::SourceStale { last_success })
-}
-
-fn judge_reported(
-    expected: &Expected,
-    reported: Reported,
-    grace: Option<Grace>,
-) -> (Flags, Vec<Finding>) {
-    let mut findings = Vec::new();
-    if reported.dummy {
-        findings.push(identity::dummy_finding(reported.correct, expected, grace));
-    } else if !reported.correct
-        && let Some(grace) = grace
-    {
-        // The remote vantage does not report the served certificate. During a rollout it is most
-        // likely the previous one.
-        findings.push(Finding::with_severity(
-            Severity::Warning,
-            Detail::PreviousInstance {
-                older: Older::Reported,
-                grace_until: Some(grace.until),
-                expected: Wanted::of(expected),
-            },
-        ));
-    } else if !reported.correct {
-        findings.push(Finding::new(Detail::WrongCertificate {
-            served: None,
-            expected: Wanted::of(expected),
-        }));
-    } else if !reported.chained {
-        findings.push(Finding::new(Detail::MissingIntermediate {
-            missing: Missing::Reported,
-            expected: Wanted::of(expected),
-        }));
-    }
-    let flags = Flags {
-        correct: reported.correct,
-        chained: reported.chained,
-        dummy: reported.dummy,
-        trusted: None,
-        hostname_match: None,
-        expired: None,
-        not_yet_valid: None,
-        revoked: None,
-    };
-    (flags, findings)
 }

@@ -19,8 +19,6 @@ pub fn next_change(judged: &Judged, rules: &Rules, since: Timestamp) -> Option<T
             next = Some(next.map_or(time, |next| next.min(time)));
         }
     };
-    let after = |time: Timestamp| Timestamp(time.0.saturating_add(1));
-    let before = |time: Timestamp, seconds: i64| Timestamp(time.0.saturating_sub(seconds));
     if let Outcome::Served(served) = &judged.observation.outcome {
         let lifetime_of_leaf = served.leaf.facts().map_or(0, |facts| facts.lifetime());
         let instances = judged.expected.as_deref().and_then(|e| e.instances());
@@ -29,16 +27,8 @@ pub fn next_change(judged: &Judged, rules: &Rules, since: Timestamp) -> Option<T
             .into_iter()
             .flat_map(|e| e.chain.iter().chain(&e.root));
         let own = std::iter::once(&served.leaf).chain(&served.rest);
-        let validities = own.chain(above).filter_map(validity);
-        for (not_before, not_after) in validities {
-            add(not_before);
-            add(after(not_after));
-            let lifetime = not_after.seconds_since(not_before);
-            for threshold in [rules.warn, rules.crit] {
-                let seconds = threshold.seconds_of(lifetime);
-                add(after(before(not_after, seconds)));
-                add(after(before(not_after, seconds.min(lifetime_of_leaf))));
-            }
+        for validity in own.chain(above).filter_map(validity) {
+            changes_of(validity, lifetime_of_leaf, rules).for_each(&mut add);
         }
         // The root of the path may be known to the trust store only.
         if let Some(end) = judged.path_expiry {
@@ -53,6 +43,14 @@ pub fn next_change(judged: &Judged, rules: &Rules, since: Timestamp) -> Option<T
             add(end);
         }
     }
+    if let (Outcome::Reported(_), Some(expected)) = (&judged.observation.outcome, &judged.expected)
+        && let Some(instances) = expected.instances()
+    {
+        for (begin, end) in instances.accepted().filter_map(|i| validity(&i.leaf)) {
+            let lifetime = end.seconds_since(begin);
+            changes_of((begin, end), lifetime, rules).for_each(&mut add);
+        }
+    }
     if let Some(grace) = rules.grace {
         add(grace.until);
     }
@@ -60,6 +58,31 @@ pub fn next_change(judged: &Judged, rules: &Rules, since: Timestamp) -> Option<T
         add(Timestamp(day.0.saturating_add(DAY)));
     }
     next
+}
+
+/// Returns the times at which a certificate on a path to a leaf of this lifetime is judged
+/// differently.
+fn changes_of(
+    (not_before, not_after): (Timestamp, Timestamp),
+    lifetime_of_leaf: i64,
+    rules: &Rules,
+) -> impl Iterator<Item = Timestamp> {
+    let lifetime = not_after.seconds_since(not_before);
+    let thresholds = [rules.warn, rules.crit]
+        .into_iter()
+        .flat_map(move |threshold| {
+            let seconds = threshold.seconds_of(lifetime);
+            [seconds, seconds.min(lifetime_of_leaf)].map(|s| after(before(not_after, s)))
+        });
+    [not_before, after(not_after)].into_iter().chain(thresholds)
+}
+
+fn after(time: Timestamp) -> Timestamp {
+    Timestamp(time.0.saturating_add(1))
+}
+
+fn before(time: Timestamp, seconds: i64) -> Timestamp {
+    Timestamp(time.0.saturating_sub(seconds))
 }
 
 fn validity(certificate: &Certificate) -> Option<(Timestamp, Timestamp)> {

@@ -320,13 +320,13 @@ pub(super) fn weakness(
 
 /// Returns true if the leaf matches all of these names. Returns `None` if there are none, or if it
 /// cannot be read.
-fn matches_all(leaf: &Certificate, names: &[Hostname]) -> Option<bool> {
+pub(super) fn matches_all(leaf: &Certificate, names: &[Hostname]) -> Option<bool> {
     let facts = leaf.facts().ok().filter(|_| !names.is_empty())?;
     Some(names.iter().all(|name| facts.matches(name)))
 }
 
 /// Returns a finding for each name that the leaf does not match.
-fn name_findings(facts: &Facts, names: &[Hostname]) -> impl Iterator<Item = Finding> {
+pub(super) fn name_findings(facts: &Facts, names: &[Hostname]) -> impl Iterator<Item = Finding> {
     let mismatches = names.iter().filter(|name| !facts.matches(name));
     mismatches.map(|hostname| {
         Finding::new(Detail::HostnameMismatch {

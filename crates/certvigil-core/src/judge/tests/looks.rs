@@ -185,6 +185,9 @@ fn remote_result_is_adopted_as_reported() {
             (flags.correct, flags.chained, flags.dummy),
             (reported.correct, reported.chained, reported.dummy)
         );
+        // The expected certificate is known, the served one is not.
+        let is_known = reported.correct && !reported.dummy;
+        let known = |value| is_known.then_some(value);
         assert_eq!(
             (
                 flags.trusted,
@@ -193,7 +196,7 @@ fn remote_result_is_adopted_as_reported() {
                 flags.not_yet_valid,
                 flags.revoked
             ),
-            (None, None, None, None, None)
+            (None, known(true), known(false), known(false), None)
         );
     }
 }
@@ -483,4 +486,68 @@ fn added_finding_is_inserted_in_order() {
         all[0].codes(),
         ["expired", "vantages_disagree", "root_included"]
     );
+}
+
+#[test]
+fn correct_remote_result_is_judged_by_the_known_certificate() {
+    let pki = pki();
+    let leaf = |validity| pki.mid.leaf(HOST, validity).certificate;
+    let judged = |case: &Case, host: &str| {
+        let observation = observation(host, Outcome::Reported(RIGHT));
+        let expected = Arc::new(case.expected.clone());
+        judge(
+            Some(&expected),
+            observation,
+            &case.trust,
+            &case.rules,
+            case.now,
+        )
+    };
+    let of = |leaf: &Certificate| {
+        let instances = Instances::only(instance(leaf, &[pki.mid.cert()]));
+        pki.right.expecting(expect(instances))
+    };
+    let expired = leaf(days(90, -1));
+    for (served, codes) in [
+        (expired.clone(), "expired"),
+        (leaf(days(-1, 90)), "not_yet_valid"),
+        (leaf(days(90, 1)), "expiring!critical"),
+        (leaf(days(90, 15)), "expiring"),
+    ] {
+        let judged = judged(&of(&served), HOST);
+        assert_eq!(judged.codes(), [codes]);
+        assert!(judged.flags().correct && judged.flags().trusted.is_none());
+    }
+    let other = judged(&pki.right, "other.example");
+    assert_eq!(other.codes(), ["hostname_mismatch"]);
+    assert_eq!(other.flags().hostname_match, Some(false));
+
+    let mut revoked = of(&pki.leaf());
+    let Expectation::Instances(instances) = &mut revoked.expected.what else {
+        panic!()
+    };
+    instances.expected.state = State::Revoked;
+    assert_eq!(judged(&revoked, HOST).codes(), ["revoked"]);
+
+    // Either of the two may be served.
+    let mut pair = of(&expired);
+    let Expectation::Instances(instances) = &mut pair.expected.what else {
+        panic!()
+    };
+    instances.also_accepted.push(instance(&pki.leaf(), &[]));
+    let either = judged(&pair, HOST);
+    assert_eq!(either.codes(), [""; 0]);
+    assert_eq!(either.flags().expired, None);
+    assert_eq!(either.flags().not_yet_valid, Some(false));
+
+    // Only the hash is known.
+    let pinned = judged(&pki.right.expecting(pin(&expired)), HOST);
+    assert_eq!(pinned.codes(), [""; 0]);
+    assert_eq!(pinned.flags().expired, None);
+
+    // A monitor judges the result again when this changes.
+    let soon = judged(&pki.right, HOST);
+    let change = crate::judge::next_change(&soon, &pki.right.rules, now()).unwrap();
+    let warned = judged(&pki.right.at(change), HOST);
+    assert_eq!(warned.codes(), ["expiring"]);
 }
