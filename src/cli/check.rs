@@ -267,20 +267,17 @@ async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
     reporter.end();
     let seen = ended?;
     report_end(&args, &reporter, &seen, begun.elapsed(), verbose);
-    let Seen {
-        scan,
-        now,
-        is_named,
-    } = seen;
-    let is_partial = matches!(args.format, Format::Prometheus) && !scan.complete;
-    if let Some(file) = args.file()
-        && is_partial
+    let gap = seen.gap();
+    let Seen { scan, now, .. } = seen;
+    if let (Some(gap), Some(file)) = (&gap, args.file())
+        && matches!(args.format, Format::Prometheus)
         && destination.is_replaced()
     {
         // Without the missing results, their alerts would resolve.
-        return Err(Error::Kept(file.to_owned()));
+        let (gap, file) = (gap.clone(), file.to_owned());
+        return Err(Error::Kept { gap, file });
     }
-    let code = args.fail_on.code(&scan.results, scan.complete && is_named);
+    let code = args.fail_on.code(&scan.results, gap.is_none());
     let rendering = Rendering {
         format: args.format,
         file: args.file(),
@@ -288,7 +285,7 @@ async fn check(args: Args, verbose: u8) -> Result<Code, Error> {
         fail_on: args.fail_on,
         code,
         thresholds: plan.thresholds(),
-        is_complete: scan.complete,
+        gap,
         now,
     };
     let destination = match args.quiet && destination.is_stdout() {
@@ -310,11 +307,11 @@ fn report_end(args: &Args, reporter: &Reporter, seen: &Seen, took: Duration, ver
         if !is_table_seen {
             output::note(report::INCOMPLETE);
         }
-    } else if scan.results.is_empty() && seen.is_named {
+    } else if scan.results.is_empty() && seen.failures.is_empty() {
         output::note(
             "nothing was probed: no host was given, or none that the selected vantages can probe",
         );
-    } else if seen.is_named
+    } else if seen.failures.is_empty()
         && let Some(waited) = reporter.waited(&scan.results, took)
     {
         output::note(&waited);

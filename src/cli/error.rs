@@ -9,6 +9,7 @@ use crate::config::ValueError;
 use crate::error::Cause;
 use crate::model::CritBeforeWarn;
 use crate::remote::RemoteError;
+use crate::report::Gap;
 #[cfg(feature = "serve")]
 use crate::serve::{RouteError, ServerError};
 use crate::source::{FetchError, SetupError};
@@ -89,9 +90,17 @@ pub(super) enum Error {
     /// The user interrupted before any target was probed.
     #[error("interrupted before any result")]
     Interrupted,
-    /// The user interrupted a run for a file of metrics, which has no place to say so.
-    #[error("interrupted: {} keeps its previous results", .0.display())]
-    Kept(PathBuf),
+    /// A run for a file of metrics lacks results.
+    #[error("{}{} keeps its previous results", match gap {
+        Gap::Interrupted => "interrupted: ".to_owned(),
+        Gap::Source(_) => format!("{gap}; "),
+    }, file.display())]
+    Kept {
+        /// Reason why results are missing.
+        gap: Gap,
+        /// The file of metrics.
+        file: PathBuf,
+    },
     /// The async runtime cannot be started.
     #[error("cannot start the async runtime: {0}")]
     Runtime(io::Error),

@@ -7,7 +7,7 @@ use clap::ValueEnum;
 
 use crate::judge::Judged;
 use crate::model::{Thresholds, Timestamp};
-use crate::report;
+use crate::report::{self, Gap};
 
 use super::exit::{Code, FailOn};
 use super::output;
@@ -32,13 +32,14 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// Marks a text as the result of an interrupted run. JSON has a key for it.
-    fn incomplete(self, text: String) -> String {
+    /// Marks a text as incomplete. JSON has a key for it.
+    fn incomplete(self, text: String, gap: &Gap) -> String {
         match self {
-            Self::Human | Self::Github => text + report::INCOMPLETE + "\n",
+            Self::Human => format!("{text}{gap}\n"),
+            Self::Github => report::github_incomplete(text, gap),
             Self::Json | Self::Jsonl | Self::Junit => text,
-            Self::Nagios => report::nagios_incomplete(text),
-            Self::Prometheus => format!("# {}\n{text}", report::INCOMPLETE),
+            Self::Nagios => report::nagios_incomplete(text, gap),
+            Self::Prometheus => format!("# {gap}\n{text}"),
         }
     }
 }
@@ -54,8 +55,8 @@ pub(super) struct Rendering<'a> {
     pub(super) code: Code,
     /// Expiry thresholds, if they are the same for all.
     pub(super) thresholds: Option<Thresholds>,
-    /// False if the run was interrupted.
-    pub(super) is_complete: bool,
+    /// Reason why results are missing.
+    pub(super) gap: Option<Gap>,
     /// Time as of which the results were judged.
     pub(super) now: Timestamp,
 }
@@ -70,9 +71,9 @@ impl Rendering<'_> {
             return out.write_all(self.text(results).as_bytes());
         }
         report::write_jsonl(results, out)?;
-        match self.is_complete {
-            true => Ok(()),
-            false => out.write_all(b"{\"complete\":false}\n"),
+        match self.gap {
+            None => Ok(()),
+            Some(_) => out.write_all(b"{\"complete\":false}\n"),
         }
     }
 
@@ -94,23 +95,25 @@ impl Rendering<'_> {
                     output::for_log(report::human(results, &style))
                 }
             }
-            Format::Json => report::json_of_run(results, self.is_complete),
+            Format::Json => report::json_of_run(results, self.gap.is_none()),
             Format::Jsonl => report::jsonl(results),
             Format::Junit => {
                 let warnings_fail = matches!(self.fail_on, FailOn::Warning);
-                report::junit_of_run(results, warnings_fail, self.is_complete)
+                report::junit_of_run(results, warnings_fail, self.gap.as_ref())
             }
             Format::Github => {
-                output::append_to_job_summary(|| report::github_summary(results, self.is_complete));
+                output::append_to_job_summary(|| {
+                    report::github_summary(results, self.gap.as_ref())
+                });
                 report::github(results)
             }
             Format::Nagios => report::nagios(results, code.severity(), self.thresholds, now),
             // The time when the probes finished, even if `--at` judges them as of another time.
             Format::Prometheus => report::prometheus::textfile(results, super::now()),
         };
-        match self.is_complete {
-            true => text,
-            false => self.format.incomplete(text),
+        match &self.gap {
+            None => text,
+            Some(gap) => self.format.incomplete(text, gap),
         }
     }
 }

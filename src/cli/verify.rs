@@ -9,7 +9,7 @@ use clap::{ArgGroup, ValueHint};
 use crate::certificate::{Fingerprint, KeyOfFile, PublicKeyHash, read_private_keys};
 use crate::config::{FoundPlace, Inventory, SslmateSettings};
 use crate::model::{Hostname, RevocationCheck, Threshold, Thresholds};
-use crate::report;
+use crate::report::{self, Gap};
 use crate::source::{Requests, Sources};
 
 use super::error::{Error, FlagsError};
@@ -156,7 +156,7 @@ async fn verify(args: Args) -> Result<Code, Error> {
         is_folded: false,
         fail_on: args.fail_on,
         code,
-        is_complete: scan.complete,
+        gap: (!scan.complete).then_some(Gap::Interrupted),
         thresholds: Some(thresholds),
         now,
     };

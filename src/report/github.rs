@@ -15,9 +15,9 @@ use crate::finding::Severity;
 use crate::judge::Judged;
 use crate::model::and_more;
 
-use super::Summary;
 use super::human::severity_word;
 use super::rows::{Row, rows};
+use super::{Gap, Summary};
 
 /// Maximum places that an annotation names. The log and the job summary have the others.
 const MAX_NAMED_PLACES: usize = 20;
@@ -112,16 +112,27 @@ pub fn github(results: &[Judged]) -> String {
     out
 }
 
+/// Marks the annotations as incomplete. A failed source is an error of the job.
+pub fn incomplete(mut text: String, gap: &Gap) -> String {
+    match gap {
+        Gap::Interrupted => {
+            let _ = writeln!(text, "{gap}");
+        }
+        Gap::Source(_) => annotate(&mut text, Severity::Unknown, "source", &[gap.to_string()]),
+    }
+    text
+}
+
 /// Formats the job summary in GitHub's Markdown: the counts, and a table of the faults, most severe
 /// first. Text from servers is escaped, so that it is shown as text.
-pub fn github_summary(results: &[Judged], is_complete: bool) -> String {
+pub fn github_summary(results: &[Judged], gap: Option<&Gap>) -> String {
     let rows = rows(results);
     let mut faults = faults(&rows);
     faults.sort_by_key(|fault| Reverse(fault.severity));
     let summary = Summary::of(rows.iter().map(|row| row.judged)).text(false);
     let mut out = format!("### Certificates: {summary}\n\n");
-    if !is_complete {
-        let _ = writeln!(out, "{}\n", super::INCOMPLETE);
+    if let Some(gap) = gap {
+        let _ = writeln!(out, "{}\n", cell(&gap.to_string()));
     }
     if faults.is_empty() {
         return out;

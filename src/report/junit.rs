@@ -11,26 +11,26 @@ use std::time::Duration;
 use crate::finding::Severity;
 use crate::judge::Judged;
 
-use super::INCOMPLETE;
+use super::Gap;
 use super::rows::Row;
 
 /// Formats the results as one XML document. Critical findings are failures, inconclusive results
 /// are errors. A warning is a failure if `warnings_fail`, otherwise it is output of the case.
 pub fn junit(results: &[Judged], warnings_fail: bool) -> String {
-    junit_of_run(results, warnings_fail, true)
+    junit_of_run(results, warnings_fail, None)
 }
 
-/// Formats the results of a run. If the user interrupted it, a suite has the error.
-pub fn junit_of_run(results: &[Judged], warnings_fail: bool, complete: bool) -> String {
+/// Formats the results of a run. If it is incomplete, a suite has the error.
+pub fn junit_of_run(results: &[Judged], warnings_fail: bool, gap: Option<&Gap>) -> String {
     let mut suites: BTreeMap<&str, Vec<Case>> = BTreeMap::new();
-    if !complete {
+    if let Some(gap) = gap {
         suites.entry("certvigil").or_default().push(Case {
-            name: "interrupted".into(),
+            name: gap.name().into(),
             time: Duration::ZERO,
             end: CaseResult::Error,
-            kind: "interrupted",
-            message: INCOMPLETE.into(),
-            text: INCOMPLETE.into(),
+            kind: gap.name(),
+            message: gap.to_string(),
+            text: gap.to_string(),
         });
     }
     for judged in results {

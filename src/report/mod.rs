@@ -16,7 +16,7 @@ use std::fmt;
 use crate::finding::Severity;
 use crate::judge::Judged;
 
-pub use github::{github, github_summary, without_commands};
+pub use github::{github, github_summary, incomplete as github_incomplete, without_commands};
 pub use human::{Style, human, human_on_terminal, line};
 pub(crate) use human::{colour_of, paint};
 pub use json::{json, json_of_run, jsonl, write_jsonl};
@@ -26,6 +26,34 @@ pub use rows::place;
 
 /// Text that marks the result of an interrupted run.
 pub const INCOMPLETE: &str = "interrupted: the result is incomplete";
+
+/// The reason why a run has no result for some endpoints.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Gap {
+    /// The user interrupted the run.
+    Interrupted,
+    /// A source failed, with this error, and its hosts are not known.
+    Source(String),
+}
+
+impl Gap {
+    /// Returns the name of its case in JUnit.
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Interrupted => "interrupted",
+            Self::Source(_) => "source",
+        }
+    }
+}
+
+impl fmt::Display for Gap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interrupted => f.write_str(INCOMPLETE),
+            Self::Source(error) => write!(f, "the result is incomplete: {error}"),
+        }
+    }
+}
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;

@@ -12,7 +12,7 @@ use crate::observation::Outcome;
 
 use super::human::{severity_word, until};
 use super::rows::{Row, rows};
-use super::{DAY, INCOMPLETE, Summary};
+use super::{DAY, Gap, Summary};
 
 /// Formats the results as plugin output. `state` is the severity of the exit code. `thresholds` are
 /// those of all certificates, if they are the same.
@@ -70,10 +70,13 @@ pub fn nagios(
     out
 }
 
-/// Marks plugin output as that of an interrupted run, in its status line.
-pub fn incomplete(text: String) -> String {
+/// Marks plugin output as incomplete, in its status line.
+pub fn incomplete(text: String, gap: &Gap) -> String {
     match text.split_once(" - ") {
-        Some((state, rest)) => format!("{state} - {INCOMPLETE}; {rest}"),
+        Some((state, rest)) => {
+            let gap = plain(&gap.to_string());
+            format!("{state} - {gap}; {rest}")
+        }
         None => text,
     }
 }

@@ -1,5 +1,6 @@
 //! Rounds of probes: one, or several until all targets are healthy.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -9,9 +10,11 @@ use crate::cli::error::Error;
 use crate::cli::plan;
 use crate::cli::progress::{Reporter, is_ok};
 use crate::cli::{now, output};
-use crate::model::{Hostname, Timestamp, did_you_mean};
+use crate::model::{Hostname, Timestamp, and_more, did_you_mean};
+use crate::report::Gap;
 use crate::resolve::Override;
 use crate::scan::{Job, Scan, prepare};
+use crate::source::FetchError;
 
 use super::Args;
 use super::setup::Plan;
@@ -51,7 +54,7 @@ pub(super) async fn until_ok(
                 let results = &seen.scan.results;
                 let all_ok = !results.is_empty() && results.iter().all(is_ok);
                 // A round may take longer than the time that was left when it began.
-                if all_ok && seen.is_named || !seen.scan.complete || last || over() {
+                if all_ok && seen.failures.is_empty() || !seen.scan.complete || last || over() {
                     return Ok(seen);
                 }
                 match all_ok {
@@ -87,9 +90,20 @@ pub(super) struct Seen {
     pub(super) scan: Scan,
     /// Time as of which the results were judged.
     pub(super) now: Timestamp,
-    /// True if every source returned the hosts to probe. A source that failed and names no host has
-    /// no row in the result, so the result alone does not show that something is unknown.
-    pub(super) is_named: bool,
+    /// Errors of the sources that failed and name no host. They have no row in the result, so the
+    /// rows alone do not show that something is unknown.
+    pub(super) failures: Vec<Arc<FetchError>>,
+}
+
+impl Seen {
+    /// Returns the reason why results are missing, if they are.
+    pub(super) fn gap(&self) -> Option<Gap> {
+        if !self.scan.complete {
+            return Some(Gap::Interrupted);
+        }
+        let first = output::without_secrets(&self.failures.first()?.to_string());
+        Some(Gap::Source(and_more([first], self.failures.len())))
+    }
 }
 
 /// Returns the previous round, or an empty one, marked as incomplete, if the run ends between two
@@ -101,7 +115,7 @@ fn what_is_known(known: Option<Seen>, now: Timestamp) -> Seen {
             complete: false,
         },
         now,
-        is_named: false,
+        failures: Vec::new(),
     });
     seen.scan.complete = false;
     seen
@@ -161,10 +175,12 @@ impl Plan {
             return Err(self.not_in_the_inventory(text, &jobs));
         }
         // With TARGETs, `not_found` has already checked that each exists.
-        let is_named = !self.selection.is_everything()
-            || jobs
-                .iter()
-                .all(|job| job.expectation.is_ok() || !job.targets.is_empty());
+        let is_everything = self.selection.is_everything();
+        let failures = jobs
+            .iter()
+            .filter(|job| is_everything && job.targets.is_empty())
+            .filter_map(|job| job.expectation.as_ref().err().cloned())
+            .collect();
         for job in &mut jobs {
             job.targets.retain(|target| self.selection.wants(target));
         }
@@ -179,7 +195,7 @@ impl Plan {
         Ok(Round::Probed(Seen {
             scan,
             now,
-            is_named,
+            failures,
         }))
     }
 

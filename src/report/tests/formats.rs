@@ -4,7 +4,7 @@ use insta::assert_snapshot;
 
 use super::*;
 use crate::finding::Severity;
-use crate::report::{github, github_summary, junit, nagios, nagios_error, prometheus};
+use crate::report::{Gap, github, github_summary, junit, nagios, nagios_error, prometheus};
 
 #[test]
 fn junit_has_a_suite_per_certificate_and_a_case_per_probe() {
@@ -142,7 +142,7 @@ fn github_has_one_annotation_for_equal_faults() {
 
 #[test]
 fn github_job_summary_is_a_table_of_faults() {
-    assert_snapshot!(github_summary(&everything(), true), @"
+    assert_snapshot!(github_summary(&everything(), None), @"
     ### Certificates: 7 endpoints: 4 critical, 1 unknown, 1 warning, 1 ok
 
     | severity | where | what | fix |
@@ -159,7 +159,7 @@ fn github_job_summary_is_a_table_of_faults() {
     | info | a-very-long-name-of-a-host.in-a-very-long-domain.example.com &#91;2001:db8:85a3:1234:5678:8a2e:370:7334&#93;:443 | `root_included`: the root &#96;Example Root&#96; is served along | take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller |
     ");
     let right = scan([result_of("www.example.com 192.0.2.1", right())]);
-    assert_snapshot!(github_summary(&right, false), @"
+    assert_snapshot!(github_summary(&right, Some(&Gap::Interrupted)), @"
     ### Certificates: 1 endpoint: 1 ok
 
     interrupted: the result is incomplete

@@ -165,7 +165,7 @@ proptest! {
 
     #[test]
     fn arbitrary_text_never_becomes_markup_of_a_job_summary(text in text()) {
-        let written = github_summary(&results(&text), true);
+        let written = github_summary(&results(&text), None);
         let (_, table) = written.split_once("| --- | --- | --- | --- |\n").unwrap();
         for line in table.trim_end().split(['\n', '\r']) {
             prop_assert_eq!(line.matches('|').count(), 5, "{}", line);
