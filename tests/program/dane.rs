@@ -377,7 +377,7 @@ fn serve_checks_tlsa_records_if_configured() {
             expected,
             "{defaults}{entry}"
         );
-        let probe = exporter.get(&format!("/probe?target={HOST}:{port}"));
+        let probe = exporter.probe(&format!("/probe?target={HOST}:{port}"));
         assert_eq!(
             probe.sample(finding, &mismatch),
             expected,

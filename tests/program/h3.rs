@@ -447,7 +447,7 @@ fn serve_has_two_endpoints_for_tcp_and_quic_on_one_port() {
         (format!("target=h3://{plain}"), 0.0),
         (format!("target={plain}&module=h3"), 0.0),
     ] {
-        let answer = exporter.get(&format!("/probe?{query}"));
+        let answer = exporter.probe(&format!("/probe?{query}"));
         let sample = answer.sample("certvigil_endpoint_correct", &[]);
         assert_eq!(sample, Some(correct), "{query}: {}", answer.text());
     }

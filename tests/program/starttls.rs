@@ -523,7 +523,7 @@ fn serve_probes_starttls_endpoints() {
         format!("target={HOST}:{port}&module=post"),
         format!("target=smtp://{HOST}:{port}"),
     ] {
-        let answer = exporter.get(&format!("/probe?{query}"));
+        let answer = exporter.probe(&format!("/probe?{query}"));
         assert_eq!(answer.sample("probe_success", &[]), Some(1.0), "{query}");
     }
 }

@@ -232,7 +232,7 @@ fn documented_metric_labels_match_the_exposed_ones() {
         "/probe?target={}",
         demo.get("/sd").json()[0]["targets"][0].as_str().unwrap()
     );
-    let text = metrics.text() + &demo.get(&target).text();
+    let text = metrics.text() + &demo.probe(&target).text();
     let mut exposed: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (name, rest) = line.split_at(line.find(['{', ' ']).unwrap());

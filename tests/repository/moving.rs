@@ -305,6 +305,7 @@ fn last_chain_expiry_is_that_of_the_longest_valid_path() {
         &[],
         |_| {},
     );
+    certvigil.wait_until_ready();
     let intermediate = &pki.intermediate.certificate;
     let serving = |above: &[&Certificate]| {
         let all = [&[&leaf.certificate], above].concat();

@@ -43,7 +43,7 @@ fn promtool_accepts_exposed_and_probe_metrics() {
     assert_promtool_is_silent("/metrics", &metrics.body);
     for target in demo.get("/sd").json().as_array().unwrap() {
         let place = target["targets"][0].as_str().unwrap();
-        let probe = demo.get(&format!("/probe?target={place}"));
+        let probe = demo.probe(&format!("/probe?target={place}"));
         assert_eq!(probe.status, 200, "{place}");
         assert_promtool_is_silent(place, &probe.body);
     }

@@ -619,7 +619,7 @@ fn serve_reports_revocation_and_fetches_the_crl_once() {
     let found = metrics.sample("certvigil_endpoint_finding", &finding);
     assert_eq!(found, Some(1.0));
 
-    let probe = exporter.get(&format!("/probe?target={HOST}:{}", server.port()));
+    let probe = exporter.probe(&format!("/probe?target={HOST}:{}", server.port()));
     let revoked = probe.sample("certvigil_endpoint_revoked", &labels);
     assert_eq!(revoked, Some(1.0));
     assert_eq!(probe.sample("probe_success", &[]), Some(0.0));
@@ -651,7 +651,7 @@ fn crl_url_of_a_foreign_certificate_reaches_no_internal_address() {
             "/probe?target=127.0.0.2:{}&hostname={HOST}",
             stranger.port()
         );
-        let answer = exporter.get(&path);
+        let answer = exporter.probe(&path);
         assert_eq!(
             answer.sample("certvigil_endpoint_trusted", &[]),
             Some(1.0),

@@ -60,7 +60,7 @@ fn hosts_of_a_source_that_has_not_answered_are_neither_dropped_nor_judged_by_tru
         (answer.status == 200).then_some(answer)
     });
     assert_eq!(answer.json().as_array().unwrap().len(), 2);
-    let answer = exporter.get(&path);
+    let answer = exporter.probe(&path);
     assert_eq!(answer.sample("probe_success", &[]), Some(0.0));
 
     // A source that fails later, or after a restart, keeps its last targets.
@@ -71,7 +71,10 @@ fn hosts_of_a_source_that_has_not_answered_are_neither_dropped_nor_judged_by_tru
         (answer.status == 200).then_some(answer)
     });
     assert_eq!(answer.json().as_array().unwrap().len(), 2);
-    assert_eq!(exporter.get(&path).sample("probe_success", &[]), Some(0.0));
+    assert_eq!(
+        exporter.probe(&path).sample("probe_success", &[]),
+        Some(0.0)
+    );
 }
 
 #[test]
@@ -148,6 +151,6 @@ fn http_sd_lists_each_host_and_port_once_with_valid_labels() {
             &group["labels"]["__param_module"],
         );
         let path = format!("/probe?target={target}&module={}", module.as_str().unwrap());
-        assert_eq!(exporter.get(&path).status, 200, "{path}");
+        assert_eq!(exporter.probe(&path).status, 200, "{path}");
     }
 }

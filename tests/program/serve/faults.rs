@@ -138,7 +138,7 @@ fn probe_flood_takes_at_most_half_of_the_connection_slots() {
         Some(())
     });
     let _more: Vec<_> = (0..seats).map(|_| ask()).collect();
-    let busy = exporter.get(&path);
+    let busy = exporter.probe(&path);
     assert_eq!(busy.status, 503, "{}", busy.text());
     assert_eq!(exporter.get("/-/healthy").status, 200);
     assert_eq!(exporter.get("/metrics").status, 200);

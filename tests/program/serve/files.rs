@@ -100,7 +100,7 @@ fn files_of_a_pattern_are_monitored_as_they_come_and_change() {
 
     // A stranger's request never reads a file.
     for target in ["file:///etc/passwd", "certs/a%20b.pem", "/etc/ssl/x.pem"] {
-        let status = exporter.get(&format!("/probe?target={target}")).status;
+        let status = exporter.probe(&format!("/probe?target={target}")).status;
         assert!((400..500).contains(&status), "{target}: {status}");
     }
 }

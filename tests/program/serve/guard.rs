@@ -101,7 +101,7 @@ fn unusual_spelling_of_an_internal_address_is_refused() {
         "%20127.0.0.1",
     ] {
         for target in [format!("{host}:{port}"), format!("https://{host}:{port}/")] {
-            let answer = exporter.get(&format!("/probe?target={target}"));
+            let answer = exporter.probe(&format!("/probe?target={target}"));
             assert!(
                 [400, 403].contains(&answer.status),
                 "{target}: {}",
@@ -109,9 +109,9 @@ fn unusual_spelling_of_an_internal_address_is_refused() {
             );
         }
         let path = format!("/probe?target=https://outside.invalid@{host}:{port}");
-        assert_eq!(exporter.get(&path).status, 400, "{path}");
+        assert_eq!(exporter.probe(&path).status, 400, "{path}");
         let path = format!("/api/v2/certs/any/test?hostname={host}&port={port}");
-        let answer = exporter.get(&path);
+        let answer = exporter.probe(&path);
         assert!(
             [400, 403].contains(&answer.status),
             "{path}: {}",
@@ -141,12 +141,12 @@ fn dns_change_after_the_access_check_does_not_redirect_the_probe() {
         let exporter = Exporter::start(&config, &[], |_| {});
         exporter.wait_until_ready();
         let before = server.connections();
-        let answer = exporter.get(&path);
+        let answer = exporter.probe(&path);
         assert_eq!(answer.status, 200, "{}", answer.text());
         // One query, and one probe at the address that was checked.
         assert_eq!(asked.load(Ordering::SeqCst), 1, "{path}");
         assert_eq!(server.connections(), before + 1, "{path}");
-        let answer = exporter.get(&path);
+        let answer = exporter.probe(&path);
         assert_eq!(answer.status, 403, "{}", answer.text());
         assert!(
             answer.text().contains("127.0.0.1 is loopback"),
@@ -173,7 +173,7 @@ fn name_with_one_forbidden_address_is_refused() {
     );
     let config = inventory(&pki, LONG_INTERVAL, &settings, &[trusting("127.0.0.1")]);
     let exporter = Exporter::start(&config, &[], |_| {});
-    let answer = exporter.get(&format!("/probe?target=both.example:{}", server.port()));
+    let answer = exporter.probe(&format!("/probe?target=both.example:{}", server.port()));
     assert_eq!(answer.status, 403, "{}", answer.text());
     assert_eq!(server.connections(), 0);
 }
@@ -213,12 +213,15 @@ fn allowed_and_monitored_targets_may_be_probed() {
         ("x.named.example", 403),
         (HOST, 200),
     ] {
-        let answer = exporter.get(&format!("/probe?target={target}:{port}"));
+        let answer = exporter.probe(&format!("/probe?target={target}:{port}"));
         assert_eq!(answer.status, status, "{target}: {}", answer.text());
     }
     // Another port of a monitored host is not monitored.
-    assert_eq!(exporter.get(&format!("/probe?target={HOST}:1")).status, 403);
-    let answer = exporter.get(&format!("/probe?target=named.example:{port}"));
+    assert_eq!(
+        exporter.probe(&format!("/probe?target={HOST}:1")).status,
+        403
+    );
+    let answer = exporter.probe(&format!("/probe?target=named.example:{port}"));
     assert_eq!(
         answer.sample("probe_success", &[]),
         Some(1.0),

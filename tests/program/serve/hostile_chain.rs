@@ -72,7 +72,7 @@ fn expensive_chains_delay_neither_requests_nor_other_endpoints() {
 
     let path = format!("/probe?target=maze.example:{}", hostile.port());
     let (answered, probe) = thread::scope(|scope| {
-        let probe = scope.spawn(|| exporter.get(&path));
+        let probe = scope.spawn(|| exporter.probe(&path));
         let mut answered = 0;
         while !probe.is_finished() {
             assert_eq!(exporter.get("/-/healthy").status, 200);

@@ -31,7 +31,7 @@ fn the_addresses_beyond_a_hundred_are_reported_as_not_probed() {
     let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
     let conclusive = |host: &str| {
-        let answer = exporter.get(&format!("/probe?target={host}:{port}"));
+        let answer = exporter.probe(&format!("/probe?target={host}:{port}"));
         let labels = [r#"status="conclusive""#];
         let series = answer.samples("certvigil_endpoint_status", &labels);
         let count = series.iter().filter(|line| line.ends_with(" 1")).count();
@@ -47,7 +47,7 @@ fn the_addresses_beyond_a_hundred_are_reported_as_not_probed() {
     assert_eq!(answer.sample("probe_success", &[]), Some(0.0));
     let error = [r#"ip="""#, r#"error_kind="internal""#];
     assert_eq!(answer.sample("certvigil_endpoint_error", &error), Some(1.0));
-    let debug = exporter.get(&format!("/probe?target={many}:{port}&debug=true"));
+    let debug = exporter.probe(&format!("/probe?target={many}:{port}&debug=true"));
     let text = debug.text();
     assert!(
         text.contains("7 of the 107 addresses of many.example.com were not probed"),

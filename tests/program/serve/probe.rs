@@ -34,7 +34,7 @@ fn probe_endpoint_exposes_blackbox_exporter_metrics() {
     ];
     let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
     exporter.wait_until_ready();
-    let probe = |port: u16| exporter.get(&format!("/probe?target={HOST}:{port}"));
+    let probe = |port: u16| exporter.probe(&format!("/probe?target={HOST}:{port}"));
 
     let answer = probe(right.port());
     assert_well_formed(&answer);
@@ -116,7 +116,7 @@ fn probe_module_has_its_own_port_timeout_and_trust() {
     );
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
-    let probe = |query: &str| exporter.get(&format!("/probe?target=127.0.0.1{query}"));
+    let probe = |query: &str| exporter.probe(&format!("/probe?target=127.0.0.1{query}"));
     assert_eq!(
         success(&probe(&format!("&module=foreign&hostname={HOST}"))),
         1.0
@@ -192,7 +192,7 @@ fn debug_shows_the_log_and_the_metrics() {
     let entry = entry(&pki, "web", &leaf, server.port());
     let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &[entry]), &[], |_| {});
     exporter.wait_until_ready();
-    let answer = exporter.get(&format!(
+    let answer = exporter.probe(&format!(
         "/probe?target={HOST}:{}&debug=true",
         server.port()
     ));
@@ -288,7 +288,7 @@ fn inventory_target_is_probed_at_its_own_address_with_any_hostname() {
         "/probe?target={HOST}:{}&hostname=other.example",
         server.port()
     );
-    let answer = exporter.get(&path);
+    let answer = exporter.probe(&path);
     assert_eq!(success(&answer), 1.0, "{}", answer.text());
     let labels = [r#"hostname="other.example""#, r#"ip="127.0.0.1""#];
     assert_eq!(
@@ -344,7 +344,7 @@ fn proxy_header_of_an_entry_is_sent_only_to_its_own_servers() {
     // The entry's own server, by name and by address.
     for target in [HOST, "127.0.0.1"] {
         let path = format!("/probe?target={target}:{port}&hostname={HOST}");
-        assert_eq!(exporter.get(&path).status, 200);
+        assert_eq!(exporter.probe(&path).status, 200);
         let firsts = begins(0);
         assert!(
             !firsts.is_empty() && firsts.iter().all(has_header),
@@ -356,7 +356,7 @@ fn proxy_header_of_an_entry_is_sent_only_to_its_own_servers() {
         format!("/probe?target=127.0.0.2:{port}&hostname={HOST}"),
         format!("/api/v2/certs/web/test?hostname=127.0.0.2&port={port}"),
     ] {
-        assert_eq!(exporter.get(&path).status, 200, "{path}");
+        assert_eq!(exporter.probe(&path).status, 200, "{path}");
         let firsts = begins(1);
         assert!(
             !firsts.is_empty() && !firsts.iter().any(has_header),
@@ -378,7 +378,7 @@ fn probe_module_has_the_settings_of_an_entry() {
     let exporter = Exporter::start(&config, &[], |_| {});
     let probe = |module: &str| {
         let port = server.port();
-        exporter.get(&format!("/probe?target=127.0.0.1:{port}&module={module}"))
+        exporter.probe(&format!("/probe?target=127.0.0.1:{port}&module={module}"))
     };
     wait_until("the plan", || (probe("own").status == 200).then_some(()));
     assert_eq!(success(&probe("own")), 1.0);
@@ -414,7 +414,7 @@ fn probe_uses_the_port_and_protocol_of_the_inventory() {
     let exporter = Exporter::start(&config, &[], |_| {});
     exporter.wait_until_ready();
     for query in ["", "&module=https", "&module=elsewhere"] {
-        let answer = exporter.get(&format!("/probe?target={HOST}{query}"));
+        let answer = exporter.probe(&format!("/probe?target={HOST}{query}"));
         assert_eq!(success(&answer), 1.0, "{query}");
         let port = label("port", &server.port().to_string());
         assert_eq!(
@@ -426,10 +426,10 @@ fn probe_uses_the_port_and_protocol_of_the_inventory() {
         "mail.example".to_owned(),
         format!("mail.example:{}", silent.port()),
     ] {
-        let answer = exporter.get(&format!("/probe?target={target}&module=https"));
+        let answer = exporter.probe(&format!("/probe?target={target}&module=https"));
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains("with smtp"), "{}", answer.text());
-        let answer = exporter.get(&format!("/probe?target={target}"));
+        let answer = exporter.probe(&format!("/probe?target={target}"));
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(success(&answer), 0.0);
     }

@@ -64,7 +64,7 @@ fn renewed_file_is_read_before_the_renewed_server_is_judged() {
     write_chain(&pki, &again, &exporter.path("web.pem"));
     server.serve(config(&pki, &again));
     let target = format!("/probe?target={HOST}:{}", server.port());
-    let probe = exporter.get(&target);
+    let probe = exporter.probe(&target);
     assert_eq!(
         probe.sample("probe_success", &[]),
         Some(1.0),
