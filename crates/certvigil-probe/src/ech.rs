@@ -251,7 +251,7 @@ mod tests {
             configuration(VERSION, X25519, HKDF_SHA256, "-a.example", &[]),
             configuration(VERSION, X25519, HKDF_SHA256, "a.example", &[0x80, 1, 0, 0]),
         ] {
-            assert_eq!(name_of(&list(&[first.clone()])), "Unsupported");
+            assert_eq!(name_of(&list(std::slice::from_ref(&first))), "Unsupported");
             assert_eq!(name_of(&list(&[first, second.clone()])), "b.example");
         }
         let optional = configuration(VERSION, X25519, HKDF_SHA256, "a.example", &[0, 1, 0, 0]);
