@@ -77,6 +77,7 @@ fn main() {
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
             failure: None,
+            ech: None,
         })),
     };
     let judged = |observation| {
@@ -209,6 +210,7 @@ mod hostile {
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
             failure: None,
+            ech: None,
         };
         let observation = Observation {
             target: Target {

@@ -300,6 +300,7 @@ impl Known {
                 key_proof: KeyProof::Handshake,
                 parameters: Default::default(),
                 failure: None,
+                ech: None,
             })),
         }
     }

@@ -30,6 +30,6 @@ pub mod testbed;
 pub use certvigil_core::{
     certificate, finding, guard, instance, judge, mail, model, mta_sts, observation, tlsa,
 };
-pub use certvigil_probe::{probe, resolve, revocation, trust};
+pub use certvigil_probe::{ech, probe, resolve, revocation, trust};
 #[cfg(feature = "serve")]
 pub use exporter_web as web;

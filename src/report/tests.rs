@@ -70,6 +70,7 @@ fn served(leaf: Certificate, rest: &[Certificate]) -> Outcome {
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
         failure: None,
+        ech: None,
     }))
 }
 

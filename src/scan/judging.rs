@@ -133,6 +133,7 @@ mod tests {
             key_proof: KeyProof::Handshake,
             parameters: Parameters::default(),
             failure: None,
+            ech: None,
         };
         Judging {
             observation: Observation {

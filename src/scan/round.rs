@@ -13,9 +13,10 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::ech::EchParameter;
 use crate::judge::Judged;
 use crate::model::{Hostname, KeyType, Target, Timestamp, Timings, Vantage};
-use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Status};
+use crate::observation::{Ech, ErrorKind, Observation, Outcome, ProbeError, Status};
 use crate::probe::Request;
 use crate::source::Loaded;
 
@@ -275,7 +276,7 @@ impl Round {
                 key_type,
                 reach: &job.reach,
             };
-            let (outcome, timings) = self.probe(job, request, found.left).await;
+            let (outcome, timings) = self.probe(job, request, found.ech_at(ip), found.left).await;
             if let Outcome::Failed(error) = &outcome
                 && found.hinted.contains(&ip)
                 && error.kind.status() == Status::ConnectError
@@ -306,11 +307,13 @@ impl Round {
         let _ = self.sender.send(Event::Judged(Box::new(failed)));
     }
 
-    /// Waits for the permits. The timeout begins after that.
+    /// Waits for the permits, and probes. Offers Encrypted Client Hello too if there is a parameter for
+    /// it. The timeout begins after the permits.
     async fn probe(
         &self,
         job: &Job,
         request: Request<'_>,
+        ech: Option<&Arc<EchParameter>>,
         timeout: Duration,
     ) -> (Outcome, Timings) {
         let permits = &self.scanner.permits;
@@ -325,10 +328,24 @@ impl Round {
         super::tests::panic_on_bad_address(&request);
         let probe = || async {
             let deadline = Instant::now() + timeout;
-            self.scanner.prober.probe(request, deadline).await
+            let prober = &self.scanner.prober;
+            let (mut outcome, timings) = prober.probe(request, deadline).await;
+            if let (Outcome::Served(served), Some(parameter)) = (&mut outcome, ech)
+                && served.failure.is_none()
+            {
+                // Boxed, because few probes need it.
+                let offered = Box::pin(prober.offer_ech(parameter, request, deadline)).await;
+                served.ech = offered.map(Box::new);
+            }
+            (outcome, timings)
         };
         // A served certificate is a result whenever it arrived.
-        repeat_if_stopped(probe, |(outcome, _)| matches!(outcome, Outcome::Failed(_))).await
+        let is_in_doubt = |(outcome, _): &(Outcome, Timings)| match outcome {
+            Outcome::Failed(_) => true,
+            Outcome::Served(served) => matches!(served.ech.as_deref(), Some(Ech::Failed { .. })),
+            Outcome::Reported(_) => false,
+        };
+        repeat_if_stopped(probe, is_in_doubt).await
     }
 }
 

@@ -87,6 +87,7 @@ pub(crate) fn served(ip: &str, leaf: Certificate, correct: bool, chained: bool) 
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
         failure: None,
+        ech: None,
     };
     let look = look(Some(ip), Outcome::Served(Box::new(served)));
     judged(look, flags(correct, chained))

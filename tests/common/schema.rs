@@ -166,6 +166,7 @@ mod tests {
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
             failure: None,
+            ech: None,
         }))
     }
 

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::fixture::check::{Check, rows};
 use crate::fixture::dns::{
-    A, DnsQuery, DnsResponse, HTTPS, NXDOMAIN, NameServer, SERVFAIL, wire_name,
+    A, DnsQuery, DnsResponse, HTTPS, NXDOMAIN, NameServer, SERVFAIL, ech_list, https_record,
 };
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls::{self, Server};
@@ -19,18 +19,8 @@ use crate::support::Run;
 
 const CDN: &str = "cdn.example.net";
 const IPV4_HINT: u16 = 4;
+const ECH: u16 = 5;
 const PORT: u16 = 3;
-
-/// The data of an HTTPS record.
-fn https(priority: u16, target: &str, params: &[(u16, &[u8])]) -> Vec<u8> {
-    let mut data = [priority.to_be_bytes().to_vec(), wire_name(target)].concat();
-    for (key, value) in params {
-        data.extend(key.to_be_bytes());
-        data.extend((value.len() as u16).to_be_bytes());
-        data.extend(*value);
-    }
-    data
-}
 
 /// A name server at which [`HOST`] is 127.0.0.2 and [`CDN`] 127.0.0.4, with this response to
 /// queries for HTTPS records of a name.
@@ -98,7 +88,7 @@ fn addresses_of_https_records_are_probed_too() {
     let hints = name_server(move |name| {
         let hint: &[u8] = &[127, 0, 0, 2, 127, 0, 0, 3];
         Some(match name == owner {
-            true => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            true => Ok(vec![https_record(1, "", &[(IPV4_HINT, hint)])]),
             false => Err(NXDOMAIN),
         })
     });
@@ -107,7 +97,7 @@ fn addresses_of_https_records_are_probed_too() {
     let owner = bench.owner();
     let alias = name_server(move |name| {
         Some(match name == owner {
-            true => Ok(vec![https(0, CDN, &[])]),
+            true => Ok(vec![https_record(0, CDN, &[])]),
             false => Ok(Vec::new()),
         })
     });
@@ -120,8 +110,8 @@ fn a_circle_of_aliases_ends() {
     let (owner, back) = (bench.owner(), bench.owner());
     let circle = name_server(move |name| {
         Some(Ok(match name {
-            CDN => vec![https(0, &back, &[])],
-            name if name == owner => vec![https(0, CDN, &[])],
+            CDN => vec![https_record(0, &back, &[])],
+            name if name == owner => vec![https_record(0, CDN, &[])],
             _ => Vec::new(),
         }))
     });
@@ -133,6 +123,30 @@ fn a_circle_of_aliases_ends() {
     );
 }
 
+/// A record with another target says nothing about the addresses of the host.
+#[test]
+fn ech_is_offered_at_the_addresses_of_its_record_only() {
+    let bench = Bench::at("0.0.0.0");
+    let owner = bench.owner();
+    let ech = ech_list("cover.example.net");
+    let mixed = name_server(move |name| {
+        Some(match name == owner {
+            true => Ok(vec![
+                https_record(2, HOST, &[]),
+                https_record(1, CDN, &[(ECH, &ech)]),
+            ]),
+            false => Err(NXDOMAIN),
+        })
+    });
+    let rows = rows(&bench.check(&mixed));
+    let found: Vec<_> = rows.iter().map(|row| (row.ip(), row.codes())).collect();
+    let expected = [
+        ("127.0.0.2", vec![]),
+        ("127.0.0.4", vec!["refused_by_clients"]),
+    ];
+    assert_eq!(found, expected);
+}
+
 /// Clients go on with the addresses of A and AAAA records.
 #[test]
 fn an_address_of_an_https_record_that_does_not_respond_is_no_fault() {
@@ -141,7 +155,7 @@ fn an_address_of_an_https_record_that_does_not_respond_is_no_fault() {
     let hints = name_server(move |name| {
         let hint: &[u8] = &[127, 0, 0, 3];
         Some(match name == owner {
-            true => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            true => Ok(vec![https_record(1, "", &[(IPV4_HINT, hint)])]),
             false => Err(NXDOMAIN),
         })
     });
@@ -161,7 +175,7 @@ fn a_failed_handshake_at_an_address_of_an_https_record_is_reported() {
     let hints = name_server(move |name| {
         let hint: &[u8] = &[127, 0, 0, 3];
         Some(match name == owner {
-            true => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            true => Ok(vec![https_record(1, "", &[(IPV4_HINT, hint)])]),
             false => Err(NXDOMAIN),
         })
     });
@@ -194,7 +208,7 @@ fn another_port_in_an_https_record_is_reported() {
     let port = name_server(move |name| {
         let params: [(u16, &[u8]); 2] = [(PORT, &[0x20, 0xfb]), (IPV4_HINT, &[127, 0, 0, 3])];
         Some(match name == owner {
-            true => Ok(vec![https(1, "", &params)]),
+            true => Ok(vec![https_record(1, "", &params)]),
             false => Err(NXDOMAIN),
         })
     });
@@ -226,8 +240,9 @@ async fn addresses_of_https_records_stay_while_their_lookup_fails() {
     let state = is_failing.clone();
     let dns = name_server(move |_| {
         let hint: &[u8] = &[127, 0, 0, 3];
+        let ech = ech_list("cover.example.net");
         Some(match state.load(Ordering::SeqCst) {
-            false => Ok(vec![https(1, "", &[(IPV4_HINT, hint)])]),
+            false => Ok(vec![https_record(1, "", &[(IPV4_HINT, hint), (ECH, &ech)])]),
             true => Err(SERVFAIL),
         })
     });
@@ -239,10 +254,12 @@ async fn addresses_of_https_records_stay_while_their_lookup_fails() {
     };
     let hinted = async || {
         let deadline = Instant::now() + Duration::from_secs(30);
-        resolver.resolve(&query, deadline).await.hinted
+        let resolution = resolver.resolve(&query, deadline).await;
+        (resolution.hinted, resolution.ech)
     };
     let before = hinted().await;
-    assert_eq!(before.len(), 1);
+    assert_eq!(before.0.len(), 1);
+    assert!(before.1.of(before.0[0], false).is_some());
     is_failing.store(true, Ordering::SeqCst);
     // More than the failures after which the records are not queried for some time.
     for _ in 0..5 {

@@ -24,6 +24,7 @@ mod command_line;
 mod dane;
 mod demo;
 mod dns;
+mod encrypted_hello;
 mod formats;
 mod h3;
 mod history;

@@ -118,6 +118,7 @@ fn look(chain: &[&str], root: &str) -> (Arc<Expected>, Observation, TrustStore) 
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
             failure: None,
+            ech: None,
         })),
     };
     (Arc::new(expected), observation, trust)

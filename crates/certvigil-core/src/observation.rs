@@ -1,6 +1,7 @@
 //! The observation of one probe, from any vantage. A failure is an outcome, so no error is lost.
 
 mod alert;
+mod ech;
 mod tls_version;
 
 use std::borrow::Cow;
@@ -12,6 +13,7 @@ use crate::certificate::{self, Certificate, MAX_OCSP_BYTES, PublicKeyHash};
 use crate::model::{KeyType, Protocol, Sni, Target, Timings, Vantage};
 
 pub use alert::Alert;
+pub use ech::Ech;
 pub use tls_version::TlsVersion;
 
 /// The observation of one probe of one address.
@@ -64,6 +66,9 @@ pub struct Served {
     /// The failure of the handshake after the proof of the key. `None` if the handshake was
     /// completed, if it ended for want of a client certificate, or if it was read in cleartext.
     pub failure: Option<Box<ProbeError>>,
+    /// The result of a further handshake that offers Encrypted Client Hello. `None` if it was not
+    /// offered, or if the result is unknown.
+    pub ech: Option<Box<Ech>>,
 }
 
 impl Served {
@@ -80,6 +85,7 @@ impl Served {
             key_proof: KeyProof::File(file),
             parameters: Parameters::default(),
             failure: None,
+            ech: None,
         }
     }
 

@@ -2,6 +2,7 @@
 //! and requests revocation status from issuers. The result of a probe is an observation of
 //! `certvigil-core`.
 
+pub mod ech;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;

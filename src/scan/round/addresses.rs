@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::ech::{EchParameter, EchPlaces};
 use crate::model::{Hostname, Protocol, Target, Timings};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError};
 use crate::resolve::{AddressQuery, Resolution};
@@ -21,11 +22,20 @@ pub(super) struct Found {
     pub(super) addresses: Vec<IpAddr>,
     /// Those of the addresses that only HTTPS records give.
     pub(super) hinted: Vec<IpAddr>,
+    /// Parameters `ech` of the HTTPS records.
+    pub(super) ech: EchPlaces,
     pub(super) tlsa: TlsaLookup,
     /// Duration of the name resolution.
     pub(super) took: Option<Duration>,
     /// Time that remains for each probe.
     pub(super) left: Duration,
+}
+
+impl Found {
+    /// Returns the parameter `ech` that browsers use at an address.
+    pub(super) fn ech_at(&self, ip: IpAddr) -> Option<&Arc<EchParameter>> {
+        self.ech.of(ip, !self.hinted.contains(&ip))
+    }
 }
 
 impl Round {
@@ -106,6 +116,7 @@ impl Round {
             mut addresses,
             failure,
             hinted,
+            ech,
             took,
             ..
         } = resolution;
@@ -127,6 +138,7 @@ impl Round {
         Some(Found {
             addresses,
             hinted,
+            ech,
             tlsa,
             took,
             left,

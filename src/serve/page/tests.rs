@@ -84,6 +84,7 @@ fn serving(leaf: &Certificate) -> Outcome {
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
         failure: None,
+        ech: None,
     }))
 }
 

@@ -93,6 +93,7 @@ fn result_of_one() -> Judged {
             key_proof: KeyProof::Handshake,
             parameters: Parameters::default(),
             failure: None,
+            ech: None,
         })),
     };
     let expected = Arc::new(expected);

@@ -61,6 +61,7 @@ impl Servers {
                 key_proof: KeyProof::Handshake,
                 parameters: Parameters::default(),
                 failure: None,
+                ech: None,
             }))
         });
         let served = served.collect();

@@ -69,6 +69,7 @@ pub(super) fn saw(leaf: usize, correct: bool, chained: bool) -> Judged {
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
         failure: None,
+        ech: None,
     }));
     let verdict = Verdict::Conclusive(flags(correct, chained));
     judged(look("a.example", served), verdict)

@@ -51,6 +51,7 @@ pub(crate) fn judged(record: &Record, case: &Recorded) -> Judged {
             key_proof: KeyProof::Handshake,
             parameters: Parameters::default(),
             failure: None,
+            ech: None,
         })),
     };
     let expected = Arc::new(Expected::trust_only());

@@ -779,6 +779,33 @@ pub enum Refused {
     NoRenegotiationAlert,
     /// The server cannot read a ClientHello of more than one packet, as clients with ML-KEM send it.
     LargeHello,
+    /// The server does not accept the parameter `ech` of the HTTPS record, and clients refuse its
+    /// certificate for the public name (RFC 9849, section 6.1.7).
+    EchRejected {
+        /// The public name in the parameter.
+        public_name: Hostname,
+        /// The reasons; at least one.
+        refusals: Vec<ClientRefusal>,
+    },
+    /// With Encrypted Client Hello, the server serves another certificate, which clients refuse.
+    EchAccepted {
+        /// The reasons; at least one.
+        refusals: Vec<ClientRefusal>,
+    },
+    /// Handshakes that offer Encrypted Client Hello fail.
+    EchFailed {
+        /// The clients that offer it.
+        refused_by: Vec<Client>,
+        /// The public name in the parameter, which these handshakes send as SNI.
+        public_name: Hostname,
+        /// The failure.
+        reason: String,
+    },
+    /// The parameter `ech` of the HTTPS record cannot be decoded.
+    EchMalformed {
+        /// The clients that refuse it.
+        refused_by: Vec<Client>,
+    },
     /// The prime of the finite-field Diffie-Hellman exchange is too small.
     SmallDhPrime {
         /// The clients that refuse it.

@@ -376,6 +376,27 @@ fn handshake_details() -> Vec<Detail> {
         refused(Refused::UnrecognizedName),
         refused(Refused::NoRenegotiationAlert),
         refused(Refused::LargeHello),
+        refused(Refused::EchRejected {
+            public_name: "cover.example".parse().unwrap(),
+            refusals: vec![ClientRefusal {
+                clients: vec![Client::Chromium],
+                refusal: refusal(Property::NameMismatch, "the certificate is for other names"),
+            }],
+        }),
+        refused(Refused::EchAccepted {
+            refusals: vec![ClientRefusal {
+                clients: vec![Client::Chromium],
+                refusal: refusal(Property::Expired, "the certificate has expired"),
+            }],
+        }),
+        refused(Refused::EchFailed {
+            refused_by: vec![Client::Chromium],
+            public_name: "cover.example".parse().unwrap(),
+            reason: "the server broke off the handshake with unrecognized_name".into(),
+        }),
+        refused(Refused::EchMalformed {
+            refused_by: vec![Client::Chromium],
+        }),
         refused(Refused::SmallDhPrime {
             refused_by: vec![Client::Openssl],
             bits: 1024,
@@ -838,6 +859,22 @@ fn handshake_details_render_as_json_and_text() {
       {"kind":"large_hello"}
       current browsers refuse the server, and so do Go since 1.24, OpenSSL since 3.5 and rustls: it cannot read their ClientHello, which is larger than one packet because of its ML-KEM key share; certvigil connected with a smaller one
       fix: update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it: it must read until it has the whole message (https://tldr.fail)
+    refused_by_clients
+      {"kind":"ech_rejected","public_name":"cover.example","refusals":[{"clients":["chromium"],"trait":{"place":"leaf","property":"name_mismatch"},"reason":"the certificate is for other names"}]}
+      browsers that use Encrypted Client Hello, such as Chromium and Firefox, refuse the server: it does not accept the `ech` parameter of its HTTPS record, and they refuse its certificate for the public name cover.example: the certificate is for other names
+      fix: update the `ech` parameter of the HTTPS record to the present keys of the server, or remove it; or serve a certificate that is valid for cover.example too
+    refused_by_clients
+      {"kind":"ech_accepted","refusals":[{"clients":["chromium"],"trait":{"place":"leaf","property":"expired"},"reason":"the certificate has expired"}]}
+      browsers that use Encrypted Client Hello, such as Chromium and Firefox, refuse the server: with it, the server has another certificate, which they refuse: the certificate has expired
+      fix: install the same certificate for connections with and without Encrypted Client Hello, or remove the `ech` parameter of the HTTPS record
+    refused_by_clients
+      {"kind":"ech_failed","refused_by":["chromium"],"public_name":"cover.example","reason":"the server broke off the handshake with unrecognized_name"}
+      browsers that use Encrypted Client Hello, such as Chromium and Firefox, cannot connect: handshakes with the `ech` parameter of the HTTPS record fail, in which the server name is cover.example: the server broke off the handshake with unrecognized_name
+      fix: remove the `ech` parameter of the HTTPS record, or make the server accept the name cover.example and decrypt with the present keys
+    refused_by_clients
+      {"kind":"ech_malformed","refused_by":["chromium"]}
+      Chromium refuses the server: the `ech` parameter of its HTTPS record cannot be decoded
+      fix: correct the `ech` parameter of the HTTPS record, an ECHConfigList of RFC 9849, or remove it
     refused_by_clients
       {"kind":"small_dh_prime","refused_by":["openssl"],"bits":1024,"required_bits":2048}
       OpenSSL at its current security level refuses the server: its Diffie-Hellman prime has 1024 bits, less than 2048

@@ -20,6 +20,10 @@ const MAX_COST: u32 = 20;
 /// Returns true if a served chain can be judged in a few milliseconds: it is short, and few of its
 /// signatures have not been verified before. It has few name constraints.
 pub fn is_cheap(expected: &Expected, served: &Served, trust: &TrustStore) -> bool {
+    // Its certificates are judged too, and few hosts have it.
+    if served.ech.is_some() {
+        return false;
+    }
     let served: Vec<&Certificate> = std::iter::once(&served.leaf).chain(&served.rest).collect();
     let bytes: usize = served.iter().map(|c| c.der().len()).sum();
     if served.len() > MAX_CERTIFICATES || bytes > MAX_BYTES {

@@ -6,6 +6,7 @@ mod chain;
 mod clients;
 mod cost;
 mod dane;
+mod ech;
 mod expiry;
 mod handshake;
 mod identity;

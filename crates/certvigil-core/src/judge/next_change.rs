@@ -30,6 +30,11 @@ pub fn next_change(judged: &Judged, rules: &Rules, since: Timestamp) -> Option<T
         for validity in own.chain(above).filter_map(validity) {
             changes_of(validity, lifetime_of_leaf, rules).for_each(&mut add);
         }
+        let with_ech = served.ech.iter().flat_map(|ech| ech.certificates());
+        for (not_before, not_after) in with_ech.filter_map(validity) {
+            add(not_before);
+            add(after(not_after));
+        }
         // The root of the path may be known to the trust store only.
         if let Some(end) = judged.path_expiry {
             add(after(end));

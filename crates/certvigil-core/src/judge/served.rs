@@ -15,7 +15,7 @@ use super::above::{Above, chain_findings, is_warned_of, trust_findings};
 use super::clients::{self, Clients, Presented};
 use super::links::{Links, Signatures};
 use super::{
-    Flags, Rules, TrustStore, chain, expiry, handshake, identity, path, refusals, revocation,
+    Flags, Rules, TrustStore, chain, ech, expiry, handshake, identity, path, refusals, revocation,
 };
 
 /// The judgement of a served certificate.
@@ -156,7 +156,21 @@ pub(super) fn judge_served(
             all.and(opinions(Some(name)))
         }),
     };
-    let handshake_refusals = handshake::refusals(served);
+    let mut handshake_refusals = handshake::refusals(served);
+    // A temporary certificate is reported as such.
+    let with_ech = (!reported_as_dummy).then(|| {
+        let context = ech::Context {
+            trust,
+            links: &links,
+            signatures,
+            now,
+        };
+        ech::refusal(served, names.first(), &clients, context)
+    });
+    if let Some(with_ech) = with_ech.flatten() {
+        handshake_refusals.push((with_ech.clients, with_ech.reason));
+        findings.push(with_ech.finding);
+    }
     let without_handshake = handshake_refusals.iter().flat_map(|(clients, _)| clients);
     let without_handshake: Vec<Client> = without_handshake.copied().collect();
     // For an expected leaf, a weak signature, a weak key or a deviation is a warning; clients refuse
@@ -184,7 +198,7 @@ pub(super) fn judge_served(
 }
 
 /// Returns the distinct served certificates above the leaf.
-fn once_each<'a>(leaf: &Certificate, rest: &'a [Certificate]) -> Vec<&'a Certificate> {
+pub(super) fn once_each<'a>(leaf: &Certificate, rest: &'a [Certificate]) -> Vec<&'a Certificate> {
     let mut seen = HashSet::from([leaf.sha256()]);
     rest.iter().filter(|c| seen.insert(c.sha256())).collect()
 }

@@ -12,6 +12,7 @@ use std::sync::atomic::Ordering;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
+use rustls::client::EchStatus;
 use rustls::pki_types::CertificateDer;
 use rustls::{
     AlertDescription, ClientConnection, Error, NamedGroup, PeerIncompatible, PeerMisbehaved,
@@ -87,11 +88,20 @@ impl Connection {
         hello: Hello,
         stream: Transport,
     ) -> Result<Self, ProbeError> {
+        Self::start(configs.prepare(request, hello)?, request, stream)
+    }
+
+    /// Starts a handshake with this configuration.
+    pub(super) fn start(
+        prepared: Prepared,
+        request: Request<'_>,
+        stream: Transport,
+    ) -> Result<Self, ProbeError> {
         let Prepared {
             config,
             name,
             recorder,
-        } = configs.prepare(request, hello)?;
+        } = prepared;
         let tls = ClientConnection::new(Arc::new(config), name).map_err(|e| {
             ProbeError::new(ErrorKind::Internal, format!("TLS cannot be set up: {e}"))
         })?;
@@ -109,6 +119,11 @@ impl Connection {
             is_over: false,
             refusal: None,
         })
+    }
+
+    /// Returns the server's reaction to Encrypted Client Hello.
+    pub(super) fn ech_status(&self) -> EchStatus {
+        self.tls.ech_status()
     }
 
     /// Performs the handshake. Once the server has proved possession of its key, its certificates

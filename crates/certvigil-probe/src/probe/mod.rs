@@ -4,6 +4,7 @@
 mod bounds;
 mod cleartext;
 mod client_cert;
+mod encrypted_hello;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod handshake;

@@ -135,6 +135,14 @@ impl Reach {
         })
     }
 
+    /// Returns the same options with another server name.
+    pub(super) fn with_sni(&self, sni: Sni) -> Self {
+        Self {
+            sni,
+            ..self.clone()
+        }
+    }
+
     /// Returns a hash of the client's certificates, if there are any.
     pub fn client_digest(&self) -> Option<Fingerprint> {
         let presented = self.client.as_ref()?.resolve(&[], &[])?;

@@ -354,6 +354,7 @@ impl Recorder {
             key_proof: self.proof.get().copied().unwrap_or(KeyProof::Handshake),
             parameters: Parameters::default(),
             failure: None,
+            ech: None,
         })
     }
 

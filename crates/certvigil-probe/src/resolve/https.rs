@@ -1,11 +1,14 @@
-//! HTTPS records (RFC 9460): addresses and ports of a host that its address records lack.
+//! HTTPS records (RFC 9460): addresses and ports of a host that its address records lack, and the
+//! configurations of Encrypted Client Hello.
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hickory_resolver::proto::rr::rdata::SVCB;
@@ -13,6 +16,7 @@ use hickory_resolver::proto::rr::rdata::svcb::{SvcParamKey, SvcParamValue};
 use hickory_resolver::proto::rr::{Name, RData, RecordType};
 use tokio::time::Instant;
 
+use crate::ech::{EchParameter, EchPlace, EchPlaces};
 use crate::model::{Families, Family};
 
 use super::dns::{self, Dns};
@@ -42,9 +46,18 @@ const MAX_NOTICES: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct HttpsRecords {
     silence: Mutex<Silence>,
-    /// Addresses of the last complete lookup of each host and port that has some.
-    remembered: Mutex<HashMap<(Name, u16), Vec<IpAddr>>>,
+    /// Result of the last complete lookup of each host and port that has some.
+    remembered: Mutex<HashMap<(Name, u16), Hints>>,
     noticed: Mutex<HashSet<String>>,
+}
+
+/// Result of the lookup of a host and port.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Hints {
+    /// Addresses of the service.
+    pub(super) addresses: Vec<IpAddr>,
+    /// Parameters `ech`.
+    pub(super) ech: EchPlaces,
 }
 
 /// Lookups without a response.
@@ -70,6 +83,8 @@ impl Silence {
 /// One usable HTTPS record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Binding {
+    /// The priority; 0 for AliasMode.
+    priority: u16,
     /// True for AliasMode: the service is at the target, with the records there.
     is_alias: bool,
     /// The host of the service; `None` for the owner of the record.
@@ -78,6 +93,8 @@ struct Binding {
     port: Option<u16>,
     /// Addresses of the target, in the order of the record.
     hints: Vec<IpAddr>,
+    /// The parameter `ech`, if the record has one.
+    ech: Option<Arc<EchParameter>>,
 }
 
 impl Binding {
@@ -94,6 +111,7 @@ impl Binding {
             });
         }
         let mut binding = Self {
+            priority: record.svc_priority,
             target,
             ..Self::default()
         };
@@ -115,6 +133,9 @@ impl Binding {
                     binding
                         .hints
                         .extend(hints.0.iter().map(|a| IpAddr::V6(a.0)));
+                }
+                SvcParamValue::EchConfigList(list) => {
+                    binding.ech = Some(Arc::new(EchParameter::decode(&list.0)));
                 }
                 _ => {}
             }
@@ -138,30 +159,32 @@ fn is_known(key: &SvcParamKey) -> bool {
     )
 }
 
-/// Returns the usable records among these.
+/// Returns the usable records among these, in the order in which clients prefer them.
 fn bindings(records: &[RData]) -> Vec<Binding> {
     let records = records.iter().filter_map(|data| match data {
         RData::HTTPS(record) => Binding::read(&record.0),
         _ => None,
     });
-    records.collect()
+    let mut records: Vec<Binding> = records.collect();
+    records.sort_by_key(|binding| binding.priority);
+    records
 }
 
 impl HttpsRecords {
-    /// Returns the addresses that the HTTPS records of a host give for this port. Other ports in
-    /// them are logged. Every failure is logged, and returns no addresses: clients that use these
-    /// records go on without them.
-    pub(super) async fn addresses(
+    /// Returns what the HTTPS records of a host give for this port. Other ports in them are logged.
+    /// Every failure is logged, and returns nothing: clients that use these records go on without
+    /// them.
+    pub(super) async fn look_up(
         &self,
         dns: &Dns,
         host: &Name,
         port: u16,
         families: Families,
         deadline: Instant,
-    ) -> Vec<IpAddr> {
+    ) -> Hints {
         let text = host.to_ascii();
         if is_localhost(text.trim_end_matches('.')) {
-            return Vec::new();
+            return Hints::default();
         }
         if lock(&self.silence).is_paused(Instant::now()) {
             return self.remembered(host, port, families);
@@ -169,7 +192,9 @@ impl HttpsRecords {
         let deadline = deadline.min(Instant::now() + MAX_WAIT);
         let found = Box::pin(self.follow(dns, host, port, deadline)).await;
         let mut is_complete = found.is_complete;
-        let mut addresses = found.hints;
+        let hints = found.services.iter().flat_map(|service| &service.hints);
+        let mut addresses: Vec<IpAddr> = hints.copied().collect();
+        let mut by_target: HashMap<&Name, Vec<IpAddr>> = HashMap::new();
         for target in found.targets.iter().take(MAX_TARGETS) {
             for (kind, family) in [(RecordType::A, Family::V4), (RecordType::AAAA, Family::V6)] {
                 if !families.has(family) {
@@ -178,39 +203,59 @@ impl HttpsRecords {
                 let text = target.to_ascii();
                 let records = dns.records(&text, target.clone(), kind, deadline);
                 match records.await {
-                    Ok(records) => addresses.extend(records.iter().filter_map(address)),
+                    Ok(records) => {
+                        let found = by_target.entry(target).or_default();
+                        found.extend(records.iter().filter_map(address));
+                    }
                     Err(error) => is_complete &= error.is_dns_answer(),
                 }
             }
         }
-        // A failed lookup changes nothing: the addresses of the last one stay.
-        match is_complete {
-            true => self.remember(host, port, &addresses),
-            false => addresses.extend(self.remembered(host, port, families)),
+        for target in &found.targets {
+            addresses.extend(by_target.get(target).into_iter().flatten());
+        }
+        let places = found
+            .services
+            .iter()
+            .map(|service| service.place(&by_target));
+        let mut ech = EchPlaces::new(places.collect());
+        // A failed lookup changes nothing: the result of the last one stays.
+        if is_complete {
+            self.remember(host, port, &addresses, &ech);
+        } else {
+            let remembered = self.remembered(host, port, families);
+            addresses.extend(remembered.addresses);
+            if ech.is_empty() {
+                ech = remembered.ech;
+            }
         }
         addresses.retain(|ip| families.has(Family::of(*ip)));
         let mut seen = BTreeSet::new();
         addresses.retain(|ip| seen.insert(*ip));
         addresses.truncate(MAX_ADDRESSES);
-        addresses
+        Hints { addresses, ech }
     }
 
-    fn remember(&self, host: &Name, port: u16, addresses: &[IpAddr]) {
+    fn remember(&self, host: &Name, port: u16, addresses: &[IpAddr], ech: &EchPlaces) {
         let mut remembered = lock(&self.remembered);
         let key = (host.clone(), port);
-        if addresses.is_empty() {
+        if addresses.is_empty() && ech.is_empty() {
             remembered.remove(&key);
         } else if remembered.len() < MAX_REMEMBERED || remembered.contains_key(&key) {
-            remembered.insert(key, addresses.to_vec());
+            let hints = Hints {
+                addresses: addresses.to_vec(),
+                ech: ech.clone(),
+            };
+            remembered.insert(key, hints);
         }
     }
 
-    fn remembered(&self, host: &Name, port: u16, families: Families) -> Vec<IpAddr> {
+    fn remembered(&self, host: &Name, port: u16, families: Families) -> Hints {
         let remembered = lock(&self.remembered);
-        let all = remembered.get(&(host.clone(), port)).into_iter().flatten();
-        all.filter(|ip| families.has(Family::of(**ip)))
-            .copied()
-            .collect()
+        let key = (host.clone(), port);
+        let mut hints = remembered.get(&key).cloned().unwrap_or_default();
+        hints.addresses.retain(|ip| families.has(Family::of(*ip)));
+        hints
     }
 
     /// Follows the aliases from a host to the records of its service.
@@ -222,6 +267,7 @@ impl HttpsRecords {
         let Some(mut owner) = owner_of(host, port) else {
             return found;
         };
+        let mut alias = None;
         for _ in 0..=MAX_ALIASES {
             let text = owner.to_ascii();
             let records = dns
@@ -246,6 +292,7 @@ impl HttpsRecords {
             {
                 // Without records at the target, the service is at its addresses (section 3).
                 found.targets = vec![target.clone()];
+                alias = Some(target.clone());
                 owner = target;
                 continue;
             }
@@ -254,12 +301,19 @@ impl HttpsRecords {
             }
             for binding in bindings {
                 match binding.port.filter(|other| *other != port) {
-                    Some(other) => self.notice(&host.to_ascii(), other),
+                    Some(other) => self.notice_port(&host.to_ascii(), other),
                     None => {
-                        found.hints.extend(binding.hints);
-                        found
-                            .targets
-                            .extend(binding.target.filter(|target| target != host));
+                        if binding.ech.as_deref() == Some(&EchParameter::Unsupported) {
+                            self.notice_unsupported(&host.to_ascii());
+                        }
+                        let is_other = |target: &Name| target != host;
+                        let target = binding.target.filter(is_other);
+                        found.targets.extend(target.clone());
+                        found.services.push(Service {
+                            target: target.or_else(|| alias.clone().filter(is_other)),
+                            hints: binding.hints,
+                            ech: binding.ech,
+                        });
                     }
                 }
             }
@@ -273,12 +327,26 @@ impl HttpsRecords {
         }
     }
 
-    /// Logs once that a host's HTTPS record names another port.
-    fn notice(&self, host: &str, port: u16) {
-        let host = host.trim_end_matches('.');
-        let text = format!("{host}:{port}");
+    /// Returns true if a notice has not been logged.
+    fn is_new(&self, notice: String) -> bool {
         let mut noticed = lock(&self.noticed);
-        if noticed.len() < MAX_NOTICES && noticed.insert(text) {
+        noticed.len() < MAX_NOTICES && noticed.insert(notice)
+    }
+
+    /// Logs once that browsers do not use the parameter `ech` of a host.
+    fn notice_unsupported(&self, host: &str) {
+        let host = host.trim_end_matches('.');
+        if self.is_new(format!("{host} ech")) {
+            tracing::info!(
+                "no configuration for Encrypted Client Hello that browsers support: browsers connect without it: hostname={host}"
+            );
+        }
+    }
+
+    /// Logs once that a host's HTTPS record names another port.
+    fn notice_port(&self, host: &str, port: u16) {
+        let host = host.trim_end_matches('.');
+        if self.is_new(format!("{host}:{port}")) {
             tracing::warn!(
                 "the HTTPS record of {host} sends clients to port {port} too: probe https://{host}:{port} beside it"
             );
@@ -289,11 +357,35 @@ impl HttpsRecords {
 /// Places of a service, from its records.
 #[derive(Debug, Default)]
 struct Found {
-    hints: Vec<IpAddr>,
+    /// Services in the order in which clients prefer them.
+    services: Vec<Service>,
     /// Names whose addresses are those of the service.
     targets: Vec<Name>,
     /// False if a lookup failed.
     is_complete: bool,
+}
+
+/// A service of the host, from one record.
+#[derive(Debug)]
+struct Service {
+    /// The name whose addresses are those of the service; `None` for the host.
+    target: Option<Name>,
+    hints: Vec<IpAddr>,
+    ech: Option<Arc<EchParameter>>,
+}
+
+impl Service {
+    /// Returns the addresses of the service, with its parameter `ech`.
+    fn place(&self, by_target: &HashMap<&Name, Vec<IpAddr>>) -> EchPlace {
+        let target = self.target.as_ref();
+        let of_target = target.and_then(|target| by_target.get(target));
+        let of_target = of_target.into_iter().flatten();
+        EchPlace {
+            is_host: target.is_none(),
+            addresses: self.hints.iter().chain(of_target).copied().collect(),
+            parameter: self.ech.clone(),
+        }
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -308,107 +400,4 @@ fn owner_of(host: &Name, port: u16) -> Option<Name> {
     let mut owner = dns::name(&format!("_{port}._https.{}", host.to_ascii())).ok()?;
     owner.set_fqdn(true);
     Some(owner)
-}
-
-#[cfg(test)]
-mod tests {
-    use hickory_resolver::proto::rr::rdata::svcb::{Alpn, IpHint, Mandatory};
-    use hickory_resolver::proto::rr::rdata::{A, AAAA};
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn name(text: &str) -> Name {
-        Name::from_ascii(text).unwrap()
-    }
-
-    fn record(priority: u16, target: &str, params: Vec<(SvcParamKey, SvcParamValue)>) -> SVCB {
-        SVCB::new(priority, name(target), params)
-    }
-
-    fn alpn(names: &[&str]) -> (SvcParamKey, SvcParamValue) {
-        let names = names.iter().map(ToString::to_string).collect();
-        (SvcParamKey::Alpn, SvcParamValue::Alpn(Alpn(names)))
-    }
-
-    #[test]
-    fn a_record_says_where_the_service_is() {
-        let hints = vec![
-            alpn(&["h2", "h3"]),
-            (SvcParamKey::Port, SvcParamValue::Port(8443)),
-            (
-                SvcParamKey::Ipv4Hint,
-                SvcParamValue::Ipv4Hint(IpHint(vec![A::new(192, 0, 2, 1)])),
-            ),
-            (
-                SvcParamKey::Ipv6Hint,
-                SvcParamValue::Ipv6Hint(IpHint(vec![AAAA::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)])),
-            ),
-        ];
-        let read = Binding::read(&record(1, ".", hints)).unwrap();
-        assert_eq!(
-            (read.is_alias, read.target, read.port),
-            (false, None, Some(8443))
-        );
-        assert_eq!(read.hints.len(), 2);
-        let alias = Binding::read(&record(0, "cdn.example.", vec![])).unwrap();
-        assert_eq!(
-            (alias.is_alias, alias.target),
-            (true, Some(name("cdn.example.")))
-        );
-    }
-
-    #[test]
-    fn records_that_clients_must_ignore_are_ignored() {
-        let mandatory = |key| {
-            let keys = Mandatory(vec![SvcParamKey::Port, key]);
-            vec![(SvcParamKey::Mandatory, SvcParamValue::Mandatory(keys))]
-        };
-        let no_default = (SvcParamKey::NoDefaultAlpn, SvcParamValue::NoDefaultAlpn);
-        for (record, is_used) in [
-            (record(0, ".", vec![]), false),
-            (record(1, ".", mandatory(SvcParamKey::Key(4711))), false),
-            (record(1, ".", mandatory(SvcParamKey::Alpn)), true),
-            // Only QUIC.
-            (
-                record(1, ".", vec![alpn(&["h3"]), no_default.clone()]),
-                false,
-            ),
-            (record(1, ".", vec![alpn(&["h3"])]), true),
-            (record(1, ".", vec![alpn(&["h3", "h2"]), no_default]), true),
-        ] {
-            assert_eq!(Binding::read(&record).is_some(), is_used, "{record}");
-        }
-    }
-
-    #[test]
-    fn other_ports_have_an_owner_name_of_their_own() {
-        let host = name("www.example.");
-        assert_eq!(owner_of(&host, 443), Some(host.clone()));
-        assert_eq!(
-            owner_of(&host, 8443),
-            Some(name("_8443._https.www.example."))
-        );
-        let longest = name(&format!("{}.", vec!["a".repeat(60); 4].join(".")));
-        assert_eq!(owner_of(&longest, 8443), None);
-    }
-
-    proptest! {
-        #[test]
-        fn any_record_has_bounded_places(bytes in prop::collection::vec(any::<u8>(), 0..600)) {
-            fuzzing::https_record(&bytes);
-        }
-
-        #[test]
-        fn hints_are_kept_in_their_order(octets in prop::collection::vec(any::<u8>(), 0..100), port in any::<u16>()) {
-            let hints: Vec<A> = octets.iter().map(|octet| A::new(192, 0, 2, *octet)).collect();
-            let wanted: Vec<IpAddr> = hints.iter().take(MAX_ADDRESSES).map(|a| IpAddr::V4(a.0)).collect();
-            let read = Binding::read(&record(1, "a.example.", vec![
-                (SvcParamKey::Port, SvcParamValue::Port(port)),
-                (SvcParamKey::Ipv4Hint, SvcParamValue::Ipv4Hint(IpHint(hints))),
-            ])).unwrap();
-            prop_assert_eq!(read.hints, wanted);
-            prop_assert_eq!(read.port, (port > 0).then_some(port));
-        }
-    }
 }

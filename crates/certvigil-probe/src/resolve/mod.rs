@@ -34,7 +34,7 @@ use crate::tlsa::TlsaLookup;
 
 use dns::{Dns, Settings, settings};
 use error::ResolverError;
-use https::HttpsRecords;
+use https::{Hints, HttpsRecords};
 pub use overrides::{Override, OverrideError};
 use reread::Reread;
 pub use resolution::Resolution;
@@ -302,22 +302,27 @@ impl Resolver {
                 match https {
                     Some(port) => {
                         let https = &self.https;
-                        https.addresses(dns, &name, port, families, deadline).await
+                        https.look_up(dns, &name, port, families, deadline).await
                     }
-                    None => Vec::new(),
+                    None => Hints::default(),
                 }
             };
             // The addresses are asked for first: some name servers answer one question at a time.
-            let (v4, v6, mut hinted) = tokio::join!(
+            let (v4, v6, hints) = tokio::join!(
                 biased;
                 lookup(RecordType::A, families.has(Family::V4)),
                 lookup(RecordType::AAAA, is_v6_wanted),
                 hints,
             );
             let mut resolution = combine(text, families, [v4, v6]);
+            let Hints {
+                addresses: mut hinted,
+                ech,
+            } = hints;
             hinted.retain(|ip| !resolution.addresses.contains(ip));
             hinted.sort();
             resolution.hinted = hinted;
+            resolution.ech = ech;
             let severity = failure_rank(&resolution);
             if severity.is_none() || severity == Some(SILENT_RANK) {
                 return Ok(resolution);

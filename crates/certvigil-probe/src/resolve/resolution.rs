@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::ech::EchPlaces;
 use crate::model::{Families, Family};
 use crate::observation::{ErrorKind, ProbeError};
 
@@ -20,6 +21,8 @@ pub struct Resolution {
     /// Further addresses, which only the HTTPS records of the host give (RFC 9460). Clients without
     /// support for these records do not use them.
     pub hinted: Vec<IpAddr>,
+    /// Parameters `ech` of the HTTPS records.
+    pub ech: EchPlaces,
     /// Duration of the lookup. `None` if no query was sent.
     pub took: Option<Duration>,
 }
@@ -132,6 +135,7 @@ pub(super) fn combine(
         failure,
         unanswered: Families::listed(&unanswered),
         hinted: Vec::new(),
+        ech: EchPlaces::default(),
         took: None,
     }
 }

@@ -229,6 +229,7 @@ impl Simulated {
             key_proof: KeyProof::Handshake,
             parameters: Default::default(),
             failure: None,
+            ech: None,
         };
         let mut judged = Judged {
             expected: Some(self.expected()),

@@ -1,6 +1,6 @@
 //! Text of findings about clients that refuse a server.
 
-use super::super::{Client, Property, Refusal, Refused, TraitPosition};
+use super::super::{Client, ClientRefusal, Property, Refusal, Refused, TraitPosition};
 use super::{Text, list};
 
 /// Returns the text of [`Detail::RefusedByClients`](super::Detail::RefusedByClients).
@@ -55,6 +55,48 @@ pub(super) fn refused(refused: &Refused) -> Text {
             "update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it: it \
              must read until it has the whole message (https://tldr.fail)",
         ),
+        Refused::EchRejected {
+            public_name,
+            refusals,
+        } => Text::new(
+            format!(
+                "browsers that use Encrypted Client Hello, such as Chromium and Firefox, refuse the server: it does not \
+                 accept the `ech` parameter of its HTTPS record, and they refuse its certificate for the public name \
+                 {public_name}: {}",
+                reason_of(refusals)
+            ),
+            format!(
+                "update the `ech` parameter of the HTTPS record to the present keys of the server, or remove it; or serve a \
+                 certificate that is valid for {public_name} too"
+            ),
+        ),
+        Refused::EchAccepted { refusals } => Text::new(
+            format!(
+                "browsers that use Encrypted Client Hello, such as Chromium and Firefox, refuse the server: with it, the \
+                 server has another certificate, which they refuse: {}",
+                reason_of(refusals)
+            ),
+            "install the same certificate for connections with and without Encrypted Client Hello, or remove the `ech` \
+             parameter of the HTTPS record",
+        ),
+        Refused::EchFailed {
+            public_name,
+            reason,
+            ..
+        } => Text::new(
+            format!(
+                "browsers that use Encrypted Client Hello, such as Chromium and Firefox, cannot connect: handshakes with \
+                 the `ech` parameter of the HTTPS record fail, in which the server name is {public_name}: {reason}"
+            ),
+            format!(
+                "remove the `ech` parameter of the HTTPS record, or make the server accept the name {public_name} and \
+                 decrypt with the present keys"
+            ),
+        ),
+        Refused::EchMalformed { .. } => Text::new(
+            "Chromium refuses the server: the `ech` parameter of its HTTPS record cannot be decoded",
+            "correct the `ech` parameter of the HTTPS record, an ECHConfigList of RFC 9849, or remove it",
+        ),
         Refused::SmallDhPrime {
             refused_by,
             bits,
@@ -102,6 +144,11 @@ pub(super) fn refused(refused: &Refused) -> Text {
             )
         }
     }
+}
+
+/// Returns the first reason.
+fn reason_of(refusals: &[ClientRefusal]) -> &str {
+    refusals.first().map_or("", |one| &one.refusal.reason)
 }
 
 fn titles(clients: &[Client]) -> String {

@@ -6,6 +6,7 @@ mod chains;
 mod clients;
 mod cost;
 mod dane;
+mod ech;
 mod identities;
 mod looks;
 mod names;
@@ -302,6 +303,7 @@ impl Case {
             key_proof: KeyProof::Handshake,
             parameters: Parameters::default(),
             failure: None,
+            ech: None,
         }
     }
 

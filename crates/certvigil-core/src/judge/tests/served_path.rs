@@ -17,6 +17,7 @@ fn path(certificates: &[Certificate], roots: &[&Authority]) -> ServedPath {
         key_proof: KeyProof::Handshake,
         parameters: Default::default(),
         failure: None,
+        ech: None,
     };
     served_path(&served, &store(roots.iter().map(|root| &root.certificate)))
 }

@@ -390,6 +390,7 @@ fn served(
             refused_large_hello: false,
         },
         failure: None,
+        ech: None,
     })
 }
 
