@@ -170,6 +170,12 @@ impl Lines {
         }
     }
 
+    /// Returns true if the samples of two endpoints are in memory once.
+    #[cfg(test)]
+    pub(in crate::report) fn shares_samples_with(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.samples, &other.samples)
+    }
+
     pub(super) fn labels(&self) -> &Labels {
         &self.labels
     }

@@ -112,6 +112,7 @@ fn endpoints_with_equal_results_share_their_samples() {
     let mut second = of("www.example.com 192.0.2.2");
     second.share(&mut shared);
     assert_eq!(shared.len(), 1);
+    assert!(first.shares_samples_with(&second));
     let text_of = |lines: &Lines| {
         let mut out = Exposition::default();
         endpoints(&mut out, [lines]);

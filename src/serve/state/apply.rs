@@ -327,6 +327,26 @@ mod tests {
         fetches.collect()
     }
 
+    /// Returns the event that the source of an entry returned its host names.
+    fn result(entry: &Entry, request: &SourceRequest) -> Event {
+        let loaded = Loaded {
+            name: "a".into(),
+            common_name: None,
+            expected: Arc::new(Expected::trust_only()),
+            hostnames: entry.hostnames.clone(),
+            found: Vec::new(),
+            awaited: None,
+        };
+        Event::SourceResult {
+            request: request.clone(),
+            fetched: Fetched {
+                answers: vec![Ok(loaded)],
+                known_places: None,
+            },
+            clock_warning: None,
+        }
+    }
+
     /// Returns the numbers of fetches at the start, after a reload with the same entry, and after one
     /// with another host.
     fn fetches_of(mut entry: Entry) -> [usize; 3] {
@@ -336,24 +356,7 @@ mod tests {
         hosts.map(|host| {
             let requests = fetches(&effects);
             for request in &requests {
-                let loaded = Loaded {
-                    name: "a".into(),
-                    common_name: None,
-                    expected: Arc::new(Expected::trust_only()),
-                    hostnames: entry.hostnames.clone(),
-                    found: Vec::new(),
-                    awaited: None,
-                };
-                let fetched = Fetched {
-                    answers: vec![Ok(loaded)],
-                    known_places: None,
-                };
-                let event = Event::SourceResult {
-                    request: request.clone(),
-                    fetched,
-                    clock_warning: None,
-                };
-                state.on(event, NOW);
+                state.on(result(&entry, request), NOW);
             }
             entry.hostnames = vec![host.parse().unwrap()];
             effects = state.on(Event::Reload(settings(entry.clone())), NOW);
@@ -375,5 +378,33 @@ mod tests {
         // Its hosts are those of SRV records.
         entry.finds_xmpp_hosts = true;
         assert_eq!(fetches_of(entry), [1, 1, 1]);
+    }
+
+    /// Returns the number of probes that start when all hosts of an entry are due.
+    fn probes_of(entry: &Entry, concurrency: usize) -> usize {
+        let start = Start {
+            concurrency,
+            ..Start::default()
+        };
+        let (mut state, effects) = State::new(settings(entry.clone()), start, NOW);
+        let mut effects = state.on(result(entry, &fetches(&effects)[0]), NOW);
+        let later = Now {
+            elapsed: Duration::from_secs(300),
+            clock: Timestamp(NOW.clock.0 + 300),
+        };
+        effects.extend(state.on(Event::Tick, later));
+        let probes = effects.iter().filter(|e| matches!(e, Effect::Probe { .. }));
+        probes.count()
+    }
+
+    #[test]
+    fn only_hosts_that_dns_gives_leave_half_of_the_probes_to_others() {
+        let mut entry = Entry::new(SourceSettings::TrustOnly);
+        entry.name = Some("a".into());
+        let hosts = (0..20).map(|number| format!("h{number}.example").parse().unwrap());
+        entry.hostnames = hosts.collect();
+        assert_eq!(probes_of(&entry, 8), 8);
+        entry.finds_xmpp_hosts = true;
+        assert_eq!(probes_of(&entry, 8), 4);
     }
 }

@@ -130,3 +130,20 @@ fn publish_plan(current: &Current) {
     snapshot.plan = Arc::new(plan);
     current.publish(snapshot);
 }
+
+#[tokio::test]
+async fn only_hosts_that_dns_gives_share_the_slots_of_their_entry() {
+    for (found, shared_by) in [("", None), (", mx: example.com", Some("any"))] {
+        let current = current(&format!(
+            "trust: {{system: false}}
+certificates: [{{name: any, trust: true, hostnames: any.example{found}}}]
+"
+        ));
+        publish_plan(&current);
+        let snapshot = current.snapshot();
+        let plan = &snapshot.plan;
+        let target = plan.targets.keys().next().unwrap();
+        let job = plan.job(target, &snapshot.runtime, current.now()).unwrap();
+        assert_eq!(job.shared_by.as_deref(), shared_by);
+    }
+}

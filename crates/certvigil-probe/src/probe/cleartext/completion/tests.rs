@@ -1,5 +1,8 @@
 //! Handshakes with a server that performs its side with the same primitives, correctly and with one
-//! fault. `tests/servers/cleartext.rs` has real servers.
+//! fault. The module `known` has values of another implementation, and `tests/servers/cleartext.rs`
+//! real servers.
+
+mod known;
 
 use std::time::Duration;
 
