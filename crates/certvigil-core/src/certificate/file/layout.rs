@@ -4,7 +4,7 @@ use base64::engine::general_purpose::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 
-use super::blocks::{Block, blocks};
+use super::blocks::{Block, blocks, trim_control_end};
 use super::{CERTIFICATE_LABELS, FileError, SEQUENCE, TRUSTED, ber, is_der, pkcs7, text, trusted};
 
 /// Returns an error if servers cannot read a file whose certificates can be read here, or would
@@ -84,16 +84,16 @@ fn check_content(block: &Block<'_>, is_first: bool) -> Result<(), FileError> {
 fn is_skipped(block: &Block<'_>) -> bool {
     /// Characters of a line after an empty line. Only the last one may be shorter.
     const LINE: usize = 64;
-    if !block.is_begin_on_own_line() {
+    let Some(name) = block.openssl_name() else {
         return true;
-    }
+    };
     let Some(body) = block.body.strip_suffix(b"\n") else {
         return false;
     };
     let mut base64 = Vec::new();
     let (mut has_header, mut is_after_empty, mut has_ended) = (false, false, false);
     for line in body.split(|byte| *byte == b'\n').skip(1) {
-        let line = line.trim_ascii_end();
+        let line = trim_control_end(line);
         if line.is_empty() {
             if is_after_empty {
                 return false;
@@ -108,11 +108,17 @@ fn is_skipped(block: &Block<'_>) -> bool {
             return false;
         }
         has_ended = is_after_empty && line.len() < LINE;
-        base64.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        base64.extend(line.iter().filter(|byte| !is_base64_space(byte)));
     }
     let is_header_alone = has_header && !is_after_empty;
     let is_base64 = !base64.is_empty() && LENIENT.decode(base64).is_ok();
-    block.is_end_on_own_line() && !is_header_alone && is_base64
+    block.ends_with_name(&name) && !is_header_alone && is_base64
+}
+
+/// Returns true for the white space that servers skip in base64 (OpenSSL's `EVP_DecodeUpdate`, Go's
+/// `encoding/pem`). They refuse a form feed and a vertical tab.
+fn is_base64_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
 /// OpenSSL's decoder ignores the unused bits of the last character.
@@ -133,7 +139,7 @@ pub(super) fn check(block: &Block<'_>) -> Result<(), FileError> {
         return Err(FileError::EmptyLine { line, label });
     }
     let mut base64 = block.body.to_vec();
-    base64.retain(|byte| !byte.is_ascii_whitespace());
+    base64.retain(|byte| !is_base64_space(byte));
     match STANDARD.decode(base64) {
         Ok(_) => Ok(()),
         Err(_) => Err(FileError::IncompleteBase64 { line, label }),
@@ -264,6 +270,34 @@ mod tests {
                 block("***\n").replace("FOO-----\n***", "FOO----- x\n***"),
                 true,
             ),
+            (block("AAAA\x0c\n"), true),
+            (block("AAAA\x0b\n"), true),
+            (
+                block("AAAA\n").replace("END FOO-----", "END FOO-----\x0c"),
+                true,
+            ),
+            (block("AAAA\n").replace("FOO-----", "FOO------"), true),
+            // OpenSSL sees each line that begins with `-----BEGIN ` and ends with five dashes.
+            (block("AAAA\n").replacen("FOO-----", "FOO------", 1), false),
+            (
+                block("AAAA\n").replace("END FOO-----", "END FOO------"),
+                false,
+            ),
+            (
+                block("AAAA\n").replacen("FOO-----", "FOO----- -----", 1),
+                false,
+            ),
+            (
+                block("***\n").replacen("FOO-----", "FOO-----\x0c", 1),
+                false,
+            ),
+            (
+                block("***\n").replacen("FOO-----", "FOO-----\u{a0}", 1),
+                false,
+            ),
+            (block("\x0cAAAA\n"), false),
+            (block("AA\x0cAA\n"), false),
+            (block("AA\x0bAA\n"), false),
             (block("M\n"), false),
             (block("AA=\n"), false),
             (block("AA==\nAAAA\n"), false),
@@ -323,6 +357,13 @@ mod tests {
             checked(&unpadded),
             Err(FileError::IncompleteBase64 { .. })
         ));
+        // Go refuses a form feed anywhere, OpenSSL one that is not at the end of a line.
+        for damaged in ["\n\x0cM", "\nM\x0c", "\x0c\nM"] {
+            assert!(matches!(
+                checked(&chain.replace("\nM", damaged)),
+                Err(FileError::IncompleteBase64 { .. } | FileError::SharedLine { .. })
+            ));
+        }
         let zero = format!("{LEAF}\0\n{INTERMEDIATE}");
         assert_eq!(checked(&zero), Err(FileError::ZeroByte));
         let utf16: Vec<u8> = chain.encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -218,6 +218,11 @@ fn keys_that_openssl_does_not_load_are_errors() {
                 ),
             }
         }
+        let form_feed = file.replace("\nM", "\nM\x0c");
+        assert!(matches!(
+            read_private_keys(form_feed.as_bytes()),
+            Err(KeyError::Pem(FileError::IncompleteBase64 { .. }))
+        ));
         let utf16: Vec<u8> = file.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let utf16 = read_private_keys(&utf16);
         assert_eq!(utf16, Err(KeyError::Pem(FileError::Utf16)));
