@@ -9,7 +9,7 @@ use super::{CERTIFICATE_LABELS, FileError, SEQUENCE, TRUSTED, ber, is_der, pkcs7
 
 /// Returns an error if servers cannot read a file whose certificates can be read here, or would
 /// skip one of them: OpenSSL wants each boundary on a line of its own, no empty line between two
-/// boundaries, and complete base64, and it decodes the blocks of other kinds that it skips. DER, and
+/// boundaries but directly after the first, and complete base64, and it decodes the blocks of other kinds that it skips. DER, and
 /// files with PKCS #7 or PKCS #12 alone, pass.
 ///
 /// # Errors
@@ -82,8 +82,6 @@ fn check_content(block: &Block<'_>, is_first: bool) -> Result<(), FileError> {
 /// Returns true if OpenSSL skips a block of another kind, which it decodes first, or does not see
 /// its first boundary (`PEM_read_bio_ex`).
 fn is_skipped(block: &Block<'_>) -> bool {
-    /// Characters of a line after an empty line. Only the last one may be shorter.
-    const LINE: usize = 64;
     let Some(name) = block.openssl_name() else {
         return true;
     };
@@ -121,6 +119,17 @@ fn is_base64_space(byte: &u8) -> bool {
     matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
 }
 
+/// Characters of a line after an empty line. Only the last one may be shorter (`PEM_read_bio_ex`).
+const LINE: usize = 64;
+
+/// Returns true if OpenSSL reads the lines after an empty line.
+fn are_full(lines: &[&[u8]]) -> bool {
+    let Some((last, others)) = lines.split_last() else {
+        return false;
+    };
+    last.len() <= LINE && others.iter().all(|line| line.len() == LINE)
+}
+
 /// OpenSSL's decoder ignores the unused bits of the last character.
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
@@ -134,8 +143,14 @@ pub(super) fn check(block: &Block<'_>) -> Result<(), FileError> {
         return Err(FileError::SharedLine { line, label });
     }
     let body = block.body.strip_suffix(b"\n").unwrap_or(block.body);
-    let mut lines = body.split(|byte| *byte == b'\n').skip(1);
-    if lines.any(|line| line.iter().all(u8::is_ascii_whitespace)) {
+    let lines = body.split(|byte| *byte == b'\n').skip(1);
+    let lines: Vec<&[u8]> = lines.map(trim_control_end).collect();
+    let lines = match lines.split_first() {
+        // An empty line directly after the first boundary ends a header that is empty.
+        Some((first, rest)) if first.is_empty() && are_full(rest) => rest,
+        _ => &lines,
+    };
+    if lines.iter().any(|line| line.is_empty()) {
         return Err(FileError::EmptyLine { line, label });
     }
     let mut base64 = block.body.to_vec();
@@ -177,6 +192,8 @@ mod tests {
             format!("\u{feff}{chain}"),
             format!("text\n\n{LEAF}\n# more\n{INTERMEDIATE}\ntext"),
             chain.replace("-----\n", "----- \t\n"),
+            chain.replace("\nM", "\n\nM"),
+            chain.replace("\nM", "\n \r\nM"),
             chain.replace(" CERTIFICATE-", " X509 CERTIFICATE-"),
             format!("{one_line}{INTERMEDIATE}"),
             chain.replace("\nM", "\n  M"),
@@ -349,8 +366,20 @@ mod tests {
         shared(format!("{} text\n{INTERMEDIATE}", LEAF.trim_end()));
         shared(format!("{LEAF}{} text", INTERMEDIATE.trim_end()));
         shared(chain.replace("\n-----END", "\n -----END"));
-        let empty = chain.replace("\nM", "\n\nM");
-        assert!(matches!(checked(&empty), Err(FileError::EmptyLine { .. })));
+        for empty in [
+            chain.replace("\nM", "\n\n\nM"),
+            chain.replace("\nM", "\n\nM\n"),
+            chain.replace("\n-----END", "\n\n-----END"),
+            format!(
+                "-----BEGIN CERTIFICATE-----\n\n{}\n-----END CERTIFICATE-----\n{INTERMEDIATE}",
+                body(LEAF)
+            ),
+        ] {
+            assert!(
+                matches!(checked(&empty), Err(FileError::EmptyLine { .. })),
+                "{empty}"
+            );
+        }
         let unpadded = chain.replace('=', "");
         assert_ne!(unpadded, chain);
         assert!(matches!(
