@@ -46,23 +46,45 @@ impl Block<'_> {
 
     /// Returns true if each boundary is at the beginning of a line, and only white space follows it there.
     pub(super) fn is_on_own_lines(&self) -> bool {
-        self.is_begin_on_own_line() && self.is_end_on_own_line()
+        let [before, after] = self.around;
+        begins_line(before) && ends_line(self.body) && begins_line(self.body) && ends_line(after)
     }
 
-    /// Returns true if the first boundary is at the beginning of a line, and only white space follows it there.
-    pub(super) fn is_begin_on_own_line(&self) -> bool {
-        begins_line(self.around[0]) && ends_line(self.body)
+    /// Returns the name that OpenSSL reads in the first boundary: the text of its line between `BEGIN`
+    /// and five dashes at the line's end. The name is another one than the label if more follows the
+    /// label's dashes. Returns `None` if OpenSSL does not see the boundary (`PEM_read_bio_ex`).
+    pub(super) fn openssl_name(&self) -> Option<Vec<u8>> {
+        let line = [self.label.as_bytes(), DASHES, first_line(self.body)].concat();
+        // Where its `char` is signed, OpenSSL trims bytes from 0x80 too.
+        let end = line.iter().rposition(|byte| (0x21..0x80).contains(byte))?;
+        let name = line.get(..=end)?.strip_suffix(DASHES)?;
+        begins_line(self.around[0]).then(|| name.to_vec())
     }
 
-    /// Returns true if the second boundary is at the beginning of a line, and only white space follows it there.
-    pub(super) fn is_end_on_own_line(&self) -> bool {
-        begins_line(self.body) && ends_line(self.around[1])
+    /// Returns true if OpenSSL takes the second boundary for the end of a block with this name.
+    pub(super) fn ends_with_name(&self, name: &[u8]) -> bool {
+        let line = [self.label.as_bytes(), DASHES, first_line(self.around[1])].concat();
+        begins_line(self.body) && trim_control_end(&line).strip_suffix(DASHES) == Some(name)
     }
 
     /// Returns true if the content is encrypted: its headers say so (RFC 1421, section 4.6.1.1).
     pub(super) fn is_encrypted(&self) -> bool {
         self.label.starts_with("ENCRYPTED ") || find(self.body, b"ENCRYPTED").is_some()
     }
+}
+
+/// Returns the text up to its first line feed.
+fn first_line(text: &[u8]) -> &[u8] {
+    let length = text.iter().position(|byte| *byte == b'\n');
+    length.and_then(|at| text.get(..at)).unwrap_or(text)
+}
+
+/// Returns the line without the white space and control characters at its end, as OpenSSL reads it.
+pub(super) fn trim_control_end(mut line: &[u8]) -> &[u8] {
+    while let Some((0..=b' ', before)) = line.split_last() {
+        line = before;
+    }
+    line
 }
 
 /// Returns true if a line begins after the text.

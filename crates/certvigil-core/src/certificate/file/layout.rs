@@ -4,12 +4,12 @@ use base64::engine::general_purpose::STANDARD;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
 use base64::{Engine as _, alphabet};
 
-use super::blocks::{Block, blocks};
+use super::blocks::{Block, blocks, trim_control_end};
 use super::{CERTIFICATE_LABELS, FileError, SEQUENCE, TRUSTED, ber, is_der, pkcs7, text, trusted};
 
 /// Returns an error if servers cannot read a file whose certificates can be read here, or would
 /// skip one of them: OpenSSL wants each boundary on a line of its own, no empty line between two
-/// boundaries, and complete base64, and it decodes the blocks of other kinds that it skips. DER, and
+/// boundaries but directly after the first, and complete base64, and it decodes the blocks of other kinds that it skips. DER, and
 /// files with PKCS #7 or PKCS #12 alone, pass.
 ///
 /// # Errors
@@ -82,18 +82,16 @@ fn check_content(block: &Block<'_>, is_first: bool) -> Result<(), FileError> {
 /// Returns true if OpenSSL skips a block of another kind, which it decodes first, or does not see
 /// its first boundary (`PEM_read_bio_ex`).
 fn is_skipped(block: &Block<'_>) -> bool {
-    /// Characters of a line after an empty line. Only the last one may be shorter.
-    const LINE: usize = 64;
-    if !block.is_begin_on_own_line() {
+    let Some(name) = block.openssl_name() else {
         return true;
-    }
+    };
     let Some(body) = block.body.strip_suffix(b"\n") else {
         return false;
     };
     let mut base64 = Vec::new();
     let (mut has_header, mut is_after_empty, mut has_ended) = (false, false, false);
     for line in body.split(|byte| *byte == b'\n').skip(1) {
-        let line = line.trim_ascii_end();
+        let line = trim_control_end(line);
         if line.is_empty() {
             if is_after_empty {
                 return false;
@@ -108,11 +106,28 @@ fn is_skipped(block: &Block<'_>) -> bool {
             return false;
         }
         has_ended = is_after_empty && line.len() < LINE;
-        base64.extend(line.iter().filter(|byte| !byte.is_ascii_whitespace()));
+        base64.extend(line.iter().filter(|byte| !is_base64_space(byte)));
     }
     let is_header_alone = has_header && !is_after_empty;
     let is_base64 = !base64.is_empty() && LENIENT.decode(base64).is_ok();
-    block.is_end_on_own_line() && !is_header_alone && is_base64
+    block.ends_with_name(&name) && !is_header_alone && is_base64
+}
+
+/// Returns true for the white space that servers skip in base64 (OpenSSL's `EVP_DecodeUpdate`, Go's
+/// `encoding/pem`). They refuse a form feed and a vertical tab.
+fn is_base64_space(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\n')
+}
+
+/// Characters of a line after an empty line. Only the last one may be shorter (`PEM_read_bio_ex`).
+const LINE: usize = 64;
+
+/// Returns true if OpenSSL reads the lines after an empty line.
+fn are_full(lines: &[&[u8]]) -> bool {
+    let Some((last, others)) = lines.split_last() else {
+        return false;
+    };
+    last.len() <= LINE && others.iter().all(|line| line.len() == LINE)
 }
 
 /// OpenSSL's decoder ignores the unused bits of the last character.
@@ -128,12 +143,18 @@ pub(super) fn check(block: &Block<'_>) -> Result<(), FileError> {
         return Err(FileError::SharedLine { line, label });
     }
     let body = block.body.strip_suffix(b"\n").unwrap_or(block.body);
-    let mut lines = body.split(|byte| *byte == b'\n').skip(1);
-    if lines.any(|line| line.iter().all(u8::is_ascii_whitespace)) {
+    let lines = body.split(|byte| *byte == b'\n').skip(1);
+    let lines: Vec<&[u8]> = lines.map(trim_control_end).collect();
+    let lines = match lines.split_first() {
+        // An empty line directly after the first boundary ends a header that is empty.
+        Some((first, rest)) if first.is_empty() && are_full(rest) => rest,
+        _ => &lines,
+    };
+    if lines.iter().any(|line| line.is_empty()) {
         return Err(FileError::EmptyLine { line, label });
     }
     let mut base64 = block.body.to_vec();
-    base64.retain(|byte| !byte.is_ascii_whitespace());
+    base64.retain(|byte| !is_base64_space(byte));
     match STANDARD.decode(base64) {
         Ok(_) => Ok(()),
         Err(_) => Err(FileError::IncompleteBase64 { line, label }),
@@ -171,6 +192,8 @@ mod tests {
             format!("\u{feff}{chain}"),
             format!("text\n\n{LEAF}\n# more\n{INTERMEDIATE}\ntext"),
             chain.replace("-----\n", "----- \t\n"),
+            chain.replace("\nM", "\n\nM"),
+            chain.replace("\nM", "\n \r\nM"),
             chain.replace(" CERTIFICATE-", " X509 CERTIFICATE-"),
             format!("{one_line}{INTERMEDIATE}"),
             chain.replace("\nM", "\n  M"),
@@ -264,6 +287,34 @@ mod tests {
                 block("***\n").replace("FOO-----\n***", "FOO----- x\n***"),
                 true,
             ),
+            (block("AAAA\x0c\n"), true),
+            (block("AAAA\x0b\n"), true),
+            (
+                block("AAAA\n").replace("END FOO-----", "END FOO-----\x0c"),
+                true,
+            ),
+            (block("AAAA\n").replace("FOO-----", "FOO------"), true),
+            // OpenSSL sees each line that begins with `-----BEGIN ` and ends with five dashes.
+            (block("AAAA\n").replacen("FOO-----", "FOO------", 1), false),
+            (
+                block("AAAA\n").replace("END FOO-----", "END FOO------"),
+                false,
+            ),
+            (
+                block("AAAA\n").replacen("FOO-----", "FOO----- -----", 1),
+                false,
+            ),
+            (
+                block("***\n").replacen("FOO-----", "FOO-----\x0c", 1),
+                false,
+            ),
+            (
+                block("***\n").replacen("FOO-----", "FOO-----\u{a0}", 1),
+                false,
+            ),
+            (block("\x0cAAAA\n"), false),
+            (block("AA\x0cAA\n"), false),
+            (block("AA\x0bAA\n"), false),
             (block("M\n"), false),
             (block("AA=\n"), false),
             (block("AA==\nAAAA\n"), false),
@@ -315,14 +366,33 @@ mod tests {
         shared(format!("{} text\n{INTERMEDIATE}", LEAF.trim_end()));
         shared(format!("{LEAF}{} text", INTERMEDIATE.trim_end()));
         shared(chain.replace("\n-----END", "\n -----END"));
-        let empty = chain.replace("\nM", "\n\nM");
-        assert!(matches!(checked(&empty), Err(FileError::EmptyLine { .. })));
+        for empty in [
+            chain.replace("\nM", "\n\n\nM"),
+            chain.replace("\nM", "\n\nM\n"),
+            chain.replace("\n-----END", "\n\n-----END"),
+            format!(
+                "-----BEGIN CERTIFICATE-----\n\n{}\n-----END CERTIFICATE-----\n{INTERMEDIATE}",
+                body(LEAF)
+            ),
+        ] {
+            assert!(
+                matches!(checked(&empty), Err(FileError::EmptyLine { .. })),
+                "{empty}"
+            );
+        }
         let unpadded = chain.replace('=', "");
         assert_ne!(unpadded, chain);
         assert!(matches!(
             checked(&unpadded),
             Err(FileError::IncompleteBase64 { .. })
         ));
+        // Go refuses a form feed anywhere, OpenSSL one that is not at the end of a line.
+        for damaged in ["\n\x0cM", "\nM\x0c", "\x0c\nM"] {
+            assert!(matches!(
+                checked(&chain.replace("\nM", damaged)),
+                Err(FileError::IncompleteBase64 { .. } | FileError::SharedLine { .. })
+            ));
+        }
         let zero = format!("{LEAF}\0\n{INTERMEDIATE}");
         assert_eq!(checked(&zero), Err(FileError::ZeroByte));
         let utf16: Vec<u8> = chain.encode_utf16().flat_map(u16::to_le_bytes).collect();

@@ -166,24 +166,26 @@ fn rsa_numbers(mut key: &[u8]) -> Option<[&[u8]; 2]> {
 
 /// Compares two points (SEC 1, section 2.3.3), one of which may be compressed.
 fn same_point(a: &[u8], b: &[u8]) -> bool {
-    a == b
-        || match (compressed(a), compressed(b)) {
-            (Some(a), Some(b)) => a == b,
-            _ => false,
-        }
+    let compared = || {
+        let ((x, is_odd, y), (other_x, is_other_odd, other_y)) = (coordinates(a)?, coordinates(b)?);
+        let is_same_y = y.is_none() || other_y.is_none() || y == other_y;
+        Some(x == other_x && is_odd == is_other_odd && is_same_y)
+    };
+    a == b || compared().unwrap_or(false)
 }
 
-/// Returns the x coordinate of a point, and true if its y coordinate is odd.
-fn compressed(point: &[u8]) -> Option<(&[u8], bool)> {
+/// Returns the x coordinate of a point, true if its y coordinate is odd, and that coordinate if the
+/// point is not compressed.
+fn coordinates(point: &[u8]) -> Option<(&[u8], bool, Option<&[u8]>)> {
     let (form, coordinates) = point.split_first()?;
-    match form {
-        2 | 3 => Some((coordinates, *form == 3)),
-        4 | 6 | 7 => {
-            let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
-            Some((x, y.last()? & 1 == 1))
-        }
-        _ => None,
+    if matches!(form, 2 | 3) {
+        return Some((coordinates, *form == 3, None));
     }
+    let (x, y) = coordinates.split_at_checked(coordinates.len() / 2)?;
+    let is_odd = y.last()? & 1 == 1;
+    // The hybrid forms 6 and 7 repeat the last bit.
+    let is_form = *form == 4 || *form == 6 + u8::from(is_odd);
+    is_form.then_some((x, is_odd, Some(y)))
 }
 
 /// Reads every private key of a file, in its order, and returns their public keys. PEM blocks of
@@ -279,42 +281,63 @@ fn is_loaded(label: &str, wanted: &str, kind: &Key) -> bool {
             }
 }
 
+/// Splits an INTEGER off that is neither negative nor longer than it needs. OpenSSL and Go refuse
+/// another version, and Go other numbers of an RSA key.
+fn natural<'a>(input: &mut &'a [u8]) -> Option<der::Tlv<'a>> {
+    der::optional(input, der::INTEGER)
+        .filter(|n| matches!(n.content, [0] | [1..=0x7f, ..] | [0, 0x80..=0xff, ..]))
+}
+
 fn of_der(mut der: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {
     let malformed = || KeyError::Malformed(line);
     let content = der::expect(&mut der, der::SEQUENCE).ok_or_else(malformed)?;
     let mut fields = content.content;
-    der::expect(&mut fields, der::INTEGER).ok_or_else(malformed)?;
+    let version = natural(&mut fields).ok_or_else(malformed)?.content;
     match fields.first() {
         // PrivateKeyInfo (RFC 5208), OneAsymmetricKey (RFC 5958).
-        Some(&der::SEQUENCE) => of_pkcs8(fields, line),
+        Some(&der::SEQUENCE) => of_pkcs8(version, fields, line),
         // RSAPrivateKey (RFC 8017, appendix A.1.2), and OpenSSL's DSA key, which has fewer numbers.
-        Some(&der::INTEGER) => of_numbers(fields, line),
+        // Go refuses bytes after it in a block.
+        Some(&der::INTEGER) if der.is_empty() || line.is_none() => {
+            of_numbers(version, fields, line)
+        }
         // ECPrivateKey (RFC 5915).
         Some(&der::OCTET_STRING) => of_sec1(content.content, None, line),
         _ => Err(malformed()),
     }
 }
 
-fn of_pkcs8(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {
+fn of_pkcs8(version: &[u8], mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {
     let malformed = || KeyError::Malformed(line);
     let identifier = der::expect(&mut fields, der::SEQUENCE).ok_or_else(malformed)?;
     let mut key = der::expect(&mut fields, der::OCTET_STRING)
         .ok_or_else(malformed)?
         .content;
     let (kind, parameters) = algorithm(identifier.content).ok_or_else(malformed)?;
+    // The attributes are between the key and its public key, which only version 1 has.
+    let attributes = der::optional(&mut fields, CONTEXT_0);
+    let public = der::optional(&mut fields, IMPLICIT_1);
+    let are_read = attributes.is_none_or(|list| are_sequences(list.content));
+    let is_whole = fields.is_empty() && are_read && (public.is_none() || version == [1]);
+    if !is_whole || der::split(&mut { parameters }).is_some_and(|one| one.whole != parameters) {
+        return Err(malformed());
+    }
     match kind {
         RSA_ENCRYPTION | RSASSA_PSS => {
             let mut inner = der::expect(&mut key, der::SEQUENCE)
                 .ok_or_else(malformed)?
                 .content;
-            der::expect(&mut inner, der::INTEGER).ok_or_else(malformed)?;
-            of_numbers(inner, line)
+            let version = natural(&mut inner).ok_or_else(malformed)?.content;
+            match key.is_empty() {
+                true => of_numbers(version, inner, line),
+                false => Err(malformed()),
+            }
         }
         EC_PUBLIC_KEY => {
             let inner = der::expect(&mut key, der::SEQUENCE).ok_or_else(malformed)?;
             of_sec1(inner.content, Some(parameters), line)
         }
-        ED25519 => {
+        ED25519 if parameters.is_empty() => {
             let seed = der::expect(&mut key, der::OCTET_STRING).ok_or_else(malformed)?;
             let pair =
                 Ed25519KeyPair::from_seed_unchecked(seed.content).map_err(|_| malformed())?;
@@ -323,42 +346,51 @@ fn of_pkcs8(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyErro
                 pair.public_key().as_ref(),
             ))
         }
-        _ => {
-            // The attributes are between the key and its public key.
-            der::optional(&mut fields, CONTEXT_0);
-            let public = der::optional(&mut fields, IMPLICIT_1).and_then(|p| der::bits(p.content));
-            match public {
-                Some(public) => Ok(KeyOfFile::new(identifier.content, public)),
-                None => Err(KeyError::Unsupported {
-                    line,
-                    kind: KeyOfFile::new(identifier.content, &[]).kind().to_string(),
-                }),
-            }
-        }
+        ED25519 => Err(malformed()),
+        _ => match public.and_then(|public| der::bits(public.content)) {
+            Some(public) => Ok(KeyOfFile::new(identifier.content, public)),
+            None => Err(KeyError::Unsupported {
+                line,
+                kind: KeyOfFile::new(identifier.content, &[]).kind().to_string(),
+            }),
+        },
     }
 }
 
+/// Returns true if the bytes are a list of SEQUENCEs.
+fn are_sequences(mut bytes: &[u8]) -> bool {
+    while der::optional(&mut bytes, der::SEQUENCE).is_some() {}
+    bytes.is_empty()
+}
+
 /// Reads the numbers of an RSAPrivateKey after its version.
-fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyError> {
+fn of_numbers(
+    version: &[u8],
+    mut fields: &[u8],
+    line: Option<usize>,
+) -> Result<KeyOfFile, KeyError> {
     /// `NULL`, the parameters of `rsaEncryption`.
     const NULL: [u8; 2] = [5, 0];
     /// Numbers of an RSAPrivateKey after its version.
     const RSA_NUMBERS: usize = 8;
     let mut numbers = Vec::new();
-    while let Some(number) = der::optional(&mut fields, der::INTEGER) {
+    while let Some(number) = natural(&mut fields) {
         numbers.push(number);
         if numbers.len() > RSA_NUMBERS {
             break;
         }
     }
-    match numbers.as_slice() {
-        [modulus, exponent, private, p, q, ..] if numbers.len() >= RSA_NUMBERS => {
+    // Keys of more than two primes have version 1 and a list of the others, which is not empty.
+    let is_of_two_primes = fields.is_empty();
+    let others = der::optional(&mut fields, der::SEQUENCE);
+    let has_others = others.is_some_and(|list| !list.content.is_empty());
+    let is_whole = fields.is_empty() && (version == [0] || version == [1] && has_others);
+    match *numbers.as_slice() {
+        [modulus, exponent, private, p, q, dp, dq, q_inverse] if is_whole => {
             let key = der::sequence(&[modulus.whole, exponent.whole].concat());
-            // Keys of more than two primes have a list of the others.
-            let is_of_two_primes = numbers.len() == RSA_NUMBERS && fields.is_empty();
             let is_checked = rsa::PublicKey::read(&key)
                 .is_some_and(|key| is_of_two_primes && rsa::MODULUS_BITS.contains(&key.bits()));
-            let contents = [modulus, exponent, private, p, q].map(|number| number.content);
+            let contents = [modulus, exponent, private, p, q, dp, dq, q_inverse].map(|n| n.content);
             if is_checked && !are_consistent(contents) {
                 return Err(KeyError::Malformed(line));
             }
@@ -367,7 +399,7 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
             Ok(KeyOfFile::new(&algorithm, &key))
         }
         // OpenSSL's form of DSA: p, q, g, y, x.
-        [_, _, _, _, _] => Err(KeyError::Unsupported {
+        [_, _, _, _, _] if fields.is_empty() => Err(KeyError::Unsupported {
             line,
             kind: "DSA".into(),
         }),
@@ -375,14 +407,21 @@ fn of_numbers(mut fields: &[u8], line: Option<usize>) -> Result<KeyOfFile, KeyEr
     }
 }
 
-/// Returns true if the modulus, the exponents and the primes of an RSAPrivateKey belong together.
-/// Servers do not load other keys (Go), or fail in the handshake (OpenSSL). They compute the numbers
-/// after the primes again where these are wrong.
-fn are_consistent(numbers: [&[u8]; 5]) -> bool {
-    let [n, e, d, p, q] = numbers.map(BigUint::from_bytes_be);
+/// Returns true if the numbers of an RSAPrivateKey of two primes belong together. OpenSSL fails in
+/// the handshake with a wrong prime or a too large `qInv`. It computes without the numbers after the
+/// primes if they are wrong otherwise, but Go does not load the key from 1.24 on (`crypto/x509`).
+fn are_consistent(numbers: [&[u8]; 8]) -> bool {
+    let [n, e, d, p, q, dp, dq, q_inverse] = numbers.map(BigUint::from_bytes_be);
     let one = BigUint::from(1_u8);
-    let is_inverse = |prime: &BigUint| &e * &d % (prime - &one) == one;
-    p > one && q > one && &p * &q == n && is_inverse(&p) && is_inverse(&q)
+    if p <= one || q <= one || &p * &q != n {
+        return false;
+    }
+    let belongs = |prime: &BigUint, part: &BigUint| {
+        let order = prime - &one;
+        &e * &d % &order == one && *part == &d % order
+    };
+    let is_inverse = q_inverse < p && q_inverse * &q % &p == one;
+    belongs(&p, &dp) && belongs(&q, &dq) && is_inverse
 }
 
 /// Reads the fields of an ECPrivateKey. `curve` is the DER of the parameters outside of it.
@@ -392,12 +431,23 @@ fn of_sec1(
     line: Option<usize>,
 ) -> Result<KeyOfFile, KeyError> {
     let malformed = || KeyError::Malformed(line);
-    der::expect(&mut fields, der::INTEGER).ok_or_else(malformed)?;
+    let version = natural(&mut fields).ok_or_else(malformed)?;
     let secret = der::expect(&mut fields, der::OCTET_STRING).ok_or_else(malformed)?;
     let own = der::optional(&mut fields, CONTEXT_0).map(|own| own.content);
-    let in_file = der::optional(&mut fields, CONTEXT_1)
-        .and_then(|outer| der::expect(&mut { outer.content }, der::BIT_STRING))
-        .and_then(|public| der::bits(public.content));
+    let in_file = match der::explicit(&mut fields, CONTEXT_1, der::BIT_STRING) {
+        Some(public) => Some(
+            public
+                .and_then(|p| der::bits(p.content))
+                .ok_or_else(malformed)?,
+        ),
+        None => None,
+    };
+    let is_one = |mut one: &[u8]| der::split(&mut one).is_some() && one.is_empty();
+    let is_curve = own.is_none_or(is_one) && own.is_none_or(|own| curve.is_none_or(|c| c == own));
+    // OpenSSL does not load a key with other fields, Go none with another version.
+    if version.content != [1] || !fields.is_empty() || !is_curve {
+        return Err(malformed());
+    }
     let parameters = own
         .or(curve)
         .filter(|parameters| !parameters.is_empty())

@@ -15,6 +15,13 @@ fn certificate(pem: &[u8]) -> Certificate {
     parse_certificates(pem).unwrap().remove(0)
 }
 
+/// Returns the DER of a file with one block.
+fn of_pem(pem: &[u8]) -> Vec<u8> {
+    let pem = std::str::from_utf8(pem).unwrap();
+    let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    STANDARD.decode(text).unwrap()
+}
+
 /// Each certificate with the forms of its key.
 fn pairs() -> Vec<(Certificate, Vec<&'static [u8]>)> {
     vec![
@@ -99,6 +106,11 @@ fn a_compressed_point_with_the_other_sign_is_another_key() {
     assert!(!same_point(&point(4, 1), &compressed(2)));
     assert!(!same_point(&point(4, 2), &point(4, 1)));
     assert!(!same_point(&compressed(2), &compressed(3)));
+    let mut damaged = point(4, 1);
+    damaged[40] ^= 0x40;
+    assert!(!same_point(&point(4, 1), &damaged));
+    assert!(same_point(&point(4, 1), &point(7, 1)));
+    assert!(!same_point(&point(4, 1), &point(6, 1)));
 }
 
 /// OpenSSL does not load such a key, or uses the public key in the file.
@@ -109,6 +121,87 @@ fn ec_key_with_the_public_key_of_another_is_damaged() {
     let last = der.len() - 1;
     der[last] ^= 1;
     assert_eq!(read_private_keys(&der), Err(KeyError::Malformed(None)));
+}
+
+/// Compared with OpenSSL 3.0 (load and handshake) and Go 1.19, one of which refuses each.
+#[test]
+fn key_with_malformed_or_other_fields_is_damaged() {
+    let damaged = |der: &[u8], what: &str| {
+        assert_eq!(
+            read_private_keys(der),
+            Err(KeyError::Malformed(None)),
+            "{what}"
+        );
+    };
+    let file = &of_pem(data!("p256.key"))[..];
+    for (from_end, bits, what) in [
+        (20, 0x40, "y"),
+        (50, 0x40, "x"),
+        (65, 2, "hybrid form with the other sign"),
+        (66, 1, "unused bits"),
+        (67, 0x80, "length of the bit string"),
+        (68, 4, "tag of the bit string"),
+        (69, 1, "length of the public key"),
+        (70, 2, "tag of the public key"),
+        (105, 1, "version 0"),
+        (105, 2, "version 3"),
+        (106, 1, "length of the version"),
+    ] {
+        let mut der = file.to_vec();
+        der[file.len() - from_end] ^= bits;
+        damaged(&der, what);
+    }
+    let fields = |der: &[u8]| {
+        der::expect(&mut { der }, der::SEQUENCE)
+            .unwrap()
+            .content
+            .to_vec()
+    };
+    let pkcs8 = fields(file);
+    let with = |after: &[u8]| der::sequence(&[&pkcs8, after].concat());
+    assert_eq!(read_private_keys(&with(&[])), read_private_keys(file));
+    assert_eq!(
+        read_private_keys(&with(&[0xa0, 2, 0x30, 0])),
+        read_private_keys(file)
+    );
+    for after in [
+        &[5, 0][..],
+        &[0],
+        &[0xa0, 5, 0],
+        &[0xa0, 2, 5, 0],
+        &[0x81, 1, 0],
+    ] {
+        damaged(&with(after), "field after PKCS #8");
+    }
+    for version in [&[2, 0][..], &[2, 2, 0, 0]] {
+        damaged(
+            &der::sequence(&[version, &pkcs8[3..]].concat()),
+            "version of PKCS #8",
+        );
+    }
+    let mut rest = pkcs8.as_slice();
+    let head = [
+        der::split(&mut rest).unwrap().whole,
+        der::split(&mut rest).unwrap().whole,
+    ]
+    .concat();
+    let ec = fields(der::split(&mut rest).unwrap().content);
+    let with = |ec: &[u8]| {
+        let key = der::encode(der::OCTET_STRING, &der::sequence(ec));
+        der::sequence(&[head.as_slice(), &key].concat())
+    };
+    assert_eq!(read_private_keys(&with(&ec)), read_private_keys(file));
+    damaged(&with(&[&ec[..], &[5, 0]].concat()), "field after the key");
+    let (before, public) = ec.split_at(ec.len() - 70);
+    for curve in [P384, &[]] {
+        let curve = der::encode(CONTEXT_0, &der::encode(der::OBJECT_IDENTIFIER, curve));
+        damaged(&with(&[before, &curve, public].concat()), "another curve");
+    }
+    let curve = der::encode(CONTEXT_0, &der::encode(der::OBJECT_IDENTIFIER, P256));
+    assert_eq!(
+        read_private_keys(&with(&[before, &curve, public].concat())),
+        read_private_keys(file)
+    );
 }
 
 #[test]
@@ -159,9 +252,7 @@ fn what_is_no_readable_key_is_named_with_the_command_that_converts_it() {
 /// OpenSSL loads a key without primes, and the handshake fails.
 #[test]
 fn rsa_key_whose_numbers_do_not_belong_together_is_damaged() {
-    let pem = std::str::from_utf8(data!("rsa-pkcs1.key")).unwrap();
-    let text: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
-    let der = STANDARD.decode(text).unwrap();
+    let der = of_pem(data!("rsa-pkcs1.key"));
     let mut rest = der.as_slice();
     let mut fields = der::expect(&mut rest, der::SEQUENCE).unwrap().content;
     let numbers: Vec<&[u8]> =
@@ -176,11 +267,35 @@ fn rsa_key_whose_numbers_do_not_belong_together_is_damaged() {
     for at in 3..9 {
         let mut changed = own.clone();
         changed[at][40] ^= 4;
-        // OpenSSL and Go do without the numbers after the primes.
-        match at {
-            3..=5 => assert_eq!(read(&changed), Err(KeyError::Malformed(None)), "{at}"),
-            _ => assert!(read(&changed).is_ok(), "{at}"),
+        assert_eq!(read(&changed), Err(KeyError::Malformed(None)), "{at}");
+    }
+    // OpenSSL fails in the handshake if `qInv` is not below the first prime.
+    let number = |at: usize| BigUint::from_bytes_be(&own[at]);
+    for (at, larger) in [
+        (6, number(6) + number(4) - 1_u8),
+        (8, number(8) + number(4)),
+    ] {
+        let mut changed = own.clone();
+        changed[at] = [&[0][..], &larger.to_bytes_be()].concat();
+        if changed[at][1] < 0x80 {
+            changed[at].remove(0);
         }
+        assert_eq!(read(&changed), Err(KeyError::Malformed(None)), "{at}");
+    }
+    for (version, after, is_read) in [
+        (0, &[][..], true),
+        (1, &[], false),
+        (2, &[], false),
+        (1, &[0x30, 0], false),
+        (0, &[5, 0], false),
+        (0, &[2, 1, 5], false),
+    ] {
+        let mut all = own.clone();
+        all[0] = vec![version];
+        let numbers = all.iter().map(|n| der::encode(der::INTEGER, n));
+        let body = [numbers.collect::<Vec<_>>().concat(), after.to_vec()].concat();
+        let read = read_private_keys(&der::sequence(&body));
+        assert_eq!(read.is_ok(), is_read, "{version} {after:?}");
     }
     assert!(read_private_keys(data!("rsa-three-primes.key")).is_ok());
     let without_primes: Vec<Vec<u8>> = (0..9)
@@ -218,6 +333,11 @@ fn keys_that_openssl_does_not_load_are_errors() {
                 ),
             }
         }
+        let form_feed = file.replace("\nM", "\nM\x0c");
+        assert!(matches!(
+            read_private_keys(form_feed.as_bytes()),
+            Err(KeyError::Pem(FileError::IncompleteBase64 { .. }))
+        ));
         let utf16: Vec<u8> = file.encode_utf16().flat_map(u16::to_le_bytes).collect();
         let utf16 = read_private_keys(&utf16);
         assert_eq!(utf16, Err(KeyError::Pem(FileError::Utf16)));
