@@ -46,7 +46,9 @@ const MODEL: &str = "\
 certvigil enumerates the paths from the leaf to the roots (see [How it decides](how-it-decides.md)) and searches for the
 properties in the table below in each of them.
 
-- Go, Java, Chromium and rustls try every path. They accept the chain if they accept one path.
+- Go, Chromium and rustls try every path. They accept the chain if they accept one path.
+- Java validates a chain that is served in order as it is, up to the first certificate that has the name and the key of a root,
+  and tries no other root. It tries every path of other chains.
 - OpenSSL and GnuTLS choose each issuer by its name and its key identifier, before they verify a signature, and do not go back.
   OpenSSL searches the trust store first and prefers an issuer that is valid now. GnuTLS takes the first served one,
   and of several stored roots the last one that is valid now. It verifies the path up to the last served certificate

@@ -7,10 +7,11 @@ use crate::model::Timestamp;
 
 use super::super::path::{Path, issuer_and_serial_match, key_id_matches};
 use super::super::trust_store::Anchor;
-use super::{Client, Examined, Presented, gnutls_path};
+use super::{Client, Examined, Presented, gnutls_path, java_path};
 
 /// Returns the paths that a client tries, in the order of the search. For [`Client::Openssl`] and
-/// [`Client::Gnutls`] these are the paths that begin with the one that the client builds.
+/// [`Client::Gnutls`] these are the paths that begin with the one that the client builds, and for
+/// [`Client::Java`] those of the chain in the order received.
 pub(super) fn preferred<'p, 'a>(
     client: Client,
     presented: &Presented<'_>,
@@ -22,7 +23,8 @@ pub(super) fn preferred<'p, 'a>(
             None => Vec::new(),
         },
         Client::Gnutls => gnutls_path::verified(presented, paths),
-        Client::Go | Client::Java | Client::Chromium | Client::Rustls => paths.iter().collect(),
+        Client::Java => java_path::tried(presented, paths),
+        Client::Go | Client::Chromium | Client::Rustls => paths.iter().collect(),
     }
 }
 

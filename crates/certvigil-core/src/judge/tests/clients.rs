@@ -363,3 +363,27 @@ fn gnutls_verifies_a_cross_certificate_although_the_root_itself_is_stored() {
     let broken = Certificate::from_der(der);
     assert_eq!(pki.refusing(&[&broken], &roots), "gnutls");
 }
+
+/// As measured with Java 17: `PKIXValidator` does not go on to another root.
+#[test]
+fn java_ends_an_ordered_chain_at_the_first_certificate_with_the_key_of_a_root() {
+    let pki = CrossSigned::new();
+    let by_old = cross(&pki.root, &pki.old, same);
+    let no_authority = |p: &mut CertificateParams| p.is_ca = IsCa::NoCa;
+    let not_ca = |p: &mut CertificateParams| {
+        p.is_ca = IsCa::ExplicitNoCa;
+        p.key_usages.clear();
+    };
+    for (stored, clients) in [
+        (cross(&pki.root, &pki.root, same), ""),
+        (cross(&pki.root, &pki.root, no_authority), "java"),
+        (cross(&pki.root, &pki.root, not_ca), "openssl java"),
+        (
+            cross(&pki.root, &pki.root, without_cert_sign),
+            "openssl java",
+        ),
+    ] {
+        let refusing = pki.refusing(&[&by_old], &[&stored, &pki.old.certificate]);
+        assert_eq!(refusing, clients);
+    }
+}
