@@ -46,10 +46,15 @@ const MODEL: &str = "\
 certvigil enumerates the paths from the leaf to the roots (see [How it decides](how-it-decides.md)) and searches for the
 properties in the table below in each of them.
 
-- Go, Java, Chromium and rustls try every path. They accept the chain if they accept one path.
+- Go, Chromium and rustls try every path. They accept the chain if they accept one path.
+- Java validates a chain that is served in order as it is, up to the first certificate that has the name and the key of a root,
+  and tries no other root. It tries every path of other chains.
 - OpenSSL and GnuTLS choose each issuer by its name and its key identifier, before they verify a signature, and do not go back.
   OpenSSL searches the trust store first and prefers an issuer that is valid now. GnuTLS takes the first served one,
-  and of several stored roots the last one that is valid now.
+  and of several stored roots the last one that is valid now. It verifies the path up to the last served certificate
+  that continues it, with the roots that have the name of this certificate's issuer, also if a root is in the middle of the path.
+  Only if none is the issuer, or something has expired or is too weak, it tries the roots that have the name of this
+  certificate itself.
 - rustls' model is webpki, the library that rustls validates paths with. It is not a column of the table. rustls also refuses a key
   for which it has no signature scheme, and RSA keys of other sizes than 2048 to 8192 bits.
 ";

@@ -1,39 +1,31 @@
-//! The single path that OpenSSL and GnuTLS build. They choose each issuer by its name and key
-//! identifier, before they verify any signature, and never backtrack.
+//! The single path that OpenSSL builds, and which of the found paths a client tries. OpenSSL and GnuTLS
+//! choose each issuer by its name and key identifier, before they verify any signature, and never
+//! backtrack.
 
 use crate::certificate::{Certificate, Facts};
 use crate::model::Timestamp;
 
-use super::super::path::{issuer_and_serial_match, key_id_matches};
+use super::super::path::{Path, issuer_and_serial_match, key_id_matches};
 use super::super::trust_store::Anchor;
-use super::{Client, Examined, Presented, gnutls_path};
+use super::{Client, Examined, Presented, gnutls_path, java_path};
 
 /// Returns the paths that a client tries, in the order of the search. For [`Client::Openssl`] and
-/// [`Client::Gnutls`] these are the paths that begin with the one that the client builds.
+/// [`Client::Gnutls`] these are the paths that begin with the one that the client builds, and for
+/// [`Client::Java`] those of the chain in the order received.
 pub(super) fn preferred<'p, 'a>(
     client: Client,
     presented: &Presented<'_>,
     paths: &'p [Examined<'a>],
 ) -> Vec<&'p Examined<'a>> {
-    let built = match client {
-        Client::Openssl => openssl(presented),
-        Client::Gnutls => gnutls_path::built(presented),
-        Client::Go | Client::Java | Client::Chromium | Client::Rustls => {
-            return paths.iter().collect();
-        }
-    };
-    let Some(built) = built else {
-        return Vec::new();
-    };
-    let is_built = |examined: &&Examined<'_>| {
-        let anchor = examined.path.anchor().and_then(Anchor::certificate);
-        let is_anchor = match (built.anchor, anchor) {
-            (Some(wanted), Some(anchor)) => wanted == anchor,
-            _ => true,
-        };
-        is_anchor && examined.path.certificates == built.certificates
-    };
-    paths.iter().filter(is_built).collect()
+    match client {
+        Client::Openssl => match openssl(presented) {
+            Some(built) => paths.iter().filter(|e| built.is(e.path)).collect(),
+            None => Vec::new(),
+        },
+        Client::Gnutls => gnutls_path::verified(presented, paths),
+        Client::Java => java_path::tried(presented, paths),
+        Client::Go | Client::Chromium | Client::Rustls => paths.iter().collect(),
+    }
 }
 
 /// A path as a client builds it.
@@ -41,6 +33,18 @@ pub(super) struct Built<'a> {
     pub(super) certificates: Vec<&'a Certificate>,
     /// The trust anchor; `None` if any anchor with the name is acceptable.
     pub(super) anchor: Option<&'a Certificate>,
+}
+
+impl Built<'_> {
+    /// Returns true if a found path is this one.
+    pub(super) fn is(&self, path: &Path<'_>) -> bool {
+        let anchor = path.anchor().and_then(Anchor::certificate);
+        let is_anchor = match (self.anchor, anchor) {
+            (Some(wanted), Some(anchor)) => wanted == anchor,
+            _ => true,
+        };
+        is_anchor && path.certificates == self.certificates
+    }
 }
 
 /// The refusal of a path of which no other is tried.

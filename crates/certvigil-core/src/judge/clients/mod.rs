@@ -8,6 +8,7 @@
 mod first_path;
 mod gnutls_path;
 mod hosts;
+mod java_path;
 mod rules;
 mod stored_path;
 mod traits;

@@ -531,6 +531,11 @@ pub(super) fn rule(property: Property) -> Option<&'static Rule> {
     RULES.get(property as usize)
 }
 
+/// Returns true if the client refuses a path with this trait.
+pub(super) fn refuses(client: Client, of: Trait) -> bool {
+    effect(client, of) == Effect::Refuses
+}
+
 fn effect(client: Client, of: Trait) -> Effect {
     let column = Client::ALL.iter().position(|c| *c == client);
     let effects = rule(of.property).map(|rule| rule.at(of.place));

@@ -1,9 +1,10 @@
 //! Properties on which clients disagree, each with the clients that refuse the path.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, CidrSubnet, DnType, DnValue, GeneralSubtree, IsCa, Issuer,
-    NameConstraints, SanType,
+    BasicConstraints, CertificateParams, CidrSubnet, DnType, DnValue, ExtendedKeyUsagePurpose,
+    GeneralSubtree, IsCa, Issuer, KeyUsagePurpose, NameConstraints, SanType,
 };
+use time::OffsetDateTime;
 
 use super::paths::{Chain, Node, ca, extension, node, same, server, trusting};
 use super::*;
@@ -198,7 +199,7 @@ fn edition(of: &Node, issuer: &Node, edit: impl FnOnce(&mut CertificateParams)) 
 
 #[test]
 fn openssl_continues_above_a_stored_intermediate() {
-    let at = |days: i64| time::OffsetDateTime::from_unix_timestamp(now().0 + days * DAY).unwrap();
+    let at = |days: i64| OffsetDateTime::from_unix_timestamp(now().0 + days * DAY).unwrap();
     let expired = |p: &mut CertificateParams| p.not_after = at(-5);
     let not_yet_valid = |p: &mut CertificateParams| p.not_before = at(5);
     let not_valid: [&dyn Fn(&mut CertificateParams); 2] = [&expired, &not_yet_valid];
@@ -249,7 +250,7 @@ fn openssl_is_unknown_if_stored_intermediates_fit_equally_and_one_is_refused() {
     let chain = Chain::new(same, same, same);
     let (root, mid) = (&chain.root, &chain.mid);
     let client = |p: &mut CertificateParams| {
-        p.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        p.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     };
     let stored = [edition(mid, root, same), edition(mid, root, client)];
     let trust = store(stored.iter().chain([&root.certificate]));
@@ -257,4 +258,132 @@ fn openssl_is_unknown_if_stored_intermediates_fit_equally_and_one_is_refused() {
     let mut opinions = judged.clients.iter().flat_map(|clients| clients.iter());
     let (_, opinion) = opinions.next().unwrap();
     assert_eq!(opinion.accepts(), None);
+}
+
+/// Returns another certificate for the name and the key of a node, signed by the issuer.
+fn cross(of: &Node, issuer: &Node, edit: impl FnOnce(&mut CertificateParams)) -> Certificate {
+    let mut params = of.params.clone();
+    params.serial_number = Some(77.into());
+    edit(&mut params);
+    let issuer = Issuer::from_params(&issuer.params, &issuer.key);
+    let signed = params.signed_by(&of.key, &issuer).unwrap();
+    Certificate::from_der(signed.der().to_vec())
+}
+
+fn expired(params: &mut CertificateParams) {
+    params.not_after = OffsetDateTime::from_unix_timestamp(now().0 - 5 * DAY).unwrap();
+}
+
+fn not_yet_valid(params: &mut CertificateParams) {
+    params.not_before = OffsetDateTime::from_unix_timestamp(now().0 + 5 * DAY).unwrap();
+}
+
+fn for_clients(params: &mut CertificateParams) {
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+}
+
+fn without_cert_sign(params: &mut CertificateParams) {
+    params.key_usages = vec![KeyUsagePurpose::CrlSign];
+}
+
+/// A root, which `old` and `mid` have signed as well, and a leaf below it. `old` signed `mid`.
+struct CrossSigned {
+    old: Node,
+    mid: Node,
+    root: Node,
+    leaf: Node,
+}
+
+impl CrossSigned {
+    fn new() -> Self {
+        let old = node("Old", None, ca);
+        let mid = node("Mid", Some(&old), ca);
+        let root = node("Root", None, ca);
+        let leaf = node(HOST, Some(&root), server);
+        Self {
+            old,
+            mid,
+            root,
+            leaf,
+        }
+    }
+
+    /// Returns the clients that refuse the leaf with these certificates after it.
+    fn refusing(&self, rest: &[&Certificate], roots: &[&Certificate]) -> String {
+        let served = [&self.leaf.certificate]
+            .into_iter()
+            .chain(rest.iter().copied());
+        let served: Vec<Certificate> = served.cloned().collect();
+        let case = trusting(&[], &served).trusting(store(roots.iter().copied()));
+        refusing(&case)
+    }
+}
+
+/// As measured with GnuTLS 3.7.9, OpenSSL 3.0, Go 1.19 and Java 17.
+#[test]
+fn gnutls_takes_the_roots_with_the_name_of_the_last_served_certificate_or_its_issuer() {
+    let pki = CrossSigned::new();
+    let (old, mid) = (&pki.old.certificate, &pki.mid.certificate);
+    let root = &pki.root.certificate;
+    let by_old = cross(&pki.root, &pki.old, same);
+    let by_mid = cross(&pki.root, &pki.mid, same);
+    let old_expired = cross(&pki.old, &pki.old, expired);
+    for (rest, roots, clients) in [
+        (&[&by_mid][..], &[root][..], ""),
+        (&[&by_mid, mid], &[root], "gnutls"),
+        (&[&by_mid, mid], &[root, old], ""),
+        // The AddTrust root of 2020.
+        (&[&by_mid, mid], &[&old_expired, root], "gnutls"),
+        (&[&by_old], &[&old_expired, root], ""),
+        (&[&by_old], &[root, old], ""),
+        // A self-issued certificate of the signer, which is not in the store.
+        (&[&by_old, old], &[root], ""),
+    ] {
+        let count = rest.len();
+        assert_eq!(pki.refusing(rest, roots), clients, "{count}");
+    }
+}
+
+/// As measured with GnuTLS 3.7.9, OpenSSL 3.0, Go 1.19 and Java 17.
+#[test]
+fn gnutls_verifies_a_cross_certificate_although_the_root_itself_is_stored() {
+    let pki = CrossSigned::new();
+    let roots = [&pki.root.certificate, &pki.old.certificate];
+    type Edit = fn(&mut CertificateParams);
+    let edits: [Edit; 3] = [not_yet_valid, for_clients, without_cert_sign];
+    for (at, edit) in edits.into_iter().enumerate() {
+        let unfit = cross(&pki.root, &pki.old, edit);
+        assert_eq!(pki.refusing(&[&unfit], &roots), "gnutls", "{at}");
+        // Without its signer in the store, the root of its name is tried.
+        let alone = pki.refusing(&[&unfit], &roots[..1]);
+        assert_eq!(alone, "", "{at}");
+    }
+    let mut der = cross(&pki.root, &pki.old, same).der().to_vec();
+    *der.last_mut().unwrap() ^= 1;
+    let broken = Certificate::from_der(der);
+    assert_eq!(pki.refusing(&[&broken], &roots), "gnutls");
+}
+
+/// As measured with Java 17: `PKIXValidator` does not go on to another root.
+#[test]
+fn java_ends_an_ordered_chain_at_the_first_certificate_with_the_key_of_a_root() {
+    let pki = CrossSigned::new();
+    let by_old = cross(&pki.root, &pki.old, same);
+    let no_authority = |p: &mut CertificateParams| p.is_ca = IsCa::NoCa;
+    let not_ca = |p: &mut CertificateParams| {
+        p.is_ca = IsCa::ExplicitNoCa;
+        p.key_usages.clear();
+    };
+    for (stored, clients) in [
+        (cross(&pki.root, &pki.root, same), ""),
+        (cross(&pki.root, &pki.root, no_authority), "java"),
+        (cross(&pki.root, &pki.root, not_ca), "openssl java"),
+        (
+            cross(&pki.root, &pki.root, without_cert_sign),
+            "openssl java",
+        ),
+    ] {
+        let refusing = pki.refusing(&[&by_old], &[&stored, &pki.old.certificate]);
+        assert_eq!(refusing, clients);
+    }
 }
