@@ -1,37 +1,146 @@
-//! Properties of a handshake of rustls that are read from the first bytes of the server's flight.
+//! Properties of a handshake of rustls that are read from the records of the server's flight.
+
+use rustls::{ClientConnection, ProtocolVersion};
+
+use crate::observation::{Alert, ErrorKind, Parameters, ProbeError};
 
 use super::cursor::Cursor;
-use super::reader::UNRECOGNIZED_NAME;
+use super::hello::HEADER;
 
-/// Warning alerts, of level 1, that matter before the ServerHello. rustls ignores both.
-const CLOSE_NOTIFY: [u8; 2] = [1, 0];
-const NO_RENEGOTIATION: [u8; 2] = [1, 100];
-
-/// Alerts in the first bytes of a server's flight, before the ServerHello.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::probe) struct FirstAlerts {
-    /// The server closes its side. Nothing that follows counts (RFC 8446, section 6.1; RFC 5246,
-    /// section 7.2.1).
-    pub(in crate::probe) close_notify: bool,
-    /// The warning `no_renegotiation`, which has no meaning here (RFC 5246, section 7.2.2).
-    pub(in crate::probe) no_renegotiation: bool,
-    /// The warning `unrecognized_name`.
-    pub(in crate::probe) unrecognized_name: bool,
+/// Splits received bytes at the ends of records. Tolerates bytes that are no records.
+#[derive(Debug, Default)]
+pub(in crate::probe) struct Records {
+    /// Start of the current record, as far as an alert is long.
+    start: Vec<u8>,
+    /// Number of bytes of the current record so far.
+    seen: usize,
 }
 
-impl FirstAlerts {
-    pub(in crate::probe) fn of(flight: &[u8]) -> Self {
+/// Length of an alert's content, in bytes.
+const ALERT_LENGTH: usize = 2;
+
+impl Records {
+    /// Takes the bytes up to the end of a record off. Returns them, and the content of the record if
+    /// it is an alert in cleartext that is complete now.
+    pub(in crate::probe) fn split<'a>(
+        &mut self,
+        bytes: &mut &'a [u8],
+    ) -> (&'a [u8], Option<[u8; ALERT_LENGTH]>) {
         const ALERT: u8 = 21;
-        let mut alerts = Self::default();
-        let mut input = Cursor(flight);
-        while let (Some(ALERT), Some(_version), Some(content)) =
-            (input.u8(), input.u16(), input.u16_vector())
-        {
-            alerts.close_notify |= content == CLOSE_NOTIFY;
-            alerts.no_renegotiation |= content == NO_RENEGOTIATION;
-            alerts.unrecognized_name |= content == UNRECOGNIZED_NAME;
+        const LENGTH: [u8; 2] = [0, 2];
+        let all = *bytes;
+        // First the header, which has the length of the content.
+        for _ in [HEADER, ALERT_LENGTH] {
+            let mut rest = Cursor(bytes);
+            let part = rest.take(self.missing().min(bytes.len()));
+            let part = part.unwrap_or_default();
+            let kept = (HEADER + ALERT_LENGTH).saturating_sub(self.start.len());
+            self.start.extend(part.iter().take(kept));
+            self.seen += part.len();
+            *bytes = rest.0;
         }
-        alerts
+        let taken = all.get(..all.len() - bytes.len()).unwrap_or(all);
+        if self.missing() > 0 {
+            return (taken, None);
+        }
+        let alert = match *self.start {
+            [ALERT, _, _, high, low, level, description] if [high, low] == LENGTH => {
+                Some([level, description])
+            }
+            _ => None,
+        };
+        *self = Self::default();
+        (taken, alert)
+    }
+
+    /// Returns the number of bytes that are missing to the end of the header or of the record.
+    fn missing(&self) -> usize {
+        let length = match *self.start {
+            [_, _, _, high, low, ..] => HEADER + usize::from(u16::from_be_bytes([high, low])),
+            _ => HEADER,
+        };
+        length.saturating_sub(self.seen)
+    }
+}
+
+/// Alerts of level 1 in cleartext during a handshake. rustls ignores most of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::probe) struct Warnings {
+    /// Fault of the server that ends the handshake of all other clients.
+    pub(in crate::probe) fatal: Option<FatalWarning>,
+    /// The warning `no_renegotiation`, which has no meaning here (RFC 5246, section 7.2.2).
+    no_renegotiation: bool,
+    /// The warning `unrecognized_name`.
+    unrecognized_name: bool,
+    /// The first other warning that ends the handshake of Java.
+    other: Option<Alert>,
+}
+
+/// Alert of level 1 after which no handshake can be completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::probe) enum FatalWarning {
+    /// A `close_notify` before the ServerHello. Nothing that follows counts (RFC 8446, section 6.1;
+    /// RFC 5246, section 7.2.1).
+    ClosedFirst,
+    /// A `close_notify` after a ServerHello of TLS 1.2.
+    Closed,
+    /// An alert after a ServerHello of TLS 1.3, where only encrypted records may follow (RFC 8446,
+    /// section 2).
+    NotEncrypted,
+}
+
+impl FatalWarning {
+    /// Describes the failure.
+    pub(in crate::probe) fn explain(self) -> ProbeError {
+        match self {
+            Self::ClosedFirst | Self::Closed => ProbeError::new(
+                ErrorKind::TlsClosed,
+                "the server closed the connection in the middle of the handshake",
+            ),
+            Self::NotEncrypted => ProbeError::new(
+                ErrorKind::TlsProtocol,
+                "the handshake failed: the server sent an alert that is not encrypted after its ServerHello",
+            ),
+        }
+    }
+}
+
+/// Returns the version of the ServerHello, once it was received. The version is known before, if there
+/// was a HelloRetryRequest.
+pub(in crate::probe) fn hello_version(tls: &ClientConnection) -> Option<ProtocolVersion> {
+    tls.protocol_version().filter(|version| {
+        *version != ProtocolVersion::TLSv1_3 || tls.negotiated_key_exchange_group().is_some()
+    })
+}
+
+impl Warnings {
+    /// Adds the content of an alert; `hello` is the version of the ServerHello before it.
+    pub(in crate::probe) fn add(&mut self, alert: &[u8], hello: Option<ProtocolVersion>) {
+        const WARNING: u8 = 1;
+        let [WARNING, description] = *alert else {
+            return;
+        };
+        let fatal = match (hello, Alert(description)) {
+            (Some(ProtocolVersion::TLSv1_3), _) => Some(FatalWarning::NotEncrypted),
+            (None, Alert::CLOSE_NOTIFY) => Some(FatalWarning::ClosedFirst),
+            (Some(_), Alert::CLOSE_NOTIFY) => Some(FatalWarning::Closed),
+            _ => None,
+        };
+        self.fatal = self.fatal.or(fatal);
+        match Alert(description) {
+            Alert::CLOSE_NOTIFY => {}
+            Alert::NO_RENEGOTIATION => self.no_renegotiation = true,
+            Alert::UNRECOGNIZED_NAME => self.unrecognized_name = true,
+            alert if alert.ends_java() => self.other = self.other.or(Some(alert)),
+            _ => {}
+        }
+    }
+
+    /// Adds the warnings to the parameters of the handshake.
+    pub(in crate::probe) fn add_to(self, parameters: &mut Parameters) {
+        parameters.no_renegotiation |= self.no_renegotiation;
+        parameters.unrecognized_name |= self.unrecognized_name;
+        parameters.warning = parameters.warning.or(self.other);
     }
 }
 
