@@ -218,10 +218,10 @@ impl Connection {
             self.first_bytes.extend(bytes.iter().take(missing));
         }
         while !bytes.is_empty() {
-            let (mut record, alert) = self.records.split(&mut bytes);
-            if let Some(alert) = alert.filter(|_| self.tls.is_handshaking()) {
-                self.warnings
-                    .add(&alert, cleartext::hello_version(&self.tls));
+            let (mut record, notable) = self.records.split(&mut bytes);
+            if let Some(notable) = notable.filter(|_| self.tls.is_handshaking()) {
+                let hello = cleartext::hello_version(&self.tls);
+                self.warnings.note(notable, hello);
             }
             while !record.is_empty() {
                 // Reading from memory fails only if rustls' buffer for messages is full.

@@ -19,15 +19,27 @@ pub(in crate::probe) struct Records {
 /// Length of an alert's content, in bytes.
 const ALERT_LENGTH: usize = 2;
 
+/// Complete record that matters although rustls ignores it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::probe) enum Notable {
+    /// Alert in cleartext, with its content.
+    Alert([u8; ALERT_LENGTH]),
+    /// Encrypted record of TLS 1.3 that has no content, only a content type (RFC 8446, section 5.2).
+    /// During a handshake this is not permitted (section 5.1). Padding hides it.
+    Empty,
+}
+
 impl Records {
-    /// Takes the bytes up to the end of a record off. Returns them, and the content of the record if
-    /// it is an alert in cleartext that is complete now.
+    /// Takes the bytes up to the end of a record off. Returns them, and what the record is, if it is
+    /// notable and complete now.
     pub(in crate::probe) fn split<'a>(
         &mut self,
         bytes: &mut &'a [u8],
-    ) -> (&'a [u8], Option<[u8; ALERT_LENGTH]>) {
+    ) -> (&'a [u8], Option<Notable>) {
         const ALERT: u8 = 21;
-        const LENGTH: [u8; 2] = [0, 2];
+        const APPLICATION_DATA: u8 = 23;
+        /// Content type and authentication tag, in bytes.
+        const NO_CONTENT: u8 = 1 + 16;
         let all = *bytes;
         // First the header, which has the length of the content.
         for _ in [HEADER, ALERT_LENGTH] {
@@ -43,14 +55,13 @@ impl Records {
         if self.missing() > 0 {
             return (taken, None);
         }
-        let alert = match *self.start {
-            [ALERT, _, _, high, low, level, description] if [high, low] == LENGTH => {
-                Some([level, description])
-            }
+        let notable = match *self.start {
+            [ALERT, _, _, 0, 2, level, description] => Some(Notable::Alert([level, description])),
+            [APPLICATION_DATA, _, _, 0, NO_CONTENT, ..] => Some(Notable::Empty),
             _ => None,
         };
         *self = Self::default();
-        (taken, alert)
+        (taken, notable)
     }
 
     /// Returns the number of bytes that are missing to the end of the header or of the record.
@@ -63,7 +74,7 @@ impl Records {
     }
 }
 
-/// Alerts of level 1 in cleartext during a handshake. rustls ignores most of them.
+/// Alerts of level 1 in cleartext during a handshake, and empty records. rustls ignores most of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::probe) struct Warnings {
     /// Fault of the server that ends the handshake of all other clients.
@@ -76,7 +87,7 @@ pub(in crate::probe) struct Warnings {
     other: Option<Alert>,
 }
 
-/// Alert of level 1 after which no handshake can be completed.
+/// Record that rustls ignores, and after which no other client completes the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::probe) enum FatalWarning {
     /// A `close_notify` before the ServerHello. Nothing that follows counts (RFC 8446, section 6.1;
@@ -87,6 +98,8 @@ pub(in crate::probe) enum FatalWarning {
     /// An alert after a ServerHello of TLS 1.3, where only encrypted records may follow (RFC 8446,
     /// section 2).
     NotEncrypted,
+    /// A record without content in the encrypted part of a handshake of TLS 1.3.
+    Empty,
 }
 
 impl FatalWarning {
@@ -101,6 +114,10 @@ impl FatalWarning {
                 ErrorKind::TlsProtocol,
                 "the handshake failed: the server sent an alert that is not encrypted after its ServerHello",
             ),
+            Self::Empty => ProbeError::new(
+                ErrorKind::TlsProtocol,
+                "the handshake failed: the server sent an empty record",
+            ),
         }
     }
 }
@@ -114,6 +131,17 @@ pub(in crate::probe) fn hello_version(tls: &ClientConnection) -> Option<Protocol
 }
 
 impl Warnings {
+    /// Adds a record of a handshake; `hello` is the version of the ServerHello before it.
+    pub(in crate::probe) fn note(&mut self, record: Notable, hello: Option<ProtocolVersion>) {
+        match record {
+            Notable::Alert(alert) => self.add(&alert, hello),
+            Notable::Empty if hello == Some(ProtocolVersion::TLSv1_3) => {
+                self.fatal = self.fatal.or(Some(FatalWarning::Empty));
+            }
+            Notable::Empty => {}
+        }
+    }
+
     /// Adds the content of an alert; `hello` is the version of the ServerHello before it.
     pub(in crate::probe) fn add(&mut self, alert: &[u8], hello: Option<ProtocolVersion>) {
         const WARNING: u8 = 1;

@@ -13,6 +13,7 @@ use x509_parser::public_key::RSAPublicKey;
 use crate::model::KeyType;
 use crate::observation::{Alert, KeyProof};
 
+use super::first_bytes::Notable;
 use super::reader::Signed;
 use super::*;
 
@@ -501,17 +502,17 @@ fn unrecognized_name_warning_is_ignored_and_other_alerts_are_reported() {
     }
 }
 
-/// Returns the alerts in the records, which arrive in parts of this size.
-fn alerts(flight: &[u8], size: usize) -> Vec<[u8; 2]> {
+/// Returns the notable records, which arrive in parts of this size.
+fn notable(flight: &[u8], size: usize) -> Vec<Notable> {
     let mut records = Records::default();
     let mut found = Vec::new();
     let mut seen: Vec<u8> = Vec::new();
     for mut part in flight.chunks(size) {
         while !part.is_empty() {
-            let (record, alert) = records.split(&mut part);
+            let (record, notable) = records.split(&mut part);
             assert!(!record.is_empty());
             seen.extend(record);
-            found.extend(alert);
+            found.extend(notable);
         }
     }
     assert_eq!(seen, flight);
@@ -519,7 +520,7 @@ fn alerts(flight: &[u8], size: usize) -> Vec<[u8; 2]> {
 }
 
 #[test]
-fn alerts_are_found_anywhere_in_a_flight() {
+fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
     let flight = [
         record(21, &[1, 112]),
         record(22, &[21, 3, 3, 0, 2, 1, 90]),
@@ -529,21 +530,29 @@ fn alerts_are_found_anywhere_in_a_flight() {
         record(21, &[0; 26]),
         record(21, &[1, 90, 1, 0]),
         record(23, &[1, 0]),
+        record(23, &[0; 17]),
+        record(23, &[0; 18]),
         record(21, &[2, 40]),
         record(21, &[1, 100])[..6].to_vec(),
     ]
     .concat();
     for size in [1, 2, 5, 6, 7, 8, flight.len()] {
-        assert_eq!(alerts(&flight, size), [[1, 112], [1, 0], [2, 40]], "{size}");
+        let expected = [
+            Notable::Alert([1, 112]),
+            Notable::Alert([1, 0]),
+            Notable::Empty,
+            Notable::Alert([2, 40]),
+        ];
+        assert_eq!(notable(&flight, size), expected, "{size}");
     }
     for garbage in [&b"HTTP/1.1 400 Bad Request"[..], &[21], &[0; 5], &[0xff; 7]] {
-        assert_eq!(alerts(garbage, 3), [[0; 2]; 0]);
+        assert_eq!(notable(garbage, 3), []);
     }
 }
 
 #[test]
 fn warnings_are_fatal_by_their_place_or_end_some_clients() {
-    use FatalWarning::{Closed, ClosedFirst, NotEncrypted};
+    use FatalWarning::{Closed, ClosedFirst, Empty, NotEncrypted};
     let v12 = Some(ProtocolVersion::TLSv1_2);
     let v13 = Some(ProtocolVersion::TLSv1_3);
     let none = Parameters::default();
@@ -578,6 +587,11 @@ fn warnings_are_fatal_by_their_place_or_end_some_clients() {
         let mut parameters = none;
         warnings.add_to(&mut parameters);
         assert_eq!((warnings.fatal, parameters), (fatal, expected), "{alert:?}");
+    }
+    for (hello, fatal) in [(v13, Some(Empty)), (v12, None), (None, None)] {
+        let mut warnings = Warnings::default();
+        warnings.note(Notable::Empty, hello);
+        assert_eq!(warnings.fatal, fatal);
     }
 }
 
