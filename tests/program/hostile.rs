@@ -151,7 +151,7 @@ fn handshake_with_one_byte_per_segment_succeeds() {
     }
 }
 
-/// OpenSSL and GnuTLS refuse both, and Go the first.
+/// OpenSSL, GnuTLS and Java refuse both, and Go the first.
 #[test]
 fn alert_before_the_server_hello_is_reported() {
     const CLOSE_NOTIFY: [u8; 7] = [21, 3, 3, 0, 2, 1, 0];
@@ -171,6 +171,86 @@ fn alert_before_the_server_hello_is_reported() {
             });
             let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
             assert_eq!(row.codes(), [codes], "{row:?}");
+        }
+    }
+}
+
+/// Completes a handshake. Sends the alert, as a warning, before the record of this number.
+fn handshake_with_warning(
+    stream: &mut TcpStream,
+    config: &Arc<rustls::ServerConfig>,
+    at: usize,
+    alert: u8,
+) {
+    let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+    let mut number = 0;
+    loop {
+        let mut flight = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut flight).unwrap();
+        }
+        let mut out = Vec::new();
+        let mut rest = &flight[..];
+        while let [_, _, _, high, low, ..] = *rest {
+            if number == at {
+                out.extend([21, 3, 3, 0, 2, 1, alert]);
+            }
+            let length = usize::from(u16::from_be_bytes([high, low]));
+            let (record, after) = rest.split_at(5 + length);
+            out.extend(record);
+            rest = after;
+            number += 1;
+        }
+        send_bytes(stream, &out);
+        let read = tls.read_tls(stream);
+        if !read.is_ok_and(|count| count > 0) || tls.process_new_packets().is_err() {
+            return;
+        }
+    }
+}
+
+/// OpenSSL, GnuTLS, Go and Java refuse a close_notify in TLS 1.2 and any alert in cleartext after a
+/// ServerHello of TLS 1.3; Java refuses most warnings, and some refuse no_renegotiation.
+#[test]
+fn warning_during_the_handshake_is_reported() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (version, at, alert, code, kind) in [
+        // After the ServerHelloDone, and before the Finished.
+        (&TLS12, 1, 0, "handshake_failed", ""),
+        (
+            &TLS12,
+            1,
+            100,
+            "refused_by_clients",
+            "no_renegotiation_alert",
+        ),
+        (&TLS12, 1, 112, "refused_by_clients", "unrecognized_name"),
+        (&TLS12, 1, 41, "refused_by_clients", "warning_alert"),
+        (&TLS12, 1, 90, "", ""),
+        (&TLS12, 0, 42, "refused_by_clients", "warning_alert"),
+        (&TLS13, 0, 112, "refused_by_clients", "unrecognized_name"),
+        (&TLS13, 0, 111, "refused_by_clients", "warning_alert"),
+        (&TLS13, 0, 90, "", ""),
+        (&TLS13, 1, 90, "handshake_failed", ""),
+    ] {
+        let config = tls::config_with_key(&pki, &leaf, &leaf, &[version]);
+        let server = Server::start("127.0.0.1", move |stream| {
+            handshake_with_warning(stream, &config, at, alert);
+        });
+        let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+        let what = format!("{version:?}, {alert} at {at}: {row:?}");
+        let expected: Vec<&str> = [code].into_iter().filter(|code| !code.is_empty()).collect();
+        assert_eq!(row.codes(), expected, "{what}");
+        assert_eq!(row.flag("correct"), Some(true), "{what}");
+        match code {
+            "handshake_failed" => {
+                assert_eq!(row.finding(code)["detail"]["is_key_proved"], true, "{what}");
+            }
+            "refused_by_clients" => {
+                assert_eq!(row.finding(code)["detail"]["kind"], kind, "{what}");
+            }
+            _ => row.assert_right(&[]),
         }
     }
 }

@@ -135,8 +135,10 @@ pub struct Parameters {
     pub secure_renegotiation: Option<bool>,
     /// True if the server sent the warning `unrecognized_name` (RFC 6066, section 3).
     pub unrecognized_name: bool,
-    /// True if the server sent the warning `no_renegotiation` before its ServerHello.
+    /// True if the server sent the warning `no_renegotiation` during the handshake.
     pub no_renegotiation: bool,
+    /// Another warning during the handshake that [ends that of Java](Alert::ends_java).
+    pub warning: Option<Alert>,
     /// Size in bits of the prime of a finite-field Diffie-Hellman exchange.
     pub dh_bits: Option<u64>,
     /// Group of the key exchange, by its IANA name, if Chromium does not offer it.

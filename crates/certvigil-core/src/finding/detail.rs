@@ -8,7 +8,7 @@ use crate::certificate::{Certificate, LeafRecord, Oddity, PublicKeyHash, Unusabl
 use crate::instance::{Expectation, Expected, SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
 use crate::mta_sts::{StsFault, StsMode};
-use crate::observation::{ProbeError, TlsVersion};
+use crate::observation::{Alert, ProbeError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 use super::{Client, Code, Fault, Refusal, Role};
@@ -775,8 +775,13 @@ pub enum Refused {
     NoSecureRenegotiation,
     /// The server sent the warning `unrecognized_name`, which ends the handshake of Java.
     UnrecognizedName,
-    /// The server sent the warning `no_renegotiation` before its ServerHello.
+    /// The server sent the warning `no_renegotiation` during the handshake.
     NoRenegotiationAlert,
+    /// The server sent another warning, which ends the handshake of Java.
+    WarningAlert {
+        /// The first such warning.
+        alert: Alert,
+    },
     /// The server cannot read a ClientHello of more than one packet, as clients with ML-KEM send it.
     LargeHello,
     /// The server does not accept the parameter `ech` of the HTTPS record, and clients refuse its

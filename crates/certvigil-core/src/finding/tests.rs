@@ -375,6 +375,9 @@ fn handshake_details() -> Vec<Detail> {
         refused(Refused::NoSecureRenegotiation),
         refused(Refused::UnrecognizedName),
         refused(Refused::NoRenegotiationAlert),
+        refused(Refused::WarningAlert {
+            alert: Alert::BAD_CERTIFICATE,
+        }),
         refused(Refused::LargeHello),
         refused(Refused::EchRejected {
             public_name: "cover.example".parse().unwrap(),
@@ -853,7 +856,11 @@ fn handshake_details_render_as_json_and_text() {
       fix: configure a virtual host for the name on the server: nginx `server_name`, Apache `ServerName` or `ServerAlias`
     refused_by_clients
       {"kind":"no_renegotiation_alert"}
-      OpenSSL, and clients that use it, and GnuTLS refuse the server: it sends the alert `no_renegotiation` before its ServerHello, where it has no meaning
+      OpenSSL, and clients that use it, GnuTLS and Java refuse the server: it sends the alert `no_renegotiation` during the handshake, where it has no meaning
+      fix: update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it
+    refused_by_clients
+      {"kind":"warning_alert","alert":"bad_certificate"}
+      Java refuses the server: it sends the alert `bad_certificate` as a warning during the handshake
       fix: update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it
     refused_by_clients
       {"kind":"large_hello"}

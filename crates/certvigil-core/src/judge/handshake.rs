@@ -25,6 +25,7 @@ fn of_handshake(served: &Served) -> impl Iterator<Item = Finding> {
         no_secure_renegotiation(served),
         unrecognized_name(served),
         no_renegotiation(served),
+        warning(served),
         large_hello(served),
         small_dh_prime(served),
         no_common_offer(served),
@@ -96,11 +97,17 @@ fn unrecognized_name(served: &Served) -> Option<Finding> {
         .then(|| refused(Refused::UnrecognizedName))
 }
 
-/// Returns the finding for a warning before the ServerHello that ends the handshake of OpenSSL and
-/// GnuTLS. Go ignores it.
+/// Returns the finding for a warning that ends the handshake of OpenSSL, GnuTLS and Java. Go ignores
+/// it.
 fn no_renegotiation(served: &Served) -> Option<Finding> {
     let is_sent = served.parameters.no_renegotiation;
     is_sent.then(|| refused(Refused::NoRenegotiationAlert))
+}
+
+/// Returns the finding for another warning that ends the handshake of Java.
+fn warning(served: &Served) -> Option<Finding> {
+    let alert = served.parameters.warning?;
+    (!served.tls_version.is_deprecated()).then(|| refused(Refused::WarningAlert { alert }))
 }
 
 /// Returns the finding for a server that cannot read the ClientHello of clients with ML-KEM.
@@ -190,8 +197,13 @@ pub(super) fn refusals(served: &Served) -> Vec<(Vec<Client>, String)> {
         add(vec![Client::Java], reason.to_owned());
     }
     if parameters.no_renegotiation {
-        let reason = "the server sends the warning `no_renegotiation` before its ServerHello";
-        add(vec![Client::Openssl, Client::Gnutls], reason.to_owned());
+        let reason = "the server sends the warning `no_renegotiation` during the handshake";
+        let clients = vec![Client::Openssl, Client::Gnutls, Client::Java];
+        add(clients, reason.to_owned());
+    }
+    if let Some(alert) = parameters.warning {
+        let reason = format!("the server sends {alert} as a warning during the handshake");
+        add(vec![Client::Java], reason);
     }
     if parameters.refused_large_hello {
         let reason = "the server cannot read a ClientHello of more than one packet";

@@ -25,6 +25,24 @@ macro_rules! alerts {
     };
 }
 
+impl Alert {
+    /// Returns true if Java ends a handshake in which the server sends this alert as a warning: by
+    /// `handshakeOnly` in its `sun.security.ssl.Alert`, and for an alert that it does not know.
+    pub fn ends_java(self) -> bool {
+        !matches!(
+            self,
+            Self::UNEXPECTED_MESSAGE
+                | Self::BAD_RECORD_MAC
+                | Self::DECRYPTION_FAILED
+                | Self::RECORD_OVERFLOW
+                | Self::DECOMPRESSION_FAILURE
+                | Self::INTERNAL_ERROR
+                | Self::INAPPROPRIATE_FALLBACK
+                | Self::USER_CANCELED
+        )
+    }
+}
+
 // RFC 8446, section 6 and appendix B.2. The reserved alerts have their names from RFC 5246 and RFC
 // 6066.
 alerts! {

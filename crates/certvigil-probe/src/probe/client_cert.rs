@@ -96,8 +96,10 @@ pub enum ClientKeyError {
     /// The file has no readable key.
     #[error("it has no private key that can be read: give it as PEM, not encrypted")]
     Unreadable,
-    /// The key is of another kind than RSA, ECDSA and Ed25519.
-    #[error("the key is of a kind that is not supported: use RSA, ECDSA or Ed25519")]
+    /// The key is of another kind or size than those that rustls signs with.
+    #[error(
+        "certvigil cannot sign with this kind or size of key: use RSA of 2048 to 8192 bits, EC P-256, P-384 or P-521, or Ed25519"
+    )]
     Unsupported,
 }
 
@@ -171,7 +173,7 @@ fn ordered(mut certificates: Vec<Certificate>, key: &dyn SigningKey) -> Option<V
     let at = match key.public_key() {
         Some(spki) => certificates
             .iter()
-            .position(|c| c.facts().is_ok_and(|facts| facts.spki == spki.as_ref()))?,
+            .position(|c| has_key(c, spki.as_ref()))?,
         None => 0,
     };
     let mut chain = vec![certificates.remove(at)];
@@ -187,4 +189,65 @@ fn ordered(mut certificates: Vec<Certificate>, key: &dyn SigningKey) -> Option<V
     }
     chain.append(&mut certificates);
     Some(chain)
+}
+
+/// Returns true if a certificate has the key of a SubjectPublicKeyInfo. A certificate may describe the
+/// curve of an EC key by its parameters, instead of its name.
+fn has_key(certificate: &Certificate, spki: &[u8]) -> bool {
+    /// The object identifier id-ecPublicKey, in DER.
+    const EC: [u8; 9] = [6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
+    certificate.facts().is_ok_and(|facts| facts.spki == spki)
+        || certificate
+            .public_key()
+            .is_some_and(|(algorithm, point)| algorithm.starts_with(&EC) && spki.ends_with(point))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use crate::certificate::parse_certificates;
+
+    use super::*;
+
+    #[test]
+    fn certificate_with_explicit_curve_parameters_has_the_key_with_the_named_curve() {
+        let folder = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../certvigil-core/src/certificate/testdata"
+        );
+        let read = |name: &str| {
+            let pem = fs::read(format!("{folder}/{name}.pem")).unwrap();
+            parse_certificates(&pem).unwrap().remove(0)
+        };
+        let (explicit, named) = (read("explicit"), read("P-256"));
+        let point = explicit.public_key().unwrap().1;
+        let of_named = &named.facts().unwrap().spki;
+        let mut spki = of_named.to_vec();
+        spki.truncate(of_named.len() - point.len());
+        spki.extend(point);
+        assert!(has_key(&explicit, &spki));
+        assert!(has_key(&named, of_named));
+        assert!(!has_key(&explicit, of_named));
+        assert!(!has_key(&named, &spki));
+    }
+
+    #[test]
+    fn refused_key_is_told_the_supported_kinds_and_sizes() {
+        // An ECPrivateKey (RFC 5915) on secp224r1.
+        let key = [
+            &[0x30, 0x28, 2, 1, 1, 4, 28][..],
+            &[7; 28],
+            &[0xa0, 0x07, 6, 5, 0x2b, 0x81, 4, 0, 0x21],
+        ];
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("client.key");
+        let mut der = key.concat();
+        der[1] = u8::try_from(der.len() - 2).unwrap();
+        fs::write(&file, der).unwrap();
+        let error = signing_key(&file).unwrap_err();
+        assert!(matches!(error, ClientKeyError::Unsupported), "{error}");
+        assert!(error.to_string().contains("EC P-256"), "{error}");
+        assert!(error.to_string().contains("2048"), "{error}");
+    }
 }

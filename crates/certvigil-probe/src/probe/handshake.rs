@@ -25,7 +25,7 @@ use crate::model::Protocol;
 use crate::observation::{ErrorKind, Parameters, ProbeError, Served, TlsVersion};
 
 use super::bounds::{MAX_HANDSHAKE_BYTES, READ_SIZE};
-use super::cleartext::{self, FirstAlerts};
+use super::cleartext::{self, FatalWarning, Records, Warnings};
 use super::setup::{ClientAuth, Configs, Hello, Prepared, Recorder};
 use super::starttls::{self, looks_like_tls};
 use super::tls_error::{explain, no_certificate, too_large};
@@ -39,6 +39,8 @@ pub(super) struct Connection {
     recorder: Arc<Recorder>,
     received: usize,
     first_bytes: Vec<u8>,
+    records: Records,
+    warnings: Warnings,
     /// True if nothing is sent between the handshake and the close_notify.
     closes_at_once: bool,
     /// True if data inside TLS was received.
@@ -114,6 +116,8 @@ impl Connection {
             recorder,
             received: 0,
             first_bytes: Vec::new(),
+            records: Records::default(),
+            warnings: Warnings::default(),
             closes_at_once,
             has_data: false,
             is_over: false,
@@ -136,14 +140,16 @@ impl Connection {
     ) -> Result<Served, Failure> {
         let start = Instant::now();
         let end = self.drive_until(answer_by, deadline).await;
-        if FirstAlerts::of(&self.first_bytes).close_notify {
-            return Err(self.explain(HandshakeEnd::Closed, start.elapsed()).into());
+        if let Some(fatal @ FatalWarning::ClosedFirst) = self.warnings.fatal {
+            return Err(fatal.explain().into());
         }
         let chain = self.tls.peer_certificates();
         match (chain.filter(|chain| !chain.is_empty()), end) {
             (Some(chain), end) => {
                 let served = self.served(chain)?;
                 let failure = end.and_then(|end| self.failure(end, start.elapsed()));
+                let ignored = self.warnings.fatal.filter(|_| !self.tls.is_handshaking());
+                let failure = failure.or_else(|| Some(Box::new(ignored?.explain())));
                 Ok(Served { failure, ..served })
             }
             (None, Some(end)) => Err(Failure {
@@ -227,13 +233,20 @@ impl Connection {
             self.first_bytes.extend(bytes.iter().take(missing));
         }
         while !bytes.is_empty() {
-            // Reading from memory fails only if rustls' buffer for messages is full.
-            let read = self.tls.read_tls(&mut bytes);
-            if read.map_err(|_| HandshakeEnd::TooLarge)? == 0 {
-                // After a close_notify, nothing is read.
-                break;
+            let (mut record, notable) = self.records.split(&mut bytes);
+            if let Some(notable) = notable.filter(|_| self.tls.is_handshaking()) {
+                let hello = cleartext::hello_version(&self.tls);
+                self.warnings.note(notable, hello);
             }
-            self.tls.process_new_packets().map_err(HandshakeEnd::Tls)?;
+            while !record.is_empty() {
+                // Reading from memory fails only if rustls' buffer for messages is full.
+                let read = self.tls.read_tls(&mut record);
+                if read.map_err(|_| HandshakeEnd::TooLarge)? == 0 {
+                    // After a close_notify, nothing is read.
+                    return Ok(());
+                }
+                self.tls.process_new_packets().map_err(HandshakeEnd::Tls)?;
+            }
         }
         Ok(())
     }
@@ -286,26 +299,24 @@ impl Connection {
 
     fn served(&self, chain: &[CertificateDer<'static>]) -> Result<Served, ProbeError> {
         let suite = self.tls.negotiated_cipher_suite();
-        let alerts = FirstAlerts::of(&self.first_bytes);
-        let (version, secure_renegotiation, unrecognized_name) = match self.tls.protocol_version() {
-            Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None, false),
+        let (version, secure_renegotiation) = match self.tls.protocol_version() {
+            Some(ProtocolVersion::TLSv1_3) => (TlsVersion::Tls13, None),
             _ => (
                 TlsVersion::Tls12,
                 cleartext::secure_renegotiation(&self.first_bytes),
-                alerts.unrecognized_name,
             ),
         };
         let group = self.tls.negotiated_key_exchange_group();
         let alpn = self.tls.alpn_protocol();
         let served = self.recorder.served(chain, version, suite, alpn)?;
+        let mut parameters = Parameters {
+            secure_renegotiation,
+            rare_group: group.and_then(|group| rare_group(group.name())),
+            ..Parameters::default()
+        };
+        self.warnings.add_to(&mut parameters);
         Ok(Served {
-            parameters: Parameters {
-                secure_renegotiation,
-                unrecognized_name,
-                no_renegotiation: alerts.no_renegotiation,
-                rare_group: group.and_then(|group| rare_group(group.name())),
-                ..Parameters::default()
-            },
+            parameters,
             ..served
         })
     }

@@ -3,6 +3,8 @@
 use super::super::{Client, ClientRefusal, Property, Refusal, Refused, TraitPosition};
 use super::{Text, list};
 
+const UPDATE: &str = "update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it";
+
 /// Returns the text of [`Detail::RefusedByClients`](super::Detail::RefusedByClients).
 pub(super) fn refused(refused: &Refused) -> Text {
     match refused {
@@ -44,9 +46,13 @@ pub(super) fn refused(refused: &Refused) -> Text {
             "configure a virtual host for the name on the server: nginx `server_name`, Apache `ServerName` or `ServerAlias`",
         ),
         Refused::NoRenegotiationAlert => Text::new(
-            "OpenSSL, and clients that use it, and GnuTLS refuse the server: it sends the alert `no_renegotiation` before \
-             its ServerHello, where it has no meaning",
-            "update the TLS library or the firmware of the server, or of the load balancer or firewall in front of it",
+            "OpenSSL, and clients that use it, GnuTLS and Java refuse the server: it sends the alert `no_renegotiation` \
+             during the handshake, where it has no meaning",
+            UPDATE,
+        ),
+        Refused::WarningAlert { alert } => Text::new(
+            format!("Java refuses the server: it sends {alert} as a warning during the handshake"),
+            UPDATE,
         ),
         Refused::LargeHello => Text::new(
             "current browsers refuse the server, and so do Go since 1.24, OpenSSL since 3.5 and rustls: it cannot read \

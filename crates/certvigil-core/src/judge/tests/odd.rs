@@ -2,6 +2,7 @@
 //! reported.
 
 use super::*;
+use crate::observation::Alert;
 
 #[test]
 fn nonconformant_certificate_is_compared_and_its_oddities_reported() {
@@ -346,8 +347,16 @@ fn clients_refuse_parameters_of_a_handshake_that_they_can_negotiate() {
                 no_renegotiation: true,
                 ..none
             },
-            "openssl gnutls",
+            "openssl gnutls java",
             "`no_renegotiation`",
+        ),
+        (
+            Parameters {
+                warning: Some(Alert::BAD_CERTIFICATE),
+                ..none
+            },
+            "java",
+            "`bad_certificate`",
         ),
         (
             Parameters {

@@ -43,7 +43,9 @@ use super::tls_error::{lacks, no_certificate, wrong_key, wrong_signature};
 use super::transport::Transport;
 use completion::{Completion, Sent};
 use end::{End, anonymous, explain};
-pub(super) use first_bytes::{FirstAlerts, secure_renegotiation};
+pub(super) use first_bytes::{
+    FatalWarning, Records, Warnings, hello_version, secure_renegotiation,
+};
 pub(super) use hello::SCHEMES_OF_TLS13;
 use proof::Wrong;
 use reader::{Fault, Reader, ServerHello, Version};
@@ -157,6 +159,9 @@ fn completed(
 ) -> Result<Box<Served>, ProbeError> {
     if let Some(proof) = completion.and_then(Completion::proof) {
         served.key_proof = proof;
+    }
+    if let Some(completion) = completion {
+        completion.warnings.add_to(&mut served.parameters);
     }
     let Err(end) = result else {
         return Ok(served);
@@ -367,6 +372,8 @@ fn served(
         Wrong::Signature => wrong_signature(),
     })?;
     let alpn = chosen.alpn.as_ref();
+    let mut parameters = Parameters::default();
+    reader.warnings.add_to(&mut parameters);
     Ok(Served {
         leaf,
         rest: chain.collect(),
@@ -380,14 +387,10 @@ fn served(
         key_proof,
         parameters: Parameters {
             secure_renegotiation: Some(chosen.secure_renegotiation),
-            unrecognized_name: reader.unrecognized_name,
-            no_renegotiation: false,
             dh_bits: signed.and_then(|signed| signed.dh_bits),
             rare_group: signed.and_then(|signed| groups::name(signed.group?)),
             sha1_signature: signed.is_some_and(|signed| signed.scheme.is_some_and(proof::is_sha1)),
-            refused_common_offer: false,
-            refused_java_offer: false,
-            refused_large_hello: false,
+            ..parameters
         },
         failure: None,
         ech: None,

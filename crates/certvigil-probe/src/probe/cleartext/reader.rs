@@ -8,6 +8,7 @@ use crate::observation::TlsVersion;
 use super::super::bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use super::completion;
 use super::cursor::Cursor;
+use super::first_bytes::Warnings;
 use super::hello::{HEADER, MAX_RECORD, Random};
 use super::suites::{self, Exchange, Offer, Suite};
 
@@ -17,8 +18,6 @@ const MAX_MESSAGE: usize = MAX_CHAIN_BYTES + 3 * (MAX_CHAIN_CERTIFICATES + 1);
 const RECORD_HEADER: usize = HEADER;
 /// Length of the type and the length of a message, in bytes.
 const MESSAGE_HEADER: usize = 4;
-/// Content of the alert that warns of an unknown server name.
-pub(super) const UNRECOGNIZED_NAME: [u8; 2] = [1, 112];
 /// Type of a message that is no part of the handshake (RFC 5246, section 7.4.1.1).
 const HELLO_REQUEST: u8 = 0;
 
@@ -121,8 +120,8 @@ pub(super) struct Reader {
     pub(super) signed: Option<Signed>,
     /// True if the server sent a CertificateRequest.
     pub(super) is_client_asked: bool,
-    /// True if the server sent the warning `unrecognized_name`.
-    pub(super) unrecognized_name: bool,
+    /// Warnings of the server.
+    pub(super) warnings: Warnings,
     /// Messages from the ServerHello on, as received. Empty for a handshake that cannot be
     /// completed here.
     pub(super) messages: Vec<u8>,
@@ -141,7 +140,7 @@ impl Reader {
             staple: Vec::new(),
             signed: None,
             is_client_asked: false,
-            unrecognized_name: false,
+            warnings: Warnings::default(),
             messages: Vec::new(),
         }
     }
@@ -165,7 +164,7 @@ impl Reader {
             match kind {
                 Kind::Alert => {
                     alert(content)?;
-                    self.unrecognized_name |= content == UNRECOGNIZED_NAME;
+                    self.warnings.add(content, None);
                 }
                 Kind::Handshake => {
                     if self.take_messages(content)? {

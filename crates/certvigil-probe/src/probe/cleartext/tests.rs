@@ -4,14 +4,16 @@
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair, KeyPair as _};
 use proptest::prelude::*;
+use rustls::ProtocolVersion;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::RSAPublicKey;
 
 use crate::model::KeyType;
-use crate::observation::KeyProof;
+use crate::observation::{Alert, KeyProof};
 
+use super::first_bytes::Notable;
 use super::reader::Signed;
 use super::*;
 
@@ -486,43 +488,110 @@ fn unrecognized_name_warning_is_ignored_and_other_alerts_are_reported() {
     ];
     let rest = handshake(&messages, hello::MAX_RECORD);
     let (reader, end) = read_all(&[warning.clone(), rest.clone()].concat());
-    assert_eq!((end, reader.unrecognized_name), (Ok(true), true));
-    assert!(!read_all(&rest).0.unrecognized_name);
-    let no_renegotiation = record(21, &[1, 100]);
-    let none = FirstAlerts::default();
-    let named = FirstAlerts {
-        unrecognized_name: true,
-        ..none
-    };
-    let refusing = FirstAlerts {
-        no_renegotiation: true,
-        ..none
-    };
-    let closed = FirstAlerts {
-        close_notify: true,
-        ..none
-    };
-    let both = FirstAlerts {
-        no_renegotiation: true,
-        ..named
-    };
-    for (first, expected) in [
-        (warning.clone(), named),
-        ([no_renegotiation.clone(), warning.clone()].concat(), both),
-        (no_renegotiation, refusing),
-        (record(21, &[1, 0]), closed),
-        (record(21, &[1, 90]), none),
-        (Vec::new(), none),
-        (warning[..6].to_vec(), none),
-    ] {
-        let flight = [first.clone(), rest.clone()].concat();
-        assert_eq!(FirstAlerts::of(&flight), expected, "{first:?}");
-        let after = [rest.clone(), first].concat();
-        assert_eq!(FirstAlerts::of(&after), none);
-    }
+    let mut parameters = Parameters::default();
+    reader.warnings.add_to(&mut parameters);
+    assert_eq!((end, parameters.unrecognized_name), (Ok(true), true));
+    assert_eq!(read_all(&rest).0.warnings, Warnings::default());
+    let (reader, _) = read_all(&[record(21, &[1, 100]), rest].concat());
+    let mut parameters = Parameters::default();
+    reader.warnings.add_to(&mut parameters);
+    assert!(parameters.no_renegotiation && !parameters.unrecognized_name);
     for (alert, name) in [([2, 40], 40), ([1, 0], 0), ([2, 112], 112)] {
         let bytes = [warning.clone(), record(21, &alert)].concat();
         assert_eq!(read_all(&bytes).1, Err(Fault::Alert(name)));
+    }
+}
+
+/// Returns the notable records, which arrive in parts of this size.
+fn notable(flight: &[u8], size: usize) -> Vec<Notable> {
+    let mut records = Records::default();
+    let mut found = Vec::new();
+    let mut seen: Vec<u8> = Vec::new();
+    for mut part in flight.chunks(size) {
+        while !part.is_empty() {
+            let (record, notable) = records.split(&mut part);
+            assert!(!record.is_empty());
+            seen.extend(record);
+            found.extend(notable);
+        }
+    }
+    assert_eq!(seen, flight);
+    found
+}
+
+#[test]
+fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
+    let flight = [
+        record(21, &[1, 112]),
+        record(22, &[21, 3, 3, 0, 2, 1, 90]),
+        record(20, &[]),
+        record(21, &[1, 0]),
+        // An encrypted alert, and two in one record.
+        record(21, &[0; 26]),
+        record(21, &[1, 90, 1, 0]),
+        record(23, &[1, 0]),
+        record(23, &[0; 17]),
+        record(23, &[0; 18]),
+        record(21, &[2, 40]),
+        record(21, &[1, 100])[..6].to_vec(),
+    ]
+    .concat();
+    for size in [1, 2, 5, 6, 7, 8, flight.len()] {
+        let expected = [
+            Notable::Alert([1, 112]),
+            Notable::Alert([1, 0]),
+            Notable::Empty,
+            Notable::Alert([2, 40]),
+        ];
+        assert_eq!(notable(&flight, size), expected, "{size}");
+    }
+    for garbage in [&b"HTTP/1.1 400 Bad Request"[..], &[21], &[0; 5], &[0xff; 7]] {
+        assert_eq!(notable(garbage, 3), []);
+    }
+}
+
+#[test]
+fn warnings_are_fatal_by_their_place_or_end_some_clients() {
+    use FatalWarning::{Closed, ClosedFirst, Empty, NotEncrypted};
+    let v12 = Some(ProtocolVersion::TLSv1_2);
+    let v13 = Some(ProtocolVersion::TLSv1_3);
+    let none = Parameters::default();
+    let named = Parameters {
+        unrecognized_name: true,
+        ..none
+    };
+    let renegotiating = Parameters {
+        no_renegotiation: true,
+        ..none
+    };
+    let warned = |warning| Parameters {
+        warning: Some(warning),
+        ..none
+    };
+    for (alert, hello, fatal, expected) in [
+        ([1, 0], None, Some(ClosedFirst), none),
+        ([1, 0], v12, Some(Closed), none),
+        ([1, 90], v13, Some(NotEncrypted), none),
+        ([1, 90], v12, None, none),
+        ([1, 90], None, None, none),
+        ([1, 112], None, None, named),
+        ([1, 112], v12, None, named),
+        ([1, 100], v12, None, renegotiating),
+        ([1, 42], None, None, warned(Alert::BAD_CERTIFICATE)),
+        ([1, 41], v12, None, warned(Alert::NO_CERTIFICATE)),
+        ([1, 80], v12, None, none),
+        ([2, 0], v12, None, none),
+    ] {
+        let mut warnings = Warnings::default();
+        warnings.add(&alert, hello);
+        let mut parameters = none;
+        warnings.add_to(&mut parameters);
+        assert_eq!((warnings.fatal, parameters), (fatal, expected), "{alert:?}");
+    }
+    for (hello, fatal) in [(v13, Some(Empty)), (v12, None), (None, None)] {
+        let mut warnings = Warnings::default();
+        warnings.note(Notable::Empty, hello);
+        assert_eq!(warnings.fatal, fatal);
     }
 }
 

@@ -13,6 +13,7 @@ use crate::certificate::Certificate;
 use crate::observation::KeyProof;
 
 use super::cursor::Cursor;
+use super::first_bytes::Warnings;
 use super::hello::{HANDSHAKE, HEADER, MAX_RECORD, Random, TLS_1_2};
 use super::reader::{self, Fault, Reader, ServerHello, Signed, Version};
 use protection::{Cipher, Protection};
@@ -61,6 +62,8 @@ pub(super) struct Completion {
     has_authentic_record: bool,
     /// Proof of the key that such a record is. `None` if the server's signature is the proof.
     proof: Option<KeyProof>,
+    /// Warnings of the server.
+    pub(super) warnings: Warnings,
 }
 
 impl Completion {
@@ -121,6 +124,7 @@ impl Completion {
             is_protected: false,
             has_authentic_record: false,
             proof: exchanged.proof,
+            warnings: Warnings::default(),
         };
         Some((completion, out))
     }
@@ -176,7 +180,11 @@ impl Completion {
             content.to_vec()
         };
         match kind {
-            ALERT => reader::alert(&plaintext).map(|()| false),
+            ALERT => {
+                reader::alert(&plaintext)?;
+                self.warnings.add(&plaintext, None);
+                Ok(false)
+            }
             HANDSHAKE => self.take_messages(&plaintext),
             _ => Err(Fault::Malformed("a record came out of order")),
         }
