@@ -513,6 +513,68 @@ fn output_creates_the_file_to_which_a_link_leads() {
     assert_one_line(&run, &["missing does not exist"], &"link");
 }
 
+/// A name in Latin-1. The shell's patterns match it too.
+#[test]
+fn files_whose_names_are_not_utf8_are_matched_by_every_pattern() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let bench = Bench::new();
+    let put = |name: &[u8], text: &[u8]| {
+        let path = bench.folder.path().join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let chain = |leaf: &Leaf| fs::read(bench.pki.full_chain(leaf)).unwrap();
+    put(b"tls/good.pem", &chain(&bench.pki.leaf(&[HOST])));
+    let untrusted = Pki::new();
+    let untrusted = fs::read(untrusted.full_chain(&untrusted.leaf(&[OTHER_HOST]))).unwrap();
+    put(b"tls/caf\xe9.pem", &untrusted);
+    put(b"tls/caf\xe8.pem", &untrusted);
+    put(b"d\xe9/a.pem", &untrusted);
+    let target = |port: u16| format!("[{{\"targets\": [\"127.0.0.1:{port}\"]}}]");
+    put(b"sd/\xe9.json", target(bench.server.port()).as_bytes());
+    put(
+        b"inc/\xe9.yml",
+        format!(
+            "certificates: [{{pem_dir: \"../tls/*.pem\", ports: [{}]}}]",
+            bench.server.port()
+        )
+        .as_bytes(),
+    );
+    let files = |config: &str| -> Vec<String> {
+        bench.write("c.yml", config);
+        let json = bench.run(&["-c", "c.yml", "--format", "json"]).json();
+        let rows = json["result"].as_array().unwrap().iter();
+        rows.map(|row| format!("{} {}", row["certificate"], row["hostname"]))
+            .collect()
+    };
+    let entry =
+        |pattern: &str| format!("certificates: [{{name: x, trust: true, files: {pattern:?}}}]");
+    for (config, has) in [
+        (
+            entry("tls/*.pem"),
+            &["good.pem", "caf\\\\xE9.pem", "caf\\\\xE8.pem"][..],
+        ),
+        (entry("d*/*.pem"), &["d\\\\xE9/a.pem"]),
+        ("file_sd: sd/*.json".into(), &["127.0.0.1"]),
+        (
+            "include: inc/*.yml".into(),
+            &["good", "caf\\\\xE9", "caf\\\\xE8"],
+        ),
+    ] {
+        let rows = files(&config);
+        assert_eq!(rows.len(), has.len(), "{config}: {rows:?}");
+        for name in has {
+            assert!(
+                rows.iter().any(|row| row.contains(name)),
+                "{config}: {rows:?}"
+            );
+        }
+    }
+    bench.write("c.yml", entry("tls/*.pem"));
+    assert_eq!(bench.run(&["-c", "c.yml"]).code, 2);
+}
+
 #[test]
 fn misread_arguments_are_explained() {
     let bench = Bench::new();
