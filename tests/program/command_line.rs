@@ -604,6 +604,26 @@ fn output_does_not_replace_a_private_key() {
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("has a private key"), "{run:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), content);
+
+    // Windows' editors write UTF-16, and Java its own stores.
+    let utf16: Vec<u8> = content.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let store = [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 0];
+    for content in [[&[0xff, 0xfe], utf16.as_slice()].concat(), store.to_vec()] {
+        let other = pki.file(&content);
+        let other = other.to_str().unwrap();
+        let run = certvigil([
+            "chain",
+            "--cert",
+            path,
+            "--ca-file",
+            root,
+            "--output",
+            other,
+        ]);
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(run.stderr.contains("has a private key"), "{run:?}");
+        assert_eq!(fs::read(other).unwrap(), content);
+    }
 }
 
 #[test]

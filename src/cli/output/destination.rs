@@ -1,8 +1,9 @@
 //! Files and stdout as destinations of a result.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::certificate::may_have_private_key;
 use crate::cli::Code;
 use crate::cli::plan::stop;
 
@@ -17,12 +18,23 @@ pub(in crate::cli) enum OutputError {
         .0.display()
     )]
     Directory(PathBuf),
-    /// The file has a private key, which the result would replace.
+    /// The file has or may have a private key, which the result would replace.
     #[error(
         "cannot write the result to {}: it has a private key, which would be lost; choose another path",
         .0.display()
     )]
     PrivateKey(PathBuf),
+    /// The existing file cannot be read, so that it may have a private key.
+    #[error(
+        "cannot write the result to {}: it has content that cannot be read, which would be lost: {error}; check its permissions or choose another path",
+        file.display()
+    )]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
     /// The directory of the file does not exist.
     #[error(
         "cannot write the result to {}: directory {} does not exist; create it or choose another path",
@@ -161,8 +173,8 @@ impl OutputFile {
             if found.is_dir() {
                 return Err(OutputError::Directory(path.to_owned()));
             }
-            if found.is_file() && has_private_key(path) {
-                return Err(OutputError::PrivateKey(path.to_owned()));
+            if found.is_file() {
+                keep_private_key(path, found.len())?;
             }
             return Ok(Self {
                 // If the path is a symbolic link, its target is written and the link stays.
@@ -223,16 +235,23 @@ impl OutputFile {
     }
 }
 
-/// Returns true if a file has a private key in PEM. HAProxy's file has it beside the certificates, and
+/// Returns an error if a file may have a private key. HAProxy's file has it beside the certificates, and
 /// there may be no other copy.
-fn has_private_key(path: &Path) -> bool {
-    /// Larger files are no PEM files of a server.
-    const MAX_BYTES: u64 = 1 << 20;
-    const LABEL: &[u8] = b"PRIVATE KEY-----";
-    let mut content = Vec::new();
-    let file = std::fs::File::open(path);
-    let read = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut content));
-    read.is_ok() && content.windows(LABEL.len()).any(|part| part == LABEL)
+fn keep_private_key(path: &Path, length: u64) -> Result<(), OutputError> {
+    /// Larger files are no keys or keystores of a server.
+    const MAX_BYTES: u64 = 16 << 20;
+    if length == 0 {
+        return Ok(());
+    }
+    let content = certvigil_probe::io::read_up_to(path, MAX_BYTES);
+    let content = content.map_err(|error| OutputError::Unreadable {
+        file: path.to_owned(),
+        error,
+    })?;
+    match may_have_private_key(&content) {
+        true => Err(OutputError::PrivateKey(path.to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// Gives a new file the mode of the file that it replaces, and its owner and group if the user may.
