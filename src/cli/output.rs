@@ -119,7 +119,8 @@ fn log_lines<W: io::Write + 'static>(level: tracing::Level, writer: fn() -> W) {
         .with_target(level >= tracing::Level::DEBUG)
         // The subscriber would report failed writes with a macro that panics if stderr is closed.
         // That would end a monitor.
-        .log_internal_errors(false);
+        .log_internal_errors(false)
+        .fmt_fields(log::printable_fields());
     let subscriber = tracing_subscriber::registry().with(layer);
     let _ = subscriber.with(log::filter(level)).try_init();
 }

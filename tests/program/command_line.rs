@@ -576,6 +576,24 @@ fn files_whose_names_are_not_utf8_are_matched_by_every_pattern() {
 }
 
 #[test]
+fn control_characters_in_names_of_files_do_not_reach_a_terminal() {
+    let bench = Bench::new();
+    let name = "a\u{1b}[2K\r\nok  forged.example\u{202e}.pem";
+    bench.write(name, fs::read(bench.pki.full_chain(&bench.leaf)).unwrap());
+    bench.write(
+        "c.yml",
+        "certificates: [{name: x, trust: true, files: \"*.pem\"}]",
+    );
+    let run = bench.run(&["-c", "c.yml", "-v", "--all"]);
+    for text in [&run.stdout, &run.stderr] {
+        let is_raw = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+        assert!(!text.contains(is_raw), "{text:?}");
+        assert!(!text.contains("\nok  forged"), "{text:?}");
+    }
+    assert!(run.stdout.contains("forged.example"), "{run:?}");
+}
+
+#[test]
 fn misread_arguments_are_explained() {
     let bench = Bench::new();
     for (arguments, says) in [
