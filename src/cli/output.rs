@@ -220,6 +220,17 @@ pub(super) fn print(text: &str, code: Code) -> Code {
     print_by(code, |out| out.write_all(text.as_bytes()))
 }
 
+/// Writes the help or version. A reader that closes the pipe early is not an error.
+pub(super) fn print_help(help: &clap::Error, code: Code) -> Code {
+    let written = help.print().and_then(|()| io::stdout().flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write the help: {error}"))
+        }
+        _ => code,
+    }
+}
+
 fn print_by(code: Code, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Code {
     match write_pieces(io::stdout().lock(), write) {
         Ok(()) => code,

@@ -513,6 +513,31 @@ fn output_creates_the_file_to_which_a_link_leads() {
     assert_one_line(&run, &["missing does not exist"], &"link");
 }
 
+#[test]
+fn output_does_not_replace_a_link_in_a_loop_of_links() {
+    let bench = Bench::new();
+    let folder = bench.folder.path();
+    for (link, target) in [("one", "two"), ("two", "one")] {
+        std::os::unix::fs::symlink(target, folder.join(link)).unwrap();
+    }
+    let run = bench.run(&["--output", "one", &bench.place()]);
+    assert_one_line(&run, &["symbolic links lead to each other"], &"loop");
+    assert!(folder.join("one").symlink_metadata().unwrap().is_symlink());
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for arguments in [&["--help"][..], &["--version"], &["check", "--help"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut run = command();
+        let run: Run = (run.args(arguments).stdout(full.unwrap()))
+            .output()
+            .unwrap()
+            .into();
+        assert_one_line(&run, &["cannot write the help"], &arguments);
+    }
+}
+
 /// A name in Latin-1. The shell's patterns match it too.
 #[test]
 fn files_whose_names_are_not_utf8_are_matched_by_every_pattern() {

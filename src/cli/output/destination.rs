@@ -35,6 +35,12 @@ pub(in crate::cli) enum OutputError {
         /// Error of the operating system.
         error: io::Error,
     },
+    /// The path is a symbolic link that leads to no file.
+    #[error(
+        "cannot write the result to {}: its symbolic links lead to each other; choose another path",
+        .0.display()
+    )]
+    Links(PathBuf),
     /// The directory of the file does not exist.
     #[error(
         "cannot write the result to {}: directory {} does not exist; create it or choose another path",
@@ -183,7 +189,7 @@ impl OutputFile {
             });
         }
         // A link to a file that does not exist yet: the file is created, and the link stays.
-        let target = target_of_link(path);
+        let target = target_of_link(path)?;
         let path = target.as_deref().unwrap_or(path);
         let folder = folder_of(path);
         if !folder.is_dir() {
@@ -274,16 +280,16 @@ fn keep_access(_file: &std::fs::File, _existing: &std::fs::Metadata) -> io::Resu
 const MAX_LINKS: usize = 40;
 
 /// Returns the path to which a symbolic link leads. `None` if the path is no link.
-fn target_of_link(path: &Path) -> Option<PathBuf> {
+fn target_of_link(path: &Path) -> Result<Option<PathBuf>, OutputError> {
     let mut target = None;
-    for _ in 0..MAX_LINKS {
+    for _ in 0..=MAX_LINKS {
         let link = target.as_deref().unwrap_or(path);
         let Ok(next) = std::fs::read_link(link) else {
-            break;
+            return Ok(target);
         };
         target = Some(folder_of(link).join(next));
     }
-    target
+    Err(OutputError::Links(path.to_owned()))
 }
 
 fn folder_of(path: &Path) -> &Path {
