@@ -6,11 +6,14 @@ use clap::ValueEnum;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::format::Writer;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
+
+use crate::certificate::printable;
 
 /// Prefix of the targets of hickory's crates, which log whole DNS messages.
 const HICKORY: [&str; 3] = ["hickory_resolver", "hickory_proto", "hickory_net"];
@@ -243,6 +246,21 @@ fn value_of(text: &str) -> Option<(String, &str)> {
         }
     }
     None
+}
+
+/// Writes the message and fields of an event for people. They may have the names of files, whose
+/// control characters must not reach a terminal. Only errors of several lines have line breaks.
+pub(super) fn printable_fields() -> impl for<'w> FormatFields<'w> + 'static {
+    debug_fn(|writer, field: &Field, value: &dyn fmt::Debug| {
+        let text = format!("{value:?}");
+        let lines: Vec<String> = text.split('\n').map(printable).collect();
+        let text = lines.join("\n");
+        match field.name() {
+            "message" => writer.write_str(&text),
+            name => write!(writer, "{name}={text}"),
+        }
+    })
+    .delimited(" ")
 }
 
 /// Returns the text of an event on one line. `text` ends with the line break of the event.

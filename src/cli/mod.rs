@@ -140,8 +140,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Some(text) => {
                     output::fail(&text);
                 }
-                // A failed write of the help, such as to a closed pipe, is not an error.
-                None => drop(error.print()),
+                None => return output::print_help(&error, code).into(),
             }
             return code.into();
         }

@@ -119,7 +119,8 @@ fn log_lines<W: io::Write + 'static>(level: tracing::Level, writer: fn() -> W) {
         .with_target(level >= tracing::Level::DEBUG)
         // The subscriber would report failed writes with a macro that panics if stderr is closed.
         // That would end a monitor.
-        .log_internal_errors(false);
+        .log_internal_errors(false)
+        .fmt_fields(log::printable_fields());
     let subscriber = tracing_subscriber::registry().with(layer);
     let _ = subscriber.with(log::filter(level)).try_init();
 }
@@ -217,6 +218,17 @@ pub(super) fn note(text: &str) {
 /// Writes a result to stdout. A reader that closes the pipe early is not an error.
 pub(super) fn print(text: &str, code: Code) -> Code {
     print_by(code, |out| out.write_all(text.as_bytes()))
+}
+
+/// Writes the help or version. A reader that closes the pipe early is not an error.
+pub(super) fn print_help(help: &clap::Error, code: Code) -> Code {
+    let written = help.print().and_then(|()| io::stdout().flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            fail(&format!("cannot write the help: {error}"))
+        }
+        _ => code,
+    }
 }
 
 fn print_by(code: Code, write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> Code {

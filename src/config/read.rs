@@ -130,7 +130,9 @@ impl Reader<'_> {
         let items = fields.list_or_one(key, problems);
         let include = items.iter().filter_map(|item| {
             let pattern = self.path(item, problems)?;
-            if let Err(error) = glob::Pattern::new(&pattern.to_string_lossy()) {
+            let mut parts = pattern.iter().map(|part| part.to_string_lossy());
+            let broken = parts.find_map(|part| glob::Pattern::new(&part).err());
+            if let Some(error) = broken {
                 problems.at(item, format!("invalid pattern: {}", error.msg));
                 return None;
             }

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use textwrap::core::display_width;
 use textwrap::{Options, WordSplitter, wrap};
 
+use crate::certificate::printable;
 use crate::finding::Severity;
 use crate::judge::{Judged, Verdict};
 use crate::model::Timestamp;
@@ -346,6 +347,9 @@ fn write_wrapped(out: &mut String, text: &str, style: &Style) {
         // A hostname with hyphens must stay on one line, so that users can copy it.
         .word_splitter(WordSplitter::NoHyphenation)
         .break_words(false);
+    // Errors quote the names of files.
+    let text = printable(text);
+    let text = text.as_str();
     for line in wrap(text, options) {
         // Only hints begin with the word, and it is never alone on a line.
         match line

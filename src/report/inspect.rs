@@ -95,7 +95,7 @@ impl Page<'_> {
         let target = &first.observation.target;
         let title = format!(
             "{} port {}, {}",
-            target.hostname,
+            crate::certificate::printable(&target.hostname.to_string()),
             target.port_label(),
             target.protocol
         );

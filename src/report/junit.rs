@@ -43,7 +43,7 @@ pub fn junit_of_run(results: &[Judged], warnings_fail: bool, gap: Option<&Gap>) 
     let _ = writeln!(out, "<testsuites name=\"certvigil\" {all}>");
     for (certificate, cases) in &suites {
         let counts = Counts::of(cases);
-        let certificate = escaped(certificate);
+        let certificate = quoted(certificate);
         let _ = writeln!(
             out,
             "  <testsuite name=\"{certificate}\" {counts} skipped=\"0\">"
@@ -128,13 +128,13 @@ impl Case {
     }
 
     fn write(&self, out: &mut String, certificate: &str) {
-        let (name, time) = (escaped(&self.name), self.time.as_secs_f64());
+        let (name, time) = (quoted(&self.name), self.time.as_secs_f64());
         let _ = write!(
             out,
             "    <testcase classname=\"{certificate}\" name=\"{name}\" time=\"{time:.6}\""
         );
         let text = escaped(self.text.trim_end());
-        let (kind, message) = (self.kind, escaped(&self.message));
+        let (kind, message) = (self.kind, quoted(&self.message));
         let element = match self.end {
             CaseResult::Failure => "failure",
             CaseResult::Error => "error",
@@ -195,9 +195,19 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// Escapes text for content and for values in double quotes. Removes characters that XML 1.0 does
-/// not allow even as references (section 2.2).
+/// Escapes text for content. Replaces characters that XML 1.0 does not allow even as references
+/// (section 2.2).
 fn escaped(text: &str) -> String {
+    escape(text, false)
+}
+
+/// Escapes text for a value in double quotes. Readers take a line end or tab there for a space, unless
+/// it is a reference (section 3.3.3).
+fn quoted(text: &str) -> String {
+    escape(text, true)
+}
+
+fn escape(text: &str, is_value: bool) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -205,8 +215,12 @@ fn escaped(text: &str) -> String {
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
             '"' => out.push_str("&quot;"),
+            '\t' if is_value => out.push_str("&#9;"),
+            '\n' if is_value => out.push_str("&#10;"),
+            // In content, readers take it for a line feed (section 2.11).
+            '\r' => out.push_str("&#13;"),
             '\t' | '\n' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'.. => out.push(c),
-            _ => {}
+            _ => out.push(char::REPLACEMENT_CHARACTER),
         }
     }
     out

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::net::IpAddr;
 
+use crate::certificate::printable;
 use crate::judge::{Judged, agree};
 use crate::model::{KeyType, Protocol};
 use crate::observation::ProbeError;
@@ -57,7 +58,8 @@ impl<'a> Row<'a> {
         };
         Self {
             judged,
-            host: target.hostname.to_string(),
+            // The name of a file may have any characters.
+            host: printable(&target.hostname.to_string()),
             address: match observation.ip {
                 Some(IpAddr::V6(ip)) => format!("[{ip}]:{port}"),
                 Some(IpAddr::V4(ip)) => format!("{ip}:{port}"),

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::config::{Defaults, Entry, Include, TargetFile, parse_targets};
-use crate::model::Timestamp;
+use crate::model::{Timestamp, path_text};
 
 use super::error::{TargetFileError, TargetFileReason};
 use super::failure::SourceFailure;
+use super::matching::{has_wildcard, matching};
 use super::pem::Stamp;
 
 /// Maximum files that the patterns match.
@@ -50,12 +51,13 @@ impl TargetStamps {
     pub fn of(patterns: &[Include]) -> Self {
         let mut stamps = Self::default();
         for Include { pattern, .. } in patterns {
-            let text = pattern.to_string_lossy();
-            if !text.contains(['*', '?', '[']) {
+            // The configuration has patterns only.
+            let found = (has_wildcard(pattern).then(|| matching(pattern))).and_then(Result::ok);
+            let Some(found) = found else {
                 stamps.files.insert(pattern.clone(), Stamp::of(pattern));
                 continue;
-            }
-            for found in glob::glob(&text).into_iter().flatten() {
+            };
+            for found in found {
                 if stamps.files.len() + stamps.unreadable.len() >= MAX_FILES {
                     break;
                 }
@@ -65,7 +67,7 @@ impl TargetStamps {
                         let stamp = Stamp::of(&path);
                         stamps.files.insert(path, stamp);
                     }
-                    Err(error) => drop(stamps.unreadable.insert(error.path().to_owned())),
+                    Err(unlisted) => drop(stamps.unreadable.insert(unlisted.folder)),
                 }
             }
         }
@@ -128,7 +130,7 @@ impl TargetFiles {
 
     /// Returns the name of a file as a source, for metrics and pages.
     pub fn source(path: &Path) -> String {
-        format!("file_sd: {}", path.display())
+        format!("file_sd: {}", path_text(path))
     }
 
     /// Returns the reasons why files cannot be used.

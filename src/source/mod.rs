@@ -10,6 +10,7 @@ mod file_sd;
 pub(crate) mod fuzzing;
 mod issuer;
 mod loaded;
+mod matching;
 mod pem;
 mod sslmate;
 mod test_rows;
@@ -46,6 +47,7 @@ pub use failure::SourceFailure;
 pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub(crate) use loaded::pinned;
 pub use loaded::{Failed, Loaded, source_name};
+pub(crate) use matching::{has_wildcard, matching};
 pub(crate) use pem::files_of;
 pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]

@@ -13,7 +13,7 @@ use crate::certificate::{Certificate, Fingerprint};
 use crate::config::FoundPlace;
 use crate::error::Cause;
 use crate::instance::{Expectation, Expected, Instance, Instances, Pins, SourceKind, State};
-use crate::model::{Protocol, Timestamp};
+use crate::model::{Protocol, Timestamp, path_of_text};
 use crate::source::Loaded;
 
 use super::error::ContentError;
@@ -391,7 +391,7 @@ impl FoundForm {
     fn place(self) -> Result<FoundPlace, ContentError> {
         let names = all(self.names, |name| parsed(&name))?;
         if self.protocol == Protocol::File.name() {
-            return Ok(FoundPlace::file(self.hostname.into(), &names));
+            return Ok(FoundPlace::file(path_of_text(&self.hostname), &names));
         }
         Ok(FoundPlace {
             hostname: parsed(&self.hostname)?,

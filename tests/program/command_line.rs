@@ -514,6 +514,111 @@ fn output_creates_the_file_to_which_a_link_leads() {
 }
 
 #[test]
+fn output_does_not_replace_a_link_in_a_loop_of_links() {
+    let bench = Bench::new();
+    let folder = bench.folder.path();
+    for (link, target) in [("one", "two"), ("two", "one")] {
+        std::os::unix::fs::symlink(target, folder.join(link)).unwrap();
+    }
+    let run = bench.run(&["--output", "one", &bench.place()]);
+    assert_one_line(&run, &["symbolic links lead to each other"], &"loop");
+    assert!(folder.join("one").symlink_metadata().unwrap().is_symlink());
+}
+
+#[test]
+fn help_that_cannot_be_written_is_an_error() {
+    for arguments in [&["--help"][..], &["--version"], &["check", "--help"]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full");
+        let mut run = command();
+        let run: Run = (run.args(arguments).stdout(full.unwrap()))
+            .output()
+            .unwrap()
+            .into();
+        assert_one_line(&run, &["cannot write the help"], &arguments);
+    }
+}
+
+/// A name in Latin-1. The shell's patterns match it too.
+#[test]
+fn files_whose_names_are_not_utf8_are_matched_by_every_pattern() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+    let bench = Bench::new();
+    let put = |name: &[u8], text: &[u8]| {
+        let path = bench.folder.path().join(OsStr::from_bytes(name));
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let chain = |leaf: &Leaf| fs::read(bench.pki.full_chain(leaf)).unwrap();
+    put(b"tls/good.pem", &chain(&bench.pki.leaf(&[HOST])));
+    let untrusted = Pki::new();
+    let untrusted = fs::read(untrusted.full_chain(&untrusted.leaf(&[OTHER_HOST]))).unwrap();
+    put(b"tls/caf\xe9.pem", &untrusted);
+    put(b"tls/caf\xe8.pem", &untrusted);
+    put(b"d\xe9/a.pem", &untrusted);
+    let target = |port: u16| format!("[{{\"targets\": [\"127.0.0.1:{port}\"]}}]");
+    put(b"sd/\xe9.json", target(bench.server.port()).as_bytes());
+    put(
+        b"inc/\xe9.yml",
+        format!(
+            "certificates: [{{pem_dir: \"../tls/*.pem\", ports: [{}]}}]",
+            bench.server.port()
+        )
+        .as_bytes(),
+    );
+    let files = |config: &str| -> Vec<String> {
+        bench.write("c.yml", config);
+        let json = bench.run(&["-c", "c.yml", "--format", "json"]).json();
+        let rows = json["result"].as_array().unwrap().iter();
+        rows.map(|row| format!("{} {}", row["certificate"], row["hostname"]))
+            .collect()
+    };
+    let entry =
+        |pattern: &str| format!("certificates: [{{name: x, trust: true, files: {pattern:?}}}]");
+    for (config, has) in [
+        (
+            entry("tls/*.pem"),
+            &["good.pem", "caf\\\\xE9.pem", "caf\\\\xE8.pem"][..],
+        ),
+        (entry("d*/*.pem"), &["d\\\\xE9/a.pem"]),
+        ("file_sd: sd/*.json".into(), &["127.0.0.1"]),
+        (
+            "include: inc/*.yml".into(),
+            &["good", "caf\\\\xE9", "caf\\\\xE8"],
+        ),
+    ] {
+        let rows = files(&config);
+        assert_eq!(rows.len(), has.len(), "{config}: {rows:?}");
+        for name in has {
+            assert!(
+                rows.iter().any(|row| row.contains(name)),
+                "{config}: {rows:?}"
+            );
+        }
+    }
+    bench.write("c.yml", entry("tls/*.pem"));
+    assert_eq!(bench.run(&["-c", "c.yml"]).code, 2);
+}
+
+#[test]
+fn control_characters_in_names_of_files_do_not_reach_a_terminal() {
+    let bench = Bench::new();
+    let name = "a\u{1b}[2K\r\nok  forged.example\u{202e}.pem";
+    bench.write(name, fs::read(bench.pki.full_chain(&bench.leaf)).unwrap());
+    bench.write(
+        "c.yml",
+        "certificates: [{name: x, trust: true, files: \"*.pem\"}]",
+    );
+    let run = bench.run(&["-c", "c.yml", "-v", "--all"]);
+    for text in [&run.stdout, &run.stderr] {
+        let is_raw = |c: char| c != '\n' && c.is_control() || c == '\u{202e}';
+        assert!(!text.contains(is_raw), "{text:?}");
+        assert!(!text.contains("\nok  forged"), "{text:?}");
+    }
+    assert!(run.stdout.contains("forged.example"), "{run:?}");
+}
+
+#[test]
 fn misread_arguments_are_explained() {
     let bench = Bench::new();
     for (arguments, says) in [
@@ -542,6 +647,26 @@ fn output_does_not_replace_a_private_key() {
     assert_eq!(run.code, 3, "{run:?}");
     assert!(run.stderr.contains("has a private key"), "{run:?}");
     assert_eq!(fs::read_to_string(&file).unwrap(), content);
+
+    // Windows' editors write UTF-16, and Java its own stores.
+    let utf16: Vec<u8> = content.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let store = [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2, 0, 0, 0, 0];
+    for content in [[&[0xff, 0xfe], utf16.as_slice()].concat(), store.to_vec()] {
+        let other = pki.file(&content);
+        let other = other.to_str().unwrap();
+        let run = certvigil([
+            "chain",
+            "--cert",
+            path,
+            "--ca-file",
+            root,
+            "--output",
+            other,
+        ]);
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(run.stderr.contains("has a private key"), "{run:?}");
+        assert_eq!(fs::read(other).unwrap(), content);
+    }
 }
 
 #[test]

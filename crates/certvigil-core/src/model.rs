@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use duration::{DurationError, MAX_DURATION, parse_duration};
 pub use families::{Families, Family};
-pub use hostname::{Hostname, HostnameError};
+pub use hostname::{Hostname, HostnameError, path_of_text, path_text};
 pub use key_type::{KeyType, KeyTypes};
 pub use list::and_more;
 pub use near::{did_you_mean, nearest_within};

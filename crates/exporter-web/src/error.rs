@@ -1,6 +1,7 @@
 //! Errors of the web configuration.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use rustls::CertificateError;
 use rustls::server::VerifierBuilderError;
@@ -26,6 +27,14 @@ pub enum WebError {
         /// The file.
         file: PathBuf,
     },
+    /// The file is a pipe or device that did not end.
+    #[error("{}: the pipe or device did not end within {} s; give a file", file.display(), wait.as_secs_f32())]
+    Endless {
+        /// The file.
+        file: PathBuf,
+        /// Time after which reading was given up.
+        wait: Duration,
+    },
     /// The file is not UTF-8.
     #[error("{}: the file is not UTF-8; save it as UTF-8", file.display())]
     NotUtf8 {
@@ -43,6 +52,7 @@ impl WebError {
         match error {
             FileError::Unreadable(why) => Self::Unreadable { file, why },
             FileError::TooLarge => Self::TooLarge { file },
+            FileError::Endless(wait) => Self::Endless { file, wait },
         }
     }
 }
@@ -55,6 +65,9 @@ pub(super) enum FileError {
     Unreadable(String),
     #[error("it is larger than {MAX_FILE_BYTES} bytes")]
     TooLarge,
+    /// Contains the time after which reading was given up.
+    #[error("the pipe or device did not end within {} s; give a file", .0.as_secs_f32())]
+    Endless(Duration),
 }
 
 /// Error of parsing a PEM text.

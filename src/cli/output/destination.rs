@@ -1,8 +1,9 @@
 //! Files and stdout as destinations of a result.
 
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::certificate::may_have_private_key;
 use crate::cli::Code;
 use crate::cli::plan::stop;
 
@@ -17,12 +18,29 @@ pub(in crate::cli) enum OutputError {
         .0.display()
     )]
     Directory(PathBuf),
-    /// The file has a private key, which the result would replace.
+    /// The file has or may have a private key, which the result would replace.
     #[error(
         "cannot write the result to {}: it has a private key, which would be lost; choose another path",
         .0.display()
     )]
     PrivateKey(PathBuf),
+    /// The existing file cannot be read, so that it may have a private key.
+    #[error(
+        "cannot write the result to {}: it has content that cannot be read, which would be lost: {error}; check its permissions or choose another path",
+        file.display()
+    )]
+    Unreadable {
+        /// The file.
+        file: PathBuf,
+        /// Error of the operating system.
+        error: io::Error,
+    },
+    /// The path is a symbolic link that leads to no file.
+    #[error(
+        "cannot write the result to {}: its symbolic links lead to each other; choose another path",
+        .0.display()
+    )]
+    Links(PathBuf),
     /// The directory of the file does not exist.
     #[error(
         "cannot write the result to {}: directory {} does not exist; create it or choose another path",
@@ -161,8 +179,8 @@ impl OutputFile {
             if found.is_dir() {
                 return Err(OutputError::Directory(path.to_owned()));
             }
-            if found.is_file() && has_private_key(path) {
-                return Err(OutputError::PrivateKey(path.to_owned()));
+            if found.is_file() {
+                keep_private_key(path, found.len())?;
             }
             return Ok(Self {
                 // If the path is a symbolic link, its target is written and the link stays.
@@ -171,7 +189,7 @@ impl OutputFile {
             });
         }
         // A link to a file that does not exist yet: the file is created, and the link stays.
-        let target = target_of_link(path);
+        let target = target_of_link(path)?;
         let path = target.as_deref().unwrap_or(path);
         let folder = folder_of(path);
         if !folder.is_dir() {
@@ -223,16 +241,23 @@ impl OutputFile {
     }
 }
 
-/// Returns true if a file has a private key in PEM. HAProxy's file has it beside the certificates, and
+/// Returns an error if a file may have a private key. HAProxy's file has it beside the certificates, and
 /// there may be no other copy.
-fn has_private_key(path: &Path) -> bool {
-    /// Larger files are no PEM files of a server.
-    const MAX_BYTES: u64 = 1 << 20;
-    const LABEL: &[u8] = b"PRIVATE KEY-----";
-    let mut content = Vec::new();
-    let file = std::fs::File::open(path);
-    let read = file.and_then(|file| file.take(MAX_BYTES).read_to_end(&mut content));
-    read.is_ok() && content.windows(LABEL.len()).any(|part| part == LABEL)
+fn keep_private_key(path: &Path, length: u64) -> Result<(), OutputError> {
+    /// Larger files are no keys or keystores of a server.
+    const MAX_BYTES: u64 = 16 << 20;
+    if length == 0 {
+        return Ok(());
+    }
+    let content = certvigil_probe::io::read_up_to(path, MAX_BYTES);
+    let content = content.map_err(|error| OutputError::Unreadable {
+        file: path.to_owned(),
+        error,
+    })?;
+    match may_have_private_key(&content) {
+        true => Err(OutputError::PrivateKey(path.to_owned())),
+        false => Ok(()),
+    }
 }
 
 /// Gives a new file the mode of the file that it replaces, and its owner and group if the user may.
@@ -255,16 +280,16 @@ fn keep_access(_file: &std::fs::File, _existing: &std::fs::Metadata) -> io::Resu
 const MAX_LINKS: usize = 40;
 
 /// Returns the path to which a symbolic link leads. `None` if the path is no link.
-fn target_of_link(path: &Path) -> Option<PathBuf> {
+fn target_of_link(path: &Path) -> Result<Option<PathBuf>, OutputError> {
     let mut target = None;
-    for _ in 0..MAX_LINKS {
+    for _ in 0..=MAX_LINKS {
         let link = target.as_deref().unwrap_or(path);
         let Ok(next) = std::fs::read_link(link) else {
-            break;
+            return Ok(target);
         };
         target = Some(folder_of(link).join(next));
     }
-    target
+    Err(OutputError::Links(path.to_owned()))
 }
 
 fn folder_of(path: &Path) -> &Path {

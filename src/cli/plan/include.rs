@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::config::{Include, Inventory, SourceSettings, parse_included};
+use crate::source::{has_wildcard, matching};
 
 use super::{InventoryError, read_text};
 
@@ -94,23 +95,24 @@ impl Files {
 
     /// Returns the files that match a pattern, in order.
     fn matches(&mut self, pattern: &Path, place: &str) -> Vec<PathBuf> {
-        let text = pattern.to_string_lossy();
-        let is_pattern = text.contains(['*', '?', '[']);
+        let is_pattern = has_wildcard(pattern);
         let mut files = Vec::new();
-        for path in glob::glob(&text).into_iter().flatten() {
+        // The configuration has patterns only.
+        for path in matching(pattern).into_iter().flatten() {
             match path {
                 Ok(path) if path.is_dir() && is_pattern => {}
                 Ok(path) => files.push(path),
-                Err(error) => self.problems.push(format!(
+                Err(unlisted) => self.problems.push(format!(
                     "{place}: cannot read `{}`: {}",
-                    error.path().display(),
-                    error.error()
+                    unlisted.folder.display(),
+                    unlisted.error
                 )),
             }
         }
         if files.is_empty() && !is_pattern {
             self.problems.push(format!(
-                "{place}: `{text}` does not exist; create it or remove the item"
+                "{place}: `{}` does not exist; create it or remove the item",
+                pattern.display()
             ));
         }
         files

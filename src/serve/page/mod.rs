@@ -38,7 +38,7 @@ use hyper::{HeaderMap, StatusCode};
 use percent_encoding::percent_decode_str;
 
 use crate::finding::Severity;
-use crate::model::{Hostname, Protocol, Target, parse_port};
+use crate::model::{Hostname, Protocol, Target, parse_port, path_of_text};
 use crate::web::Query;
 
 use super::answer::{Response, answer, plain_text, retry_later, set};
@@ -168,7 +168,7 @@ fn target_of(segments: &[String]) -> Option<Target> {
         return None;
     };
     if protocol == Protocol::File.name() {
-        let path = Hostname::File(hostname.into());
+        let path = Hostname::File(path_of_text(hostname));
         return Some(Target::new(certificate, path, 0, Protocol::File));
     }
     let (hostname, port) = (hostname.parse().ok()?, parse_port(port).ok()?);

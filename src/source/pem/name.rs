@@ -1,12 +1,15 @@
 //! Names of certificate files in results.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+
+use crate::model::path_text;
 
 /// Returns the name of a file in results. Tools such as certbot give every file the same name, so
 /// the directory supplies the name of the certificate.
 pub(in crate::source) fn name_of(file: &Path) -> String {
-    let text = |part: Option<&std::ffi::OsStr>| part.map(|p| p.to_string_lossy().into_owned());
+    let text = |part: Option<&OsStr>| part.map(|p| path_text(Path::new(p)).into_owned());
     let stem = text(file.file_stem()).unwrap_or_default();
     let folder = text(file.parent().and_then(Path::file_name));
     match (stem.as_str(), folder) {
@@ -31,7 +34,7 @@ pub(in crate::source) fn names_of(files: &[PathBuf]) -> Vec<String> {
                 && let Some(surplus) = surplus
             {
                 let end: PathBuf = file.components().skip(surplus).collect();
-                *name = end.display().to_string();
+                *name = path_text(&end).into_owned();
                 has_grown = true;
             }
         }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
+use crate::source::matching::{has_wildcard, is_lossy, matching};
 
 pub(super) fn no_match(pattern: &str) -> SourceError {
     SourceError::Unusable(format!(
@@ -13,8 +14,7 @@ pub(super) fn no_match(pattern: &str) -> SourceError {
 
 /// Returns true for a glob pattern that is not the path of an existing file.
 pub(super) fn is_pattern(file: &Path) -> bool {
-    let has_wildcard = file.to_string_lossy().contains(['*', '?', '[']);
-    has_wildcard && std::fs::symlink_metadata(file).is_err()
+    (has_wildcard(file) || is_lossy(file)) && std::fs::symlink_metadata(file).is_err()
 }
 
 /// Returns the files to probe that a path or pattern names, in order. A path, and a pattern that
@@ -43,15 +43,15 @@ pub(in crate::source) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceErr
 
 /// Returns the paths that a pattern names, and the folders on the way that cannot be listed.
 fn glob(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let paths = glob::glob(pattern)
+    let paths = matching(Path::new(pattern))
         .map_err(|e| SourceError::Unusable(format!("`{pattern}` is no pattern: {e}")))?;
     Ok(paths
-        .map(|path| path.unwrap_or_else(|error| error.path().to_owned()))
+        .map(|path| path.unwrap_or_else(|unlisted| unlisted.folder))
         .collect())
 }
 
 /// Returns the files of a pattern such as `live/*/fullchain.pem` in folders that are links without a target, or that may
-/// not be searched: `glob` passes over these.
+/// not be searched: the match passes over these.
 fn unreachable(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
     let Some((folders, rest)) = pattern
         .rfind(['*', '?', ']'])

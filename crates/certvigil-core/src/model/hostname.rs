@@ -1,8 +1,9 @@
 //! Host names: DNS names, IP addresses and paths of files.
 
-use std::fmt;
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// A name or an address for which a certificate is requested. It is sent as SNI and matched against
@@ -209,12 +210,92 @@ impl FromStr for Hostname {
     }
 }
 
+/// Returns a path as text. Each byte that is not UTF-8 is written like `\xE9`, so that different
+/// paths have different texts.
+///
+/// ```
+/// use std::path::Path;
+///
+/// assert_eq!(certvigil_core::model::path_text(Path::new("tls/café.pem")), "tls/café.pem");
+/// ```
+pub fn path_text(path: &Path) -> Cow<'_, str> {
+    if let Some(text) = path.to_str() {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::new();
+    for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02X}");
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Returns the path whose text [`path_text`] returns.
+#[cfg(unix)]
+pub fn path_of_text(text: &str) -> PathBuf {
+    use std::os::unix::ffi::OsStringExt as _;
+    let mut parts = text.split("\\x");
+    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
+    for part in parts {
+        let byte = part
+            .get(..2)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (byte, part.get(2..)) {
+            (Some(byte), Some(rest)) => {
+                bytes.push(byte);
+                bytes.extend_from_slice(rest.as_bytes());
+            }
+            _ => return text.into(),
+        }
+    }
+    // The text of a path in UTF-8 is the path itself.
+    match String::from_utf8(bytes) {
+        Ok(_) => text.into(),
+        Err(error) => std::ffi::OsString::from_vec(error.into_bytes()).into(),
+    }
+}
+
+/// Returns the path with this text.
+#[cfg(not(unix))]
+pub fn path_of_text(text: &str) -> PathBuf {
+    text.into()
+}
+
 impl fmt::Display for Hostname {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Dns(name) => f.write_str(name),
             Self::Ip(ip) => ip.fmt(f),
-            Self::File(path) => path.display().fmt(f),
+            Self::File(path) => f.write_str(&path_text(path)),
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn path_that_is_not_utf8_has_a_text_of_its_own() {
+        let text = |bytes: &[u8]| Hostname::File(OsStr::from_bytes(bytes).into()).to_string();
+        assert_eq!(text(b"/tls/caf\xe9.pem"), "/tls/caf\\xE9.pem");
+        assert_eq!(text(b"/tls/caf\xe8.pem"), "/tls/caf\\xE8.pem");
+        assert_eq!(text("/tls/caf\u{e9}.pem".as_bytes()), "/tls/caf\u{e9}.pem");
+        assert_eq!(path_of_text("/tls/\\x41.pem"), Path::new("/tls/\\x41.pem"));
+    }
+
+    proptest! {
+        #[test]
+        fn path_is_read_back_from_its_text(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+            let path = Path::new(OsStr::from_bytes(&bytes));
+            prop_assert_eq!(path_of_text(&path_text(path)), path);
         }
     }
 }

@@ -13,7 +13,7 @@ const DASHES: &[u8] = b"-----";
 const MAX_LABEL_BYTES: usize = 64;
 
 /// Padding may be missing: some configuration tools drop the trailing `=`.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
+pub(super) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );

@@ -13,6 +13,7 @@ mod leaf;
 mod pkcs12;
 mod pkcs7;
 mod private_key;
+mod secrecy;
 mod text;
 mod trusted;
 
@@ -23,6 +24,7 @@ pub use layout::check_layout;
 pub use leaf::{LeafError, leaf_of};
 use pkcs12::Opening;
 pub use private_key::{KeyError, KeyOfFile, read_private_keys};
+pub use secrecy::may_have_private_key;
 pub use trusted::parse_roots;
 
 /// Maximum certificates in one file, beyond any chain file or bundle of roots.

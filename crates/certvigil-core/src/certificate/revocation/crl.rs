@@ -7,7 +7,7 @@ use rustls::pki_types::pem::PemObject as _;
 
 use crate::model::Timestamp;
 
-use super::super::file::contents_of_blocks;
+use super::super::file::{FileError, contents_of_blocks};
 use super::super::read::read_time;
 use super::super::signature::Signed;
 use super::super::{Certificate, Link, PublicKeyHash, der};
@@ -68,7 +68,7 @@ impl Crl {
             return Ok(vec![Self::from_der(bytes.to_vec())?]);
         }
         let blocks = contents_of_blocks(bytes, "X509 CRL");
-        let blocks = blocks.map_err(|_| Unusable::Unreadable("one of its PEM blocks"))?;
+        let blocks = blocks.map_err(|error| Unusable::Unreadable(fault_of(&error)))?;
         let lists = blocks.into_iter().map(Self::from_der);
         let lists = lists.collect::<Result<Vec<Self>, Unusable>>()?;
         match lists.is_empty() {
@@ -146,6 +146,18 @@ impl Crl {
             (known, link) if known == key => link,
             _ => check().1,
         }
+    }
+}
+
+/// Returns what is wrong with the PEM of a file.
+fn fault_of(error: &FileError) -> &'static str {
+    match error {
+        FileError::MissingEnd { .. } => {
+            "one of its PEM blocks has no `-----END` line: the file was cut short"
+        }
+        FileError::MissingBegin { .. } => "one of its PEM blocks has no `-----BEGIN` line",
+        FileError::NotBase64 { .. } => "one of its PEM blocks has characters that are not base64",
+        _ => "the boundaries of its PEM blocks are damaged",
     }
 }
 

@@ -121,6 +121,24 @@ fn no_list_of_a_pem_file_is_lost() {
 }
 
 #[test]
+fn fault_of_a_pem_file_is_named() {
+    let error = |text: &str| Crl::read_all(text.as_bytes()).unwrap_err().to_string();
+    for (text, says) in [
+        ("-----BEGIN X509 CRL-----\nMIIB\n", "the file was cut short"),
+        (
+            "MIIB\n-----BEGIN X509 CRL-----\nMIIB\n",
+            "the file was cut short",
+        ),
+        (
+            "-----BEGIN X509 CRL-----\nMI!B\n-----END X509 CRL-----\n",
+            "has characters that are not base64",
+        ),
+    ] {
+        assert!(error(text).contains(says), "{}", error(text));
+    }
+}
+
+#[test]
 fn ocsp_response_signed_by_issuer_or_delegate_is_accepted() {
     for name in ["good", "no-end", "by-key", "sha1", "sha256", "delegated"] {
         assert_eq!(ocsp_at(name, NOW), Ok(Status::Good), "{name}");
