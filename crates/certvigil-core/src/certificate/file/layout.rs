@@ -9,8 +9,8 @@ use super::{CERTIFICATE_LABELS, FileError, SEQUENCE, TRUSTED, ber, is_der, pkcs7
 
 /// Returns an error if servers cannot read a file whose certificates can be read here, or would
 /// skip one of them: OpenSSL wants each boundary on a line of its own, no empty line between two
-/// boundaries but directly after the first, and complete base64, and it decodes the blocks of other kinds that it skips. DER, and
-/// files with PKCS #7 or PKCS #12 alone, pass.
+/// boundaries but directly after the first, and complete base64, and it decodes the blocks of other
+/// kinds that it skips. DER, and files with PKCS #7 or PKCS #12 alone, pass.
 ///
 /// # Errors
 /// Returns the first fault, with its line.

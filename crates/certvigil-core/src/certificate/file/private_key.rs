@@ -70,6 +70,9 @@ pub enum KeyError {
     /// The structure of the key cannot be read.
     #[error("{}the private key is damaged", at(.0))]
     Malformed(Option<usize>),
+    /// PKCS #8 with the public key too (RFC 5958, version 1).
+    #[error("{}the block has the public key beside the private key, so that servers with OpenSSL 3.0 cannot read it: write the key without its public key", at(.0))]
+    WithPublicKey(Option<usize>),
     /// The public key cannot be computed from a key of this kind.
     #[error(
         "{}the private key is of a kind that cannot be compared ({kind}): compare it by hand with `openssl pkey -in FILE -pubout` and `openssl x509 -in CERTIFICATE -noout -pubkey`",
@@ -174,9 +177,10 @@ fn same_point(a: &[u8], b: &[u8]) -> bool {
     a == b || compared().unwrap_or(false)
 }
 
-/// Returns the x coordinate of a point, true if its y coordinate is odd, and that coordinate if the
-/// point is not compressed.
-fn coordinates(point: &[u8]) -> Option<(&[u8], bool, Option<&[u8]>)> {
+/// The x coordinate of a point, true if its y coordinate is odd, and that one if not compressed.
+type Coordinates<'a> = (&'a [u8], bool, Option<&'a [u8]>);
+
+fn coordinates(point: &[u8]) -> Option<Coordinates<'_>> {
     let (form, coordinates) = point.split_first()?;
     if matches!(form, 2 | 3) {
         return Some((coordinates, *form == 3, None));
@@ -318,7 +322,11 @@ fn of_pkcs8(version: &[u8], mut fields: &[u8], line: Option<usize>) -> Result<Ke
     let attributes = der::optional(&mut fields, CONTEXT_0);
     let public = der::optional(&mut fields, IMPLICIT_1);
     let are_read = attributes.is_none_or(|list| are_sequences(list.content));
-    let is_whole = fields.is_empty() && are_read && (public.is_none() || version == [1]);
+    if fields.is_empty() && public.is_some() && version == [1] {
+        return Err(KeyError::WithPublicKey(line));
+    }
+    let is_pss_odd = kind == RSASSA_PSS && !are_sequences(parameters);
+    let is_whole = fields.is_empty() && are_read && public.is_none() && !is_pss_odd;
     if !is_whole || der::split(&mut { parameters }).is_some_and(|one| one.whole != parameters) {
         return Err(malformed());
     }
@@ -347,13 +355,10 @@ fn of_pkcs8(version: &[u8], mut fields: &[u8], line: Option<usize>) -> Result<Ke
             ))
         }
         ED25519 => Err(malformed()),
-        _ => match public.and_then(|public| der::bits(public.content)) {
-            Some(public) => Ok(KeyOfFile::new(identifier.content, public)),
-            None => Err(KeyError::Unsupported {
-                line,
-                kind: KeyOfFile::new(identifier.content, &[]).kind().to_string(),
-            }),
-        },
+        _ => Err(KeyError::Unsupported {
+            line,
+            kind: KeyOfFile::new(identifier.content, &[]).kind().to_string(),
+        }),
     }
 }
 
@@ -371,14 +376,9 @@ fn of_numbers(
 ) -> Result<KeyOfFile, KeyError> {
     /// `NULL`, the parameters of `rsaEncryption`.
     const NULL: [u8; 2] = [5, 0];
-    /// Numbers of an RSAPrivateKey after its version.
-    const RSA_NUMBERS: usize = 8;
     let mut numbers = Vec::new();
     while let Some(number) = natural(&mut fields) {
         numbers.push(number);
-        if numbers.len() > RSA_NUMBERS {
-            break;
-        }
     }
     // Keys of more than two primes have version 1 and a list of the others, which is not empty.
     let is_of_two_primes = fields.is_empty();

@@ -173,6 +173,11 @@ fn key_with_malformed_or_other_fields_is_damaged() {
     ] {
         damaged(&with(after), "field after PKCS #8");
     }
+    let version_1 = [&[2, 1, 1][..], &pkcs8[3..], &[0x81, 2, 0, 4]].concat();
+    assert_eq!(
+        read_private_keys(&der::sequence(&version_1)),
+        Err(KeyError::WithPublicKey(None))
+    );
     for version in [&[2, 0][..], &[2, 2, 0, 0]] {
         damaged(
             &der::sequence(&[version, &pkcs8[3..]].concat()),
