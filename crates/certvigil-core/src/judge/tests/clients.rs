@@ -387,3 +387,17 @@ fn java_ends_an_ordered_chain_at_the_first_certificate_with_the_key_of_a_root() 
         assert_eq!(refusing, clients);
     }
 }
+
+/// As measured with Java 17. OpenSSL and GnuTLS follow the cross-certificate.
+#[test]
+fn java_compares_the_key_identifier_of_a_root_that_issued_the_leaf() {
+    let pki = CrossSigned::new();
+    let by_old = cross(&pki.root, &pki.old, same);
+    let other_id = cross(&pki.root, &pki.root, |p| {
+        p.key_identifier_method = rcgen::KeyIdMethod::PreSpecified(vec![1; 20]);
+    });
+    let (old, root) = (&pki.old.certificate, &pki.root.certificate);
+    assert_eq!(pki.refusing(&[&by_old], &[&other_id, old]), "java");
+    assert_eq!(pki.refusing(&[&by_old], &[&other_id, root]), "");
+    assert_eq!(pki.refusing(&[], &[&other_id]), "openssl gnutls java");
+}
