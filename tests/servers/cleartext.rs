@@ -673,3 +673,27 @@ fn only_server_refusing_go_and_chromium_offers_is_reported() {
         assert_eq!(row.text("/served/cipher_suite"), suite);
     }
 }
+
+/// GnuTLS has CBC with SHA-1 only, which the server may have too.
+#[test]
+#[ignore = "needs openssl"]
+fn only_server_refusing_the_offer_of_gnutls_is_refused_by_it() {
+    let pki = Pki::new();
+    let rsa = pki.openssl("rsa:2048", "");
+    for (ciphers, is_accepted, severity) in [
+        ("ECDHE-RSA-AES256-SHA384", false, "critical"),
+        ("DHE-RSA-AES128-SHA256", false, "critical"),
+        ("DHE-RSA-AES128-SHA256:DHE-RSA-AES128-SHA", true, "warning"),
+        ("DHE-RSA-AES128-CCM", true, "critical"),
+        ("DHE-RSA-AES128-CCM8", false, "critical"),
+    ] {
+        let options = format!("-tls1_2 -serverpref -cipher {ciphers}");
+        let server = s_server(&pki, &rsa, &[&options]);
+        let row = look(&pki, &rsa, server.port);
+        row.assert_right(&["refused_by_clients"]);
+        let accepts = &row.0["clients"]["gnutls"]["accepts"];
+        assert_eq!(accepts.as_bool(), Some(is_accepted), "{ciphers}");
+        let found = row.finding("refused_by_clients");
+        assert_eq!(found["severity"], severity, "{ciphers}: {found}");
+    }
+}
