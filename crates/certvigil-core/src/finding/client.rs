@@ -15,6 +15,8 @@ pub enum TraitPosition {
     Intermediate,
     /// The trust anchor.
     Root,
+    /// A served certificate that is not in the path, such as a copy of the root.
+    Beside,
     /// The served chain as a whole.
     Chain,
 }
@@ -26,6 +28,7 @@ impl TraitPosition {
             Self::Leaf => "leaf",
             Self::Intermediate => "intermediate",
             Self::Root => "root",
+            Self::Beside => "beside",
             Self::Chain => "chain",
         }
     }
@@ -365,7 +368,6 @@ properties! {
     // The chain as a whole. All properties from here on are properties of the chain: see
     // `is_of_chain`.
     ManyServed "has more than ten certificates";
-    UnrelatedVersion "has a certificate beside the path of an X.509 version that there is not, or with extensions before version 3";
     LargeMessage "has more than 32768 octets";
     EmptyEntry "has an empty entry between or after its certificates";
     UnreadableEntry "has an entry that is no readable certificate";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::finding::{
     Client, ClientRefusal, Detail, Finding, Property, Refusal, Refused, Severity, Trait,
+    TraitPosition,
 };
 
 use super::clients::{Clients, Opinion};
@@ -70,5 +71,5 @@ pub(super) fn finding(
 fn is_reported_elsewhere(refusal: &Refusal) -> bool {
     refusal
         .of
-        .is_some_and(|of| of.property == Property::MustStaple)
+        .is_some_and(|of| of.property == Property::MustStaple && of.place == TraitPosition::Leaf)
 }

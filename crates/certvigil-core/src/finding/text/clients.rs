@@ -114,6 +114,7 @@ fn advice(refusal: &Refusal) -> &'static str {
         return OTHERWISE;
     };
     match (of.place, of.property) {
+        (TraitPosition::Beside, _) => "serve only the certificates of the valid path",
         _ if of.is_of_leaf_key() => {
             "serve a certificate with an RSA or a P-256 key, or one beside this: servers choose by what the client offers"
         }

@@ -3,7 +3,7 @@
 
 use crate::finding::{Client, Property, Refusal, Trait, TraitPosition};
 
-use super::Opinion;
+use super::{Opinion, beside};
 
 /// Effect of a property of a path on a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ impl Rule {
             TraitPosition::Leaf | TraitPosition::Chain => leaf,
             TraitPosition::Intermediate => intermediate,
             TraitPosition::Root => root,
+            TraitPosition::Beside => beside::effects(self.property),
         }
     }
 }
@@ -485,8 +486,6 @@ rules! {
     // `is_of_chain`.
     ManyServed
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxCertificateChainLength";
-    UnrelatedVersion
-        [A A R R A] [N N N N N] [N N N N N] "Go and Java read every certificate of the handshake";
     LargeMessage
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxHandshakeMessageSize";
     EmptyEntry

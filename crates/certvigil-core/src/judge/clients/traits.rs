@@ -3,6 +3,7 @@
 
 mod forms;
 mod name_syntax;
+mod others;
 mod properties;
 mod signatures;
 mod subtrees;
@@ -101,7 +102,11 @@ pub(super) fn of(
         out.name = facts.name();
         out.of_anchor(facts, path, presented);
     }
-    out.of_chain(path, presented, is_stored_leaf);
+    for (property, words) in others::properties(path, presented) {
+        let place = TraitPosition::Beside;
+        out.list.push((Trait { place, property }, words));
+    }
+    out.of_chain(presented, is_stored_leaf);
     out.list
 }
 
@@ -122,6 +127,9 @@ impl Found<'_> {
             TraitPosition::Leaf => format!("the certificate {meaning}"),
             TraitPosition::Intermediate => format!("the intermediate `{}` {meaning}", self.name),
             TraitPosition::Root => format!("the root `{}` {meaning}", self.name),
+            TraitPosition::Beside => {
+                format!("the certificate `{}` beside the path {meaning}", self.name)
+            }
             TraitPosition::Chain => format!("the served chain {meaning}"),
         };
         let place = self.place;
@@ -433,21 +441,8 @@ impl Found<'_> {
         }
     }
 
-    fn of_chain(&mut self, path: &Path<'_>, presented: &Presented<'_>, is_stored_leaf: bool) {
+    fn of_chain(&mut self, presented: &Presented<'_>, is_stored_leaf: bool) {
         self.place = TraitPosition::Chain;
-        let others = presented
-            .rest
-            .iter()
-            .filter(|c| !path.certificates.contains(c));
-        let has_odd_version = |o: &Oddity| match o {
-            Oddity::Version(version) => !(1..=3).contains(version),
-            Oddity::UnreadableVersion | Oddity::ExtensionsBeforeVersion3(_) => true,
-            _ => false,
-        };
-        let mut others = others.filter_map(|c| c.facts().ok());
-        if others.any(|facts| facts.oddities.iter().any(has_odd_version)) {
-            self.add(Property::UnrelatedVersion);
-        }
         if presented.rest.iter().any(|c| c.der().is_empty()) {
             self.add(Property::EmptyEntry);
         } else if presented.rest.iter().any(|c| c.facts().is_err()) {

@@ -258,3 +258,56 @@ fn openssl_is_unknown_if_stored_intermediates_fit_equally_and_one_is_refused() {
     let (_, opinion) = opinions.next().unwrap();
     assert_eq!(opinion.accepts(), None);
 }
+
+/// OpenSSL, GnuTLS, Go and Java parse every certificate of the handshake. As measured with them.
+#[test]
+fn defective_certificate_beside_the_path_is_refused_by_those_that_parse_it() {
+    let chain = Chain::new(same, same, same);
+    let own = [&chain.leaf, &chain.mid].map(|node| node.certificate.clone());
+    let serving = |beside: Certificate| {
+        let served = own.iter().cloned().chain([beside]);
+        chain.case().serving(served.collect::<Vec<_>>())
+    };
+    const SUBJECT_ALT_NAME: [u64; 4] = [2, 5, 29, 17];
+    const EXTENDED_KEY_USAGE: [u64; 4] = [2, 5, 29, 37];
+    const BASIC_CONSTRAINTS: [u64; 4] = [2, 5, 29, 19];
+    const ISSUER_ALT_NAME: [u64; 4] = [2, 5, 29, 18];
+    const POLICY_CONSTRAINTS: [u64; 4] = [2, 5, 29, 36];
+    for (oid, is_critical, value, clients) in [
+        (
+            BASIC_CONSTRAINTS,
+            true,
+            &[0x30, 3, 1, 1, 0xff][..],
+            "gnutls go java",
+        ),
+        (SUBJECT_ALT_NAME, false, &[4, 1, 1], "gnutls go"),
+        (SUBJECT_ALT_NAME, true, &[0x30, 2, 0x81, 0], "gnutls java"),
+        (EXTENDED_KEY_USAGE, false, &[5, 0], "go"),
+        (ISSUER_ALT_NAME, false, &[5, 0], "gnutls"),
+        (POLICY_CONSTRAINTS, true, &[5, 0], "java"),
+        // Only a certificate of the path may not have it.
+        (POLICY_CONSTRAINTS, true, &[0x30, 0], ""),
+        ([2, 5, 29, 99], true, &[5, 0], ""),
+    ] {
+        let edit = |p: &mut CertificateParams| {
+            ca(p);
+            let extension = extension(&oid, is_critical, value);
+            p.custom_extensions.push(extension);
+        };
+        let other = node("Other", Some(&chain.root), edit);
+        let copy = edition(&chain.root, &chain.root, edit);
+        for (beside, code) in [
+            (other.certificate, "unrelated_certificate"),
+            (copy, "root_included"),
+        ] {
+            let case = serving(beside);
+            assert_eq!(refusing(&case), clients, "{oid:?} {code}");
+            assert_eq!(case.flags().trusted, Some(true), "{oid:?} {code}");
+            let codes = case.codes();
+            let is_refused = codes.iter().any(|code| code == "refused_by_clients");
+            assert_eq!(is_refused, !clients.is_empty(), "{oid:?} {codes:?}");
+            assert!(codes.iter().any(|c| c == code), "{oid:?} {codes:?}");
+        }
+    }
+    assert_eq!(refusing(&serving(chain.root.certificate.clone())), "");
+}
