@@ -368,6 +368,7 @@ properties! {
     // The chain as a whole. All properties from here on are properties of the chain: see
     // `is_of_chain`.
     ManyServed "has more than ten certificates";
+    MoreServed "has more than sixteen certificates";
     LargeMessage "has more than 32768 octets";
     EmptyEntry "has an empty entry between or after its certificates";
     UnreadableEntry "has an entry that is no readable certificate";

@@ -142,9 +142,13 @@ fn advice(refusal: &Refusal) -> &'static str {
         (_, Property::OtherPathFirst) => {
             "serve only the certificates of the valid path, the leaf first and each issuer after it"
         }
-        (_, Property::ManyServed | Property::EmptyEntry | Property::UnreadableEntry) => {
-            "serve only the certificates of the valid path"
-        }
+        (
+            _,
+            Property::ManyServed
+            | Property::MoreServed
+            | Property::EmptyEntry
+            | Property::UnreadableEntry,
+        ) => "serve only the certificates of the valid path",
         (_, Property::LargeMessage) => {
             "have the certificate reissued with fewer names, and serve only the certificates of the valid path"
         }

@@ -486,6 +486,8 @@ rules! {
     // `is_of_chain`.
     ManyServed
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxCertificateChainLength";
+    MoreServed
+        [A R A A A] [N N N N N] [N N N N N] "GnuTLS: DEFAULT_MAX_VERIFY_DEPTH";
     LargeMessage
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxHandshakeMessageSize";
     EmptyEntry

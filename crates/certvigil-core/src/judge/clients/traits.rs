@@ -23,6 +23,8 @@ pub(in crate::judge) use subtrees::Constraints;
 
 /// Maximum certificates of a served chain that Java accepts.
 const MAX_SERVED_JAVA: usize = 10;
+/// Maximum certificates of a served chain that GnuTLS accepts (`DEFAULT_MAX_VERIFY_DEPTH`).
+const MAX_SERVED_GNUTLS: usize = 16;
 /// Maximum bits of an RSA exponent that Chromium accepts (BoringSSL).
 const MAX_EXPONENT_CHROMIUM: u64 = 33;
 /// Maximum bits of an RSA exponent that Go reads.
@@ -453,6 +455,9 @@ impl Found<'_> {
         }
         if presented.rest.len() >= MAX_SERVED_JAVA {
             self.add(Property::ManyServed);
+        }
+        if presented.rest.len() >= MAX_SERVED_GNUTLS {
+            self.add(Property::MoreServed);
         }
         let Some(facts) = presented.leaf.facts().ok().filter(|_| is_stored_leaf) else {
             return;

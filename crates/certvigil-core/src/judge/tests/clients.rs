@@ -311,3 +311,14 @@ fn defective_certificate_beside_the_path_is_refused_by_those_that_parse_it() {
     }
     assert_eq!(refusing(&serving(chain.root.certificate.clone())), "");
 }
+
+#[test]
+fn gnutls_refuses_more_than_sixteen_served_certificates() {
+    let chain = Chain::new(same, same, same);
+    let own = [&chain.leaf, &chain.mid].map(|node| node.certificate.clone());
+    for (count, clients) in [(10, ""), (16, "java"), (17, "gnutls java")] {
+        let others = (own.len()..count).map(|n| node(&format!("Other {n}"), None, ca).certificate);
+        let served: Vec<_> = own.iter().cloned().chain(others).collect();
+        assert_eq!(refusing(&chain.case().serving(served)), clients, "{count}");
+    }
+}
