@@ -51,7 +51,8 @@ properties in the table below in each of them.
   OpenSSL searches the trust store first and prefers an issuer that is valid now. GnuTLS takes the first served one,
   and of several stored roots the last one that is valid now.
 - rustls' model is webpki, the library that rustls validates paths with. It is not a column of the table. rustls also refuses a key
-  for which it has no signature scheme, and RSA keys of other sizes than 2048 to 8192 bits.
+  for which it has no signature scheme, RSA keys of other sizes than 2048 to 8192 bits, and a Certificate message of more
+  than 64 KiB.
 ";
 
 const LEGEND: &str = "\

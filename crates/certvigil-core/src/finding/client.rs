@@ -370,6 +370,9 @@ properties! {
     ManyServed "has more than ten certificates";
     MoreServed "has more than sixteen certificates";
     LargeMessage "has more than 32768 octets";
+    LargeMessage64 "has more than 65536 octets";
+    LargeMessage100 "has more than 102400 octets";
+    LargeMessage128 "has more than 131072 octets";
     EmptyEntry "has an empty entry between or after its certificates";
     UnreadableEntry "has an entry that is no readable certificate";
     OtherPathFirst "leads to another path first, which is not valid";

@@ -149,7 +149,13 @@ fn advice(refusal: &Refusal) -> &'static str {
             | Property::EmptyEntry
             | Property::UnreadableEntry,
         ) => "serve only the certificates of the valid path",
-        (_, Property::LargeMessage) => {
+        (
+            _,
+            Property::LargeMessage
+            | Property::LargeMessage64
+            | Property::LargeMessage100
+            | Property::LargeMessage128,
+        ) => {
             "have the certificate reissued with fewer names, and serve only the certificates of the valid path"
         }
         (_, Property::NoKeyEncipherment) => {

@@ -490,6 +490,12 @@ rules! {
         [A R A A A] [N N N N N] [N N N N N] "GnuTLS: DEFAULT_MAX_VERIFY_DEPTH";
     LargeMessage
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxHandshakeMessageSize";
+    LargeMessage64
+        [A A R A A] [N N N N N] [N N N N N] "Go's crypto/tls: maxHandshake";
+    LargeMessage100
+        [R A A A R] [N N N N N] [N N N N N] "OpenSSL, BoringSSL: SSL_get_max_cert_list";
+    LargeMessage128
+        [A R A A A] [N N N N N] [N N N N N] "gnutls_handshake_set_max_packet_length";
     EmptyEntry
         [R R R R R] [N N N N N] [N N N N N] "RFC 5246, section 7.4.2; RFC 8446, section 4.4.2";
     UnreadableEntry

@@ -29,8 +29,15 @@ const MAX_SERVED_GNUTLS: usize = 16;
 const MAX_EXPONENT_CHROMIUM: u64 = 33;
 /// Maximum bits of an RSA exponent that Go reads.
 const MAX_EXPONENT_GO: u64 = 63;
-/// Maximum octets of a Certificate message that Java accepts (`jdk.tls.maxHandshakeMessageSize`).
-const MAX_MESSAGE_JAVA: usize = 32_768;
+/// The maximum octets of a Certificate message for a client, in ascending order: Java's
+/// `jdk.tls.maxHandshakeMessageSize`, Go's `maxHandshake`, `SSL_get_max_cert_list` of OpenSSL and
+/// BoringSSL, and GnuTLS' `gnutls_handshake_set_max_packet_length`.
+const MAX_MESSAGES: [(usize, Property); 4] = [
+    (32_768, Property::LargeMessage),
+    (65_536, Property::LargeMessage64),
+    (102_400, Property::LargeMessage100),
+    (131_072, Property::LargeMessage128),
+];
 /// Maximum bits of an RSA key that OpenSSL's security level 2 refuses.
 const MAX_WEAK_RSA: usize = 1960;
 
@@ -450,8 +457,9 @@ impl Found<'_> {
         } else if presented.rest.iter().any(|c| c.facts().is_err()) {
             self.add(Property::UnreadableEntry);
         }
-        if presented.message_bytes() > MAX_MESSAGE_JAVA {
-            self.add(Property::LargeMessage);
+        let octets = presented.message_bytes();
+        for (_, property) in MAX_MESSAGES.iter().filter(|(max, _)| octets > *max) {
+            self.add(*property);
         }
         if presented.rest.len() >= MAX_SERVED_JAVA {
             self.add(Property::ManyServed);

@@ -322,3 +322,58 @@ fn gnutls_refuses_more_than_sixteen_served_certificates() {
         assert_eq!(refusing(&chain.case().serving(served)), clients, "{count}");
     }
 }
+
+/// As measured with the clients.
+#[test]
+fn clients_refuse_a_certificate_message_above_their_maximum() {
+    for (bytes, clients, severity) in [
+        (30_000, "", Severity::Ok),
+        (60_000, "java", Severity::Warning),
+        // The probe of a server cannot read it.
+        (67_000, "go java rustls", Severity::Critical),
+        (100_000, "go java rustls", Severity::Critical),
+        (
+            104_000,
+            "openssl go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            128_000,
+            "openssl go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            134_000,
+            "openssl gnutls go java chromium rustls",
+            Severity::Critical,
+        ),
+    ] {
+        let names = |p: &mut CertificateParams| {
+            let name = |n: usize| format!("host-{n:05}.example.com");
+            let count = bytes / (name(0).len() + 2);
+            let names = (0..count).map(|n| SanType::DnsName(name(n).try_into().unwrap()));
+            p.subject_alt_names.extend(names);
+        };
+        let case = Chain::new(same, same, names).case();
+        assert_eq!(refusing(&case), clients, "{bytes}");
+        let findings = case.judged().findings;
+        let found = findings
+            .iter()
+            .find(|f| f.code().name() == "refused_by_clients");
+        assert_eq!(
+            found.map_or(Severity::Ok, |f| f.severity),
+            severity,
+            "{bytes}"
+        );
+        // The size is that of all certificates.
+        let small = Chain::new(same, same, same);
+        let own = [&small.leaf, &small.mid].map(|node| node.certificate.clone());
+        let large = node("Other", Some(&small.root), |p| {
+            ca(p);
+            names(p);
+        });
+        let served = own.into_iter().chain([large.certificate]);
+        let case = small.case().serving(served.collect::<Vec<_>>());
+        assert_eq!(refusing(&case), clients, "{bytes} in another certificate");
+    }
+}
