@@ -149,6 +149,8 @@ pub struct Parameters {
     pub refused_common_offer: bool,
     /// True if the server refused a ClientHello with everything that Java offers for TLS 1.2.
     pub refused_java_offer: bool,
+    /// True if the server refused a ClientHello with everything that GnuTLS offers for TLS 1.2.
+    pub refused_gnutls_offer: bool,
     /// True if the server cannot read a ClientHello of more than one packet.
     pub refused_large_hello: bool,
 }

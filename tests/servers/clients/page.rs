@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use certvigil::finding::{Client, Trait, TraitPosition};
-use certvigil::judge::{Effect, RULES};
+use certvigil::judge::{BESIDE, Effect, RULES};
 
 use crate::clients::judged::judged;
 use crate::clients::record::Record;
@@ -56,7 +56,8 @@ properties in the table below in each of them.
   Only if none is the issuer, or something has expired or is too weak, it tries the roots that have the name of this
   certificate itself.
 - rustls' model is webpki, the library that rustls validates paths with. It is not a column of the table. rustls also refuses a key
-  for which it has no signature scheme, and RSA keys of other sizes than 2048 to 8192 bits.
+  for which it has no signature scheme, RSA keys of other sizes than 2048 to 8192 bits, and a Certificate message of more
+  than 64 KiB.
 ";
 
 const LEGEND: &str = "\
@@ -65,7 +66,10 @@ const LEGEND: &str = "\
 - `yes`: the client accepts a path with the property.
 - `no`: the client refuses the path.
 - `?`: the model does not know.
-- `~yes`, `~no`: no recorded chain has the property in this place. The model takes the rule of another place.
+- `~yes`, `~no`: no recorded chain has the property in this place. The model takes the rule of another place,
+  or one that was measured apart from the record.
+- `beside`: a served certificate that is not in the path, such as a copy of the root. OpenSSL, GnuTLS, Go and Java
+  read every certificate of the handshake. These rules were measured apart from the record.
 ";
 
 fn page() -> String {
@@ -99,9 +103,13 @@ fn page() -> String {
             TraitPosition::Leaf,
             TraitPosition::Intermediate,
             TraitPosition::Root,
+            TraitPosition::Beside,
         ] {
             let effects = rule.at(place);
-            if effects.contains(&Effect::Absent) {
+            let is_beside = place == TraitPosition::Beside;
+            if effects.contains(&Effect::Absent)
+                || is_beside && BESIDE.iter().all(|(known, _)| *known != rule.property)
+            {
                 continue;
             }
             let place = if rule.is_of_chain {
@@ -110,7 +118,7 @@ fn page() -> String {
                 place
             };
             let property = rule.property;
-            let is_recorded = traits.contains(&Trait { place, property });
+            let is_recorded = is_beside || traits.contains(&Trait { place, property });
             let mark = if is_recorded { "" } else { "~" };
             let cells = effects.map(|effect| match effect {
                 Effect::Accepts => format!("{mark}yes"),

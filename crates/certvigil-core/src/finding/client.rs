@@ -15,6 +15,8 @@ pub enum TraitPosition {
     Intermediate,
     /// The trust anchor.
     Root,
+    /// A served certificate that is not in the path, such as a copy of the root.
+    Beside,
     /// The served chain as a whole.
     Chain,
 }
@@ -26,6 +28,7 @@ impl TraitPosition {
             Self::Leaf => "leaf",
             Self::Intermediate => "intermediate",
             Self::Root => "root",
+            Self::Beside => "beside",
             Self::Chain => "chain",
         }
     }
@@ -365,8 +368,11 @@ properties! {
     // The chain as a whole. All properties from here on are properties of the chain: see
     // `is_of_chain`.
     ManyServed "has more than ten certificates";
-    UnrelatedVersion "has a certificate beside the path of an X.509 version that there is not, or with extensions before version 3";
+    MoreServed "has more than sixteen certificates";
     LargeMessage "has more than 32768 octets";
+    LargeMessage64 "has more than 65536 octets";
+    LargeMessage100 "has more than 102400 octets";
+    LargeMessage128 "has more than 131072 octets";
     EmptyEntry "has an empty entry between or after its certificates";
     UnreadableEntry "has an entry that is no readable certificate";
     OtherPathFirst "leads to another path first, which is not valid";

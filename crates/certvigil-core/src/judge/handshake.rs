@@ -221,12 +221,14 @@ fn refused_by(served: &Served) -> Vec<Client> {
     let Parameters {
         refused_common_offer,
         refused_java_offer,
+        refused_gnutls_offer,
         ..
     } = served.parameters;
     let is_of_all = is_of_rustls(served)
         && !served.tls_version.is_deprecated()
         && !refused_common_offer
-        && !refused_java_offer;
+        && !refused_java_offer
+        && !refused_gnutls_offer;
     if served.file().is_some() || is_of_all {
         return Vec::new();
     }
@@ -277,11 +279,8 @@ fn negotiates(client: Client, served: &Served) -> bool {
             !(parameters.refused_common_offer && parameters.refused_java_offer)
                 || RSA_SHA256_SUITES.contains(&&*served.cipher_suite)
         }
-        Client::Gnutls => {
-            !(parameters.refused_common_offer && parameters.refused_java_offer)
-                || parameters.sha1_signature
-                || served.cipher_suite.contains("_CCM")
-        }
+        // No CBC with SHA-256 or SHA-384, and no CCM with a tag of 8 octets.
+        Client::Gnutls => !parameters.refused_gnutls_offer,
         Client::Rustls => is_of_rustls(served),
     }
 }

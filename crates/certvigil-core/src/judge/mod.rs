@@ -35,7 +35,7 @@ use crate::model::{RevocationCheck, Threshold, Timestamp};
 use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Status};
 
 pub use bundle::{Bundle, ChainEnd};
-pub use clients::{Clients, Effect, Effects, Opinion, RULES, Rule};
+pub use clients::{BESIDE, Clients, Effect, Effects, Opinion, RULES, Rule};
 pub use cost::is_cheap;
 pub use dane::{Dane, DnsFacts, judge_by_dns};
 pub use links::Signatures;

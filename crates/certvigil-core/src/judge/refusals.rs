@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::finding::{
     Client, ClientRefusal, Detail, Finding, Property, Refusal, Refused, Severity, Trait,
+    TraitPosition,
 };
 
 use super::clients::{Clients, Opinion};
@@ -13,7 +14,8 @@ use super::handshake::severity_of;
 /// reason, and the clients that accept the chain.
 ///
 /// Clients that cannot negotiate a handshake, `without_handshake`, do not accept it. The finding is
-/// critical if most clients refuse a chain with a valid path. Without one, other findings decide.
+/// critical if most clients refuse a chain with a valid path, or if it is too large for certvigil's
+/// own handshake. Without a valid path, other findings decide.
 pub(super) fn finding(
     clients: &Clients,
     without_handshake: &[Client],
@@ -44,6 +46,8 @@ pub(super) fn finding(
         .all(|(refusal, _)| refusal.of.is_some_and(Trait::is_of_leaf_key));
     let severity = if is_of_key {
         Severity::Info
+    } else if has_path && is_too_large(clients) {
+        Severity::Critical
     } else if has_path {
         let refusing = groups.iter().flat_map(|(_, clients)| clients);
         let all: BTreeSet<&Client> = refusing.chain(without_handshake).collect();
@@ -66,9 +70,15 @@ pub(super) fn finding(
     Some(Finding::with_severity(severity, detail))
 }
 
+/// Returns true for a chain that a probe cannot read either (`too_large`).
+fn is_too_large(clients: &Clients) -> bool {
+    let mut traits = clients.traits().iter();
+    traits.any(|of| of.property == Property::LargeMessage64)
+}
+
 /// Returns true if the refusal has a separate finding, as a missing OCSP response has.
 fn is_reported_elsewhere(refusal: &Refusal) -> bool {
     refusal
         .of
-        .is_some_and(|of| of.property == Property::MustStaple)
+        .is_some_and(|of| of.property == Property::MustStaple && of.place == TraitPosition::Leaf)
 }

@@ -106,6 +106,10 @@ impl Prober {
                         let is_accepted = accepts(Offer::Java, request, deadline).await;
                         served.parameters.refused_java_offer = !is_accepted;
                     }
+                    if *offer == Offer::Current && cleartext::is_not_of_gnutls(&served) {
+                        let is_accepted = accepts(Offer::Gnutls, request, deadline).await;
+                        served.parameters.refused_gnutls_offer = !is_accepted;
+                    }
                     return Some(Ok(served));
                 }
                 Answer::Tls13 => {

@@ -167,6 +167,7 @@ fn advice(refusal: &Refusal) -> &'static str {
         return OTHERWISE;
     };
     match (of.place, of.property) {
+        (TraitPosition::Beside, _) => "serve only the certificates of the valid path",
         _ if of.is_of_leaf_key() => {
             "serve a certificate with an RSA or a P-256 key, or one beside this: servers choose by what the client offers"
         }
@@ -194,10 +195,20 @@ fn advice(refusal: &Refusal) -> &'static str {
         (_, Property::OtherPathFirst) => {
             "serve only the certificates of the valid path, the leaf first and each issuer after it"
         }
-        (_, Property::ManyServed | Property::EmptyEntry | Property::UnreadableEntry) => {
-            "serve only the certificates of the valid path"
-        }
-        (_, Property::LargeMessage) => {
+        (
+            _,
+            Property::ManyServed
+            | Property::MoreServed
+            | Property::EmptyEntry
+            | Property::UnreadableEntry,
+        ) => "serve only the certificates of the valid path",
+        (
+            _,
+            Property::LargeMessage
+            | Property::LargeMessage64
+            | Property::LargeMessage100
+            | Property::LargeMessage128,
+        ) => {
             "have the certificate reissued with fewer names, and serve only the certificates of the valid path"
         }
         (_, Property::NoKeyEncipherment) => {

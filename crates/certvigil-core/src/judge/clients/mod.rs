@@ -5,6 +5,7 @@
 //! clients that refuse a path with it. A client that tries several paths accepts the chain if it
 //! accepts one of them. The model of rustls is its own path validation, webpki.
 
+mod beside;
 mod first_path;
 mod gnutls_path;
 mod hosts;
@@ -25,6 +26,7 @@ use super::TrustStore;
 use super::links::Signatures;
 use super::path::{Found, Path};
 
+pub use beside::BESIDE;
 pub(super) use first_path::{best as best_issuer, is_self_signed as is_named_self_signed};
 pub use rules::{Effect, Effects, RULES, Rule};
 pub(super) use traits::Constraints;

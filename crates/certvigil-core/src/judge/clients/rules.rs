@@ -3,7 +3,7 @@
 
 use crate::finding::{Client, Property, Refusal, Trait, TraitPosition};
 
-use super::Opinion;
+use super::{Opinion, beside};
 
 /// Effect of a property of a path on a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +46,7 @@ impl Rule {
             TraitPosition::Leaf | TraitPosition::Chain => leaf,
             TraitPosition::Intermediate => intermediate,
             TraitPosition::Root => root,
+            TraitPosition::Beside => beside::effects(self.property),
         }
     }
 }
@@ -485,10 +486,16 @@ rules! {
     // `is_of_chain`.
     ManyServed
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxCertificateChainLength";
-    UnrelatedVersion
-        [A A R R A] [N N N N N] [N N N N N] "Go and Java read every certificate of the handshake";
+    MoreServed
+        [A R A A A] [N N N N N] [N N N N N] "GnuTLS: DEFAULT_MAX_VERIFY_DEPTH";
     LargeMessage
         [A A A R A] [N N N N N] [N N N N N] "Java: jdk.tls.maxHandshakeMessageSize";
+    LargeMessage64
+        [A A R A A] [N N N N N] [N N N N N] "Go's crypto/tls: maxHandshake";
+    LargeMessage100
+        [R A A A R] [N N N N N] [N N N N N] "OpenSSL, BoringSSL: SSL_get_max_cert_list";
+    LargeMessage128
+        [A R A A A] [N N N N N] [N N N N N] "gnutls_handshake_set_max_packet_length";
     EmptyEntry
         [R R R R R] [N N N N N] [N N N N N] "RFC 5246, section 7.4.2; RFC 8446, section 4.4.2";
     UnreadableEntry

@@ -3,6 +3,7 @@
 
 mod forms;
 mod name_syntax;
+mod others;
 mod properties;
 mod signatures;
 mod subtrees;
@@ -22,12 +23,21 @@ pub(in crate::judge) use subtrees::Constraints;
 
 /// Maximum certificates of a served chain that Java accepts.
 const MAX_SERVED_JAVA: usize = 10;
+/// Maximum certificates of a served chain that GnuTLS accepts (`DEFAULT_MAX_VERIFY_DEPTH`).
+const MAX_SERVED_GNUTLS: usize = 16;
 /// Maximum bits of an RSA exponent that Chromium accepts (BoringSSL).
 const MAX_EXPONENT_CHROMIUM: u64 = 33;
 /// Maximum bits of an RSA exponent that Go reads.
 const MAX_EXPONENT_GO: u64 = 63;
-/// Maximum octets of a Certificate message that Java accepts (`jdk.tls.maxHandshakeMessageSize`).
-const MAX_MESSAGE_JAVA: usize = 32_768;
+/// The maximum octets of a Certificate message for a client, in ascending order: Java's
+/// `jdk.tls.maxHandshakeMessageSize`, Go's `maxHandshake`, `SSL_get_max_cert_list` of OpenSSL and
+/// BoringSSL, and GnuTLS' `gnutls_handshake_set_max_packet_length`.
+const MAX_MESSAGES: [(usize, Property); 4] = [
+    (32_768, Property::LargeMessage),
+    (65_536, Property::LargeMessage64),
+    (102_400, Property::LargeMessage100),
+    (131_072, Property::LargeMessage128),
+];
 /// Maximum bits of an RSA key that OpenSSL's security level 2 refuses.
 const MAX_WEAK_RSA: usize = 1960;
 
@@ -101,7 +111,11 @@ pub(super) fn of(
         out.name = facts.name();
         out.of_anchor(facts, path, presented);
     }
-    out.of_chain(path, presented, is_stored_leaf);
+    for (property, words) in others::properties(path, presented) {
+        let place = TraitPosition::Beside;
+        out.list.push((Trait { place, property }, words));
+    }
+    out.of_chain(presented, is_stored_leaf);
     out.list
 }
 
@@ -122,6 +136,9 @@ impl Found<'_> {
             TraitPosition::Leaf => format!("the certificate {meaning}"),
             TraitPosition::Intermediate => format!("the intermediate `{}` {meaning}", self.name),
             TraitPosition::Root => format!("the root `{}` {meaning}", self.name),
+            TraitPosition::Beside => {
+                format!("the certificate `{}` beside the path {meaning}", self.name)
+            }
             TraitPosition::Chain => format!("the served chain {meaning}"),
         };
         let place = self.place;
@@ -433,31 +450,22 @@ impl Found<'_> {
         }
     }
 
-    fn of_chain(&mut self, path: &Path<'_>, presented: &Presented<'_>, is_stored_leaf: bool) {
+    fn of_chain(&mut self, presented: &Presented<'_>, is_stored_leaf: bool) {
         self.place = TraitPosition::Chain;
-        let others = presented
-            .rest
-            .iter()
-            .filter(|c| !path.certificates.contains(c));
-        let has_odd_version = |o: &Oddity| match o {
-            Oddity::Version(version) => !(1..=3).contains(version),
-            Oddity::UnreadableVersion | Oddity::ExtensionsBeforeVersion3(_) => true,
-            _ => false,
-        };
-        let mut others = others.filter_map(|c| c.facts().ok());
-        if others.any(|facts| facts.oddities.iter().any(has_odd_version)) {
-            self.add(Property::UnrelatedVersion);
-        }
         if presented.rest.iter().any(|c| c.der().is_empty()) {
             self.add(Property::EmptyEntry);
         } else if presented.rest.iter().any(|c| c.facts().is_err()) {
             self.add(Property::UnreadableEntry);
         }
-        if presented.message_bytes() > MAX_MESSAGE_JAVA {
-            self.add(Property::LargeMessage);
+        let octets = presented.message_bytes();
+        for (_, property) in MAX_MESSAGES.iter().filter(|(max, _)| octets > *max) {
+            self.add(*property);
         }
         if presented.rest.len() >= MAX_SERVED_JAVA {
             self.add(Property::ManyServed);
+        }
+        if presented.rest.len() >= MAX_SERVED_GNUTLS {
+            self.add(Property::MoreServed);
         }
         let Some(facts) = presented.leaf.facts().ok().filter(|_| is_stored_leaf) else {
             return;

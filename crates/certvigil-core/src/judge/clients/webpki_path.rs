@@ -14,6 +14,9 @@ use super::{Examined, Opinion, Presented};
 /// Maximum served certificates that are passed to webpki. It follows every branch of a path, so a
 /// maze of cross-certificates could take minutes.
 const MAX_GIVEN: usize = 16;
+/// Maximum octets of a Certificate message that rustls reads: its buffer has 65535 octets, some of
+/// which the headers of the message and of its records take.
+const MAX_MESSAGE: usize = 65_421;
 
 /// Returns rustls' opinion on a served chain.
 pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opinion {
@@ -30,6 +33,9 @@ pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opin
     if !is_verifiable(presented.leaf) {
         return Opinion::Refuses(OTHER_RSA.to_owned().into());
     }
+    if presented.message_bytes() > MAX_MESSAGE {
+        return Opinion::Refuses(LARGE_MESSAGE.to_owned().into());
+    }
     if presented.rest.len() > MAX_GIVEN {
         return Opinion::Unknown;
     }
@@ -41,6 +47,8 @@ pub(super) fn opinion(presented: &Presented<'_>, paths: &[Examined<'_>]) -> Opin
 
 const OTHER_RSA: &str =
     "rustls verifies only with RSA keys of 2048 to 8192 bits and exponents of at most 33 bits";
+
+const LARGE_MESSAGE: &str = "rustls reads handshake messages of at most 64 KiB";
 
 /// Returns false for an RSA key with which rustls cannot verify a handshake.
 fn is_verifiable(leaf: &Certificate) -> bool {

@@ -401,3 +401,121 @@ fn java_compares_the_key_identifier_of_a_root_that_issued_the_leaf() {
     assert_eq!(pki.refusing(&[&by_old], &[&other_id, root]), "");
     assert_eq!(pki.refusing(&[], &[&other_id]), "openssl gnutls java");
 }
+/// OpenSSL, GnuTLS, Go and Java parse every certificate of the handshake. As measured with them.
+#[test]
+fn defective_certificate_beside_the_path_is_refused_by_those_that_parse_it() {
+    let chain = Chain::new(same, same, same);
+    let own = [&chain.leaf, &chain.mid].map(|node| node.certificate.clone());
+    let serving = |beside: Certificate| {
+        let served = own.iter().cloned().chain([beside]);
+        chain.case().serving(served.collect::<Vec<_>>())
+    };
+    const SUBJECT_ALT_NAME: [u64; 4] = [2, 5, 29, 17];
+    const EXTENDED_KEY_USAGE: [u64; 4] = [2, 5, 29, 37];
+    const BASIC_CONSTRAINTS: [u64; 4] = [2, 5, 29, 19];
+    const ISSUER_ALT_NAME: [u64; 4] = [2, 5, 29, 18];
+    const POLICY_CONSTRAINTS: [u64; 4] = [2, 5, 29, 36];
+    for (oid, is_critical, value, clients) in [
+        (
+            BASIC_CONSTRAINTS,
+            true,
+            &[0x30, 3, 1, 1, 0xff][..],
+            "gnutls go java",
+        ),
+        (SUBJECT_ALT_NAME, false, &[4, 1, 1], "gnutls go"),
+        (SUBJECT_ALT_NAME, true, &[0x30, 2, 0x81, 0], "gnutls java"),
+        (EXTENDED_KEY_USAGE, false, &[5, 0], "go"),
+        (ISSUER_ALT_NAME, false, &[5, 0], "gnutls"),
+        (POLICY_CONSTRAINTS, true, &[5, 0], "java"),
+        // Only a certificate of the path may not have it.
+        (POLICY_CONSTRAINTS, true, &[0x30, 0], ""),
+        ([2, 5, 29, 99], true, &[5, 0], ""),
+    ] {
+        let edit = |p: &mut CertificateParams| {
+            ca(p);
+            let extension = extension(&oid, is_critical, value);
+            p.custom_extensions.push(extension);
+        };
+        let other = node("Other", Some(&chain.root), edit);
+        let copy = edition(&chain.root, &chain.root, edit);
+        for (beside, code) in [
+            (other.certificate, "unrelated_certificate"),
+            (copy, "root_included"),
+        ] {
+            let case = serving(beside);
+            assert_eq!(refusing(&case), clients, "{oid:?} {code}");
+            assert_eq!(case.flags().trusted, Some(true), "{oid:?} {code}");
+            let codes = case.codes();
+            let is_refused = codes.iter().any(|code| code == "refused_by_clients");
+            assert_eq!(is_refused, !clients.is_empty(), "{oid:?} {codes:?}");
+            assert!(codes.iter().any(|c| c == code), "{oid:?} {codes:?}");
+        }
+    }
+    assert_eq!(refusing(&serving(chain.root.certificate.clone())), "");
+}
+
+#[test]
+fn gnutls_refuses_more_than_sixteen_served_certificates() {
+    let chain = Chain::new(same, same, same);
+    let own = [&chain.leaf, &chain.mid].map(|node| node.certificate.clone());
+    for (count, clients) in [(10, ""), (16, "java"), (17, "gnutls java")] {
+        let others = (own.len()..count).map(|n| node(&format!("Other {n}"), None, ca).certificate);
+        let served: Vec<_> = own.iter().cloned().chain(others).collect();
+        assert_eq!(refusing(&chain.case().serving(served)), clients, "{count}");
+    }
+}
+
+/// As measured with the clients.
+#[test]
+fn clients_refuse_a_certificate_message_above_their_maximum() {
+    for (bytes, clients, severity) in [
+        (30_000, "", Severity::Ok),
+        (60_000, "java", Severity::Warning),
+        // The probe of a server cannot read it.
+        (67_000, "go java rustls", Severity::Critical),
+        (100_000, "go java rustls", Severity::Critical),
+        (
+            104_000,
+            "openssl go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            128_000,
+            "openssl go java chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            134_000,
+            "openssl gnutls go java chromium rustls",
+            Severity::Critical,
+        ),
+    ] {
+        let names = |p: &mut CertificateParams| {
+            let name = |n: usize| format!("host-{n:05}.example.com");
+            let count = bytes / (name(0).len() + 2);
+            let names = (0..count).map(|n| SanType::DnsName(name(n).try_into().unwrap()));
+            p.subject_alt_names.extend(names);
+        };
+        let case = Chain::new(same, same, names).case();
+        assert_eq!(refusing(&case), clients, "{bytes}");
+        let findings = case.judged().findings;
+        let found = findings
+            .iter()
+            .find(|f| f.code().name() == "refused_by_clients");
+        assert_eq!(
+            found.map_or(Severity::Ok, |f| f.severity),
+            severity,
+            "{bytes}"
+        );
+        // The size is that of all certificates.
+        let small = Chain::new(same, same, same);
+        let own = [&small.leaf, &small.mid].map(|node| node.certificate.clone());
+        let large = node("Other", Some(&small.root), |p| {
+            ca(p);
+            names(p);
+        });
+        let served = own.into_iter().chain([large.certificate]);
+        let case = small.case().serving(served.collect::<Vec<_>>());
+        assert_eq!(refusing(&case), clients, "{bytes} in another certificate");
+    }
+}

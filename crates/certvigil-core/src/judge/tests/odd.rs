@@ -205,11 +205,16 @@ fn handshake_refused_by_clients_is_reported() {
     }
 }
 
-/// Parameters of a server that refused what these clients offer: Go with Chromium, and Java.
-fn refusing(refused_common_offer: bool, refused_java_offer: bool) -> Parameters {
+/// Parameters of a server that refused what these clients offer: Go with Chromium, Java, and GnuTLS.
+fn refusing(
+    refused_common_offer: bool,
+    refused_java_offer: bool,
+    refused_gnutls_offer: bool,
+) -> Parameters {
     Parameters {
         refused_common_offer,
         refused_java_offer,
+        refused_gnutls_offer,
         ..Parameters::default()
     }
 }
@@ -219,27 +224,27 @@ fn clients_without_a_common_handshake_refuse_the_server() {
     let case = pki().right;
     let brainpool = Parameters {
         rare_group: Some("brainpoolP256r1"),
-        ..refusing(true, true)
+        ..refusing(true, true, true)
     };
     for (version, suite, parameters, refusing, severity) in [
         (
             "1.3",
             "TLS_AES_128_GCM_SHA256",
-            refusing(false, false),
+            refusing(false, false, false),
             "",
             Severity::Ok,
         ),
         (
             "1.2",
             "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-            refusing(false, false),
+            refusing(false, false, false),
             "",
             Severity::Ok,
         ),
         (
             "1.2",
             "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
-            refusing(false, false),
+            refusing(false, false, false),
             "rustls",
             Severity::Warning,
         ),
@@ -247,21 +252,21 @@ fn clients_without_a_common_handshake_refuse_the_server() {
             "1.2",
             // The leaf's keyUsage has no keyEncipherment.
             "TLS_RSA_WITH_AES_128_GCM_SHA256",
-            refusing(false, true),
+            refusing(false, true, false),
             "gnutls java chromium rustls",
             Severity::Critical,
         ),
         (
             "1.2",
             "TLS_RSA_WITH_AES_256_CBC_SHA256",
-            refusing(true, true),
+            refusing(true, true, true),
             "gnutls go java chromium rustls",
             Severity::Critical,
         ),
         (
             "1.2",
             "TLS_RSA_WITH_CAMELLIA_128_CBC_SHA",
-            refusing(true, true),
+            refusing(true, true, true),
             "openssl gnutls go java chromium rustls",
             Severity::Critical,
         ),
@@ -275,28 +280,43 @@ fn clients_without_a_common_handshake_refuse_the_server() {
         (
             "1.2",
             "TLS_ECDHE_ECDSA_WITH_AES_128_CCM",
-            refusing(true, true),
+            refusing(true, true, false),
             "openssl go java chromium rustls",
             Severity::Critical,
         ),
         (
             "1.2",
+            "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA384",
+            refusing(true, false, true),
+            "gnutls go chromium rustls",
+            Severity::Critical,
+        ),
+        (
+            "1.2",
+            // It has a suite with CBC and SHA-1 too.
+            "TLS_DHE_RSA_WITH_AES_128_CBC_SHA256",
+            refusing(true, false, false),
+            "go chromium rustls",
+            Severity::Warning,
+        ),
+        (
+            "1.2",
             "TLS_RSA_WITH_NULL_SHA256",
-            refusing(false, false),
+            refusing(false, false, false),
             "openssl gnutls go java chromium rustls",
             Severity::Critical,
         ),
         (
             "1.2",
             "TLS_RSA_WITH_3DES_EDE_CBC_SHA",
-            refusing(false, false),
+            refusing(false, false, false),
             "openssl gnutls java chromium rustls",
             Severity::Critical,
         ),
         (
             "1.1",
             "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA",
-            refusing(false, false),
+            refusing(false, false, false),
             "openssl go java chromium rustls",
             Severity::Warning,
         ),

@@ -14,7 +14,7 @@ pub(super) const OF_TLS12: [(u16, &str); 7] = [
     (0x0013, "secp192r1"),
 ];
 
-/// Groups of [`OF_TLS12`] that Java offers.
+/// Groups of [`OF_TLS12`] that Java and GnuTLS offer.
 pub(super) const OF_JAVA: [(u16, &str); 1] = [(0x001e, "x448")];
 
 /// Groups of TLS 1.3: finite fields (RFC 7919), brainpool curves (RFC 8734), and the Russian and

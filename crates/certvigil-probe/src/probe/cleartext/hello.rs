@@ -126,7 +126,8 @@ pub(super) fn write(
     extensions.extend(extension(5, &[1, 0, 0, 0, 0])?);
     let (rare, newer) = match offer {
         Offer::Common => (&[][..], &[][..]),
-        Offer::Java => (&groups::OF_JAVA[..], &[][..]),
+        // GnuTLS offers the same rare group.
+        Offer::Java | Offer::Gnutls => (&groups::OF_JAVA[..], &[][..]),
         Offer::Current | Offer::Both => (&groups::OF_TLS12[..], &[][..]),
         Offer::LastResort | Offer::Everything => (&groups::OF_TLS12[..], &groups::OF_TLS13[..]),
     };
@@ -148,6 +149,7 @@ pub(super) fn write(
     let signatures = signatures.filter(|scheme| match offer {
         Offer::Common => is_common(*scheme),
         Offer::Java => is_of_java(*scheme),
+        Offer::Gnutls => !DSA_SCHEMES.contains(scheme),
         Offer::Current | Offer::LastResort | Offer::Both | Offer::Everything => true,
     });
     let signatures = signatures.flat_map(|s| u16::from(s).to_be_bytes());
@@ -168,7 +170,7 @@ pub(super) fn write(
     extensions.extend(extension(23, &[])?);
 
     let (versions, newer) = match offer {
-        Offer::Current | Offer::Java | Offer::Both => (&[][..], &[][..]),
+        Offer::Current | Offer::Java | Offer::Gnutls | Offer::Both => (&[][..], &[][..]),
         // A server with TLS 1.3 negotiates it, whatever it supports of TLS 1.2.
         Offer::Common => (VERSIONS.get(..2)?, suites::TLS13.get(..3)?),
         Offer::LastResort | Offer::Everything => (&VERSIONS[..], &suites::TLS13[..]),
@@ -272,6 +274,7 @@ mod tests {
                     Offer::Current,
                     Offer::Common,
                     Offer::Java,
+                    Offer::Gnutls,
                     Offer::LastResort,
                     Offer::Both,
                     Offer::Everything,

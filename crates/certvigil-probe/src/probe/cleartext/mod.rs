@@ -276,13 +276,27 @@ pub(super) fn may_be_common(served: &Served) -> bool {
 /// Returns true if Java does not offer the negotiated parameters of TLS 1.2. Such a server may
 /// still accept other parameters that it offers.
 pub(super) fn is_not_of_java(served: &Served) -> bool {
-    let mut offered = suites::offered(Offer::Java, KeyType::Any);
-    let is_offered = offered.any(|suite| suite.id.as_str() == Some(&*served.cipher_suite));
-    let parameters = &served.parameters;
-    let group = parameters.rare_group;
-    let is_of_java = |group| groups::OF_JAVA.iter().any(|(_, name)| *name == group);
     served.tls_version == TlsVersion::Tls12
-        && (!is_offered || parameters.sha1_signature || group.is_some_and(|g| !is_of_java(g)))
+        && (is_beyond(Offer::Java, served) || served.parameters.sha1_signature)
+}
+
+/// Returns true if GnuTLS does not offer the negotiated parameters of TLS 1.2. Such a server may
+/// still accept other parameters that it offers.
+pub(super) fn is_not_of_gnutls(served: &Served) -> bool {
+    served.tls_version == TlsVersion::Tls12 && is_beyond(Offer::Gnutls, served)
+}
+
+/// Returns true if the offer, of Java or GnuTLS, does not contain the negotiated suite or group.
+fn is_beyond(offer: Offer, served: &Served) -> bool {
+    let mut offered = suites::offered(offer, KeyType::Any);
+    let is_offered = offered.any(|suite| suite.id.as_str() == Some(&*served.cipher_suite));
+    let group = served.parameters.rare_group;
+    let has_group = |group| {
+        let mut rare = groups::OF_JAVA.iter().map(|(_, name)| *name);
+        // Only Chromium lacks it.
+        group == "secp521r1" || rare.any(|name| name == group)
+    };
+    !is_offered || group.is_some_and(|group| !has_group(group))
 }
 
 /// Returns the outcome for a ServerHello of TLS 1.3. A parameter that rustls lacks is no fault of

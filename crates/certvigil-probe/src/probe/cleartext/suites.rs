@@ -56,6 +56,8 @@ pub(in crate::probe) enum Offer {
     /// Everything that Java offers for TLS 1.2: key exchanges with a signature, and AES or
     /// ChaCha20.
     Java,
+    /// Everything that GnuTLS offers for TLS 1.2: AES-GCM, AES-CCM, ChaCha20, and AES-CBC with SHA-1.
+    Gnutls,
     /// Suites that current clients refuse, and TLS 1.3 suites that rustls lacks.
     LastResort,
     /// Suites of [`Offer::Current`], and those of [`Offer::LastResort`] for TLS 1.2 and before.
@@ -100,6 +102,26 @@ impl Suite {
             && self.key != Key::Dsa
             && !LACKS.iter().any(|part| name.contains(part))
     }
+
+    /// Returns true if GnuTLS offers the suite with its priority NORMAL (`gnutls-cli --list`): of
+    /// CBC only that with SHA-1, and no CCM with a tag of 8 octets.
+    fn is_of_gnutls(self) -> bool {
+        const LACKS: [&str; 6] = [
+            "_CBC_SHA256",
+            "_CBC_SHA384",
+            "_CCM_8",
+            "_CAMELLIA_",
+            "_ARIA_",
+            "_SEED_",
+        ];
+        let name = self.id.as_str().unwrap_or_default();
+        let is_of_exchange = match self.exchange {
+            Exchange::Dhe | Exchange::Ecdhe => self.key != Key::Dsa,
+            Exchange::Static => self.key == Key::Rsa,
+            Exchange::RsaExport => false,
+        };
+        is_of_exchange && !LACKS.iter().any(|part| name.contains(part))
+    }
 }
 
 /// Returns true if rustls supports this suite.
@@ -111,7 +133,7 @@ pub(super) fn is_of_rustls(suite: S) -> bool {
 /// Returns the suites of an offer that have a certificate, in order of preference.
 pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = Suite> {
     let (current, legacy) = match offer {
-        Offer::Current | Offer::Common | Offer::Java => (&CURRENT[..], &[][..]),
+        Offer::Current | Offer::Common | Offer::Java | Offer::Gnutls => (&CURRENT[..], &[][..]),
         Offer::LastResort => (&[][..], &LEGACY[..]),
         Offer::Both | Offer::Everything => (&CURRENT[..], &LEGACY[..]),
     };
@@ -127,6 +149,7 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
     suites.filter(move |suite| match offer {
         Offer::Common => suite.is_common(),
         Offer::Java => suite.is_of_java(),
+        Offer::Gnutls => suite.is_of_gnutls(),
         Offer::Current | Offer::LastResort | Offer::Both | Offer::Everything => true,
     })
 }
@@ -134,7 +157,7 @@ pub(super) fn offered(offer: Offer, key_type: KeyType) -> impl Iterator<Item = S
 /// Returns the anonymous suites of an offer.
 pub(super) fn anonymous(offer: Offer) -> impl Iterator<Item = S> {
     let suites = match offer {
-        Offer::Current | Offer::Common | Offer::Java | Offer::Everything => &[][..],
+        Offer::Current | Offer::Common | Offer::Java | Offer::Gnutls | Offer::Everything => &[][..],
         Offer::LastResort | Offer::Both => &ANONYMOUS[..],
     };
     suites.iter().copied()
