@@ -61,7 +61,8 @@ pub(super) fn warn_if_readable_by_others(file: &Path) {
 #[cfg(not(unix))]
 pub(super) fn warn_if_readable_by_others(_file: &Path) {}
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 
