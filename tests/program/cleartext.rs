@@ -117,8 +117,8 @@ fn copied_certificate_is_conclusive_only_if_no_key_proof_exists() {
         ("a suite for RSA", 0x0303, 0x002f, false, "tls_protocol", 2),
         // ECDH: the key is the exchange, and nothing is signed. The third ClientHello tests whether
         // the server accepts what Go and Chromium offer, the fourth whether it accepts TLS 1.3, and
-        // the fifth whether it accepts what Java offers.
-        ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 5),
+        // the others whether it accepts what Java and what GnuTLS offer.
+        ("nothing to prove", 0x0303, 0xc004, false, "conclusive", 6),
     ] {
         let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
         let mut flight = server_hello(version, suite);
@@ -460,8 +460,8 @@ fn only_a_server_hello_accepts_the_offer_of_clients() {
                 "{what}: {row:?}"
             );
         }
-        // The last is for Java, which does not offer the suite.
-        let connections = if is_accepted { 4 } else { 5 };
+        // The last two are for Java and GnuTLS, which do not offer the suite.
+        let connections = if is_accepted { 4 } else { 6 };
         assert_eq!(server.connections(), connections, "{what}");
     }
 }
