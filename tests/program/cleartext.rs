@@ -461,7 +461,7 @@ fn only_a_server_hello_accepts_the_offer_of_clients() {
             );
         }
         // The last two are for Java and GnuTLS, which do not offer the suite.
-        let connections = if is_accepted { 4 } else { 6 };
+        let connections = if is_accepted { 5 } else { 6 };
         assert_eq!(server.connections(), connections, "{what}");
     }
 }

@@ -416,6 +416,30 @@ fn failed_entry_without_hosts_makes_the_exit_code_unknown() {
     assert_eq!(run.code, 0, "{run:?}");
     let run = bench.check(&[&local[..], &["--fail-on", "never"]].concat());
     assert_eq!(run.code, 0, "{run:?}");
+    // Every format has the error beside the result of the other entry.
+    let told = "the result is incomplete: no file fits `/nonexistent/*.pem`";
+    for (format, mark) in [
+        ("human", told.to_owned()),
+        ("json", "\"complete\": false".into()),
+        ("jsonl", "{\"complete\":false}".into()),
+        ("junit", format!("<error type=\"source\" message=\"{told}")),
+        ("github", format!("::error title=source::{told}")),
+        ("nagios", format!("CERTVIGIL UNKNOWN - {told}")),
+        ("prometheus", format!("# {told}")),
+    ] {
+        let run = bench.check(&[&local[..], &["--format", format]].concat());
+        assert_eq!(run.code, 3, "{run:?}");
+        assert!(run.stdout.contains(&mark), "{mark}: {run:?}");
+    }
+    // A file of metrics keeps its results, because alerts would resolve without them.
+    let metrics = bench.folder.path().join("certvigil.prom");
+    std::fs::write(&metrics, "# before\n").unwrap();
+    let file = metrics.to_str().unwrap();
+    let output = ["--format", "prometheus", "--output", file];
+    let run = bench.check(&[&local[..], &output].concat());
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("keeps its previous results"), "{run:?}");
+    assert_eq!(std::fs::read_to_string(&metrics).unwrap(), "# before\n");
     // A failing entry alone determines the exit code, also in the formats for monitoring systems.
     let config = bench.config(&format!("  - {nowhere}"));
     let run = bench.check(&["-c", &config, "--format", "nagios"]);
