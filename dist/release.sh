@@ -56,7 +56,8 @@ else
 fi
 
 cargo cyclonedx --format json --spec-version 1.5 --target "$host" --no-build-deps --describe binaries
-mv certvigil_bin.cdx.json "$output/certvigil-$version.cdx.json"
+sed "s|file://$PWD|file:///source|g" certvigil_bin.cdx.json >"$output/certvigil-$version.cdx.json"
+rm certvigil_bin.cdx.json
 cd "$output"
 sha256sum -- * >SHA256SUMS
 ls -l
