@@ -342,8 +342,8 @@ fn alert_hint(alert: Alert, hostname: &Hostname, sent: &Sent) -> String {
                 .to_owned()
         }
         Alert::ECH_REQUIRED => {
-            "the server demands Encrypted Client Hello, which certvigil does not send: probe it by its public name \
-             (--sni)"
+            "the server demands Encrypted Client Hello, and the first handshake does not offer it: probe the server by \
+             its public name (--sni)"
                 .to_owned()
         }
         Alert::UNEXPECTED_MESSAGE

@@ -14,15 +14,7 @@ fn judged(case: &Case, ech: Ech) -> Judged {
         ech: Some(Box::new(ech)),
         ..case.served()
     };
-    let observation = observation(&case.host, Outcome::Served(Box::new(served)));
-    let expected = Arc::new(case.expected.clone());
-    judge(
-        Some(&expected),
-        observation,
-        &case.trust,
-        &case.rules,
-        case.now,
-    )
+    case.judged_as(Outcome::Served(Box::new(served)))
 }
 
 fn rejected(case: &Case, public_name: &str) -> Ech {

@@ -110,21 +110,13 @@ fn probe_without_a_certificate_is_inconclusive() {
 #[test]
 fn handshake_that_fails_after_key_proof_is_critical() {
     let case = pki().right;
-    let expected = Arc::new(case.expected.clone());
     let of = |alert| {
         let error = ProbeError::of_alert("the server refused the handshake", alert);
         let served = Served {
             failure: Some(Box::new(error)),
             ..case.served()
         };
-        let observation = observation(&case.host, Outcome::Served(Box::new(served)));
-        judge(
-            Some(&expected),
-            observation,
-            &case.trust,
-            &case.rules,
-            case.now,
-        )
+        case.judged_as(Outcome::Served(Box::new(served)))
     };
     let judged = of(Alert::DECRYPT_ERROR);
     assert_eq!(judged.codes(), ["handshake_failed"]);
@@ -492,17 +484,7 @@ fn added_finding_is_inserted_in_order() {
 fn correct_remote_result_is_judged_by_the_known_certificate() {
     let pki = pki();
     let leaf = |validity| pki.mid.leaf(HOST, validity).certificate;
-    let judged = |case: &Case, host: &str| {
-        let observation = observation(host, Outcome::Reported(RIGHT));
-        let expected = Arc::new(case.expected.clone());
-        judge(
-            Some(&expected),
-            observation,
-            &case.trust,
-            &case.rules,
-            case.now,
-        )
-    };
+    let judged = |case: &Case| case.judged_as(Outcome::Reported(RIGHT));
     let of = |leaf: &Certificate| {
         let instances = Instances::only(instance(leaf, &[pki.mid.cert()]));
         pki.right.expecting(expect(instances))
@@ -514,11 +496,11 @@ fn correct_remote_result_is_judged_by_the_known_certificate() {
         (leaf(days(90, 1)), "expiring!critical"),
         (leaf(days(90, 15)), "expiring"),
     ] {
-        let judged = judged(&of(&served), HOST);
+        let judged = judged(&of(&served));
         assert_eq!(judged.codes(), [codes]);
         assert!(judged.flags().correct && judged.flags().trusted.is_none());
     }
-    let other = judged(&pki.right, "other.example");
+    let other = judged(&pki.right.asking_for("other.example"));
     assert_eq!(other.codes(), ["hostname_mismatch"]);
     assert_eq!(other.flags().hostname_match, Some(false));
 
@@ -527,7 +509,7 @@ fn correct_remote_result_is_judged_by_the_known_certificate() {
         panic!()
     };
     instances.expected.state = State::Revoked;
-    assert_eq!(judged(&revoked, HOST).codes(), ["revoked"]);
+    assert_eq!(judged(&revoked).codes(), ["revoked"]);
 
     // Either of the two may be served.
     let mut pair = of(&expired);
@@ -535,19 +517,19 @@ fn correct_remote_result_is_judged_by_the_known_certificate() {
         panic!()
     };
     instances.also_accepted.push(instance(&pki.leaf(), &[]));
-    let either = judged(&pair, HOST);
+    let either = judged(&pair);
     assert_eq!(either.codes(), [""; 0]);
     assert_eq!(either.flags().expired, None);
     assert_eq!(either.flags().not_yet_valid, Some(false));
 
     // Only the hash is known.
-    let pinned = judged(&pki.right.expecting(pin(&expired)), HOST);
+    let pinned = judged(&pki.right.expecting(pin(&expired)));
     assert_eq!(pinned.codes(), [""; 0]);
     assert_eq!(pinned.flags().expired, None);
 
     // A monitor judges the result again when this changes.
-    let soon = judged(&pki.right, HOST);
+    let soon = judged(&pki.right);
     let change = crate::judge::next_change(&soon, &pki.right.rules, now()).unwrap();
-    let warned = judged(&pki.right.at(change), HOST);
+    let warned = judged(&pki.right.at(change));
     assert_eq!(warned.codes(), ["expiring"]);
 }

@@ -271,7 +271,6 @@ impl Case {
         key_proof: KeyProof,
         parameters: Parameters,
     ) -> Judged {
-        let expected = Arc::new(self.expected.clone());
         let served = Served {
             tls_version,
             cipher_suite: suite.to_owned().into(),
@@ -280,7 +279,13 @@ impl Case {
             failure: None,
             ..self.served()
         };
-        let observation = observation(&self.host, Outcome::Served(Box::new(served)));
+        self.judged_as(Outcome::Served(Box::new(served)))
+    }
+
+    /// Judges the case for this outcome of its probe.
+    fn judged_as(&self, outcome: Outcome) -> Judged {
+        let expected = Arc::new(self.expected.clone());
+        let observation = observation(&self.host, outcome);
         judge(
             Some(&expected),
             observation,
