@@ -1,26 +1,16 @@
 //! Encrypted Client Hello: what clients that use the parameter `ech` of an HTTPS record do.
 
 use crate::finding::{Client, ClientRefusal, Detail, Finding, Refusal, Refused};
-use crate::model::{Hostname, Timestamp};
-use crate::observation::{Ech, Served, Staple, TlsVersion};
+use crate::model::Hostname;
+use crate::observation::{Ech, Served};
 
-use super::clients::{self, Clients, Opinion, Presented};
-use super::links::{Links, Signatures};
-use super::served::once_each;
-use super::{TrustStore, path};
+use super::clients::{self, Clients, Opinion};
+use super::path;
+use super::presented::{Context, once_each, presented};
 
 /// Clients that use the parameter, among those that are modelled. Firefox is another one, and
 /// validates the same certificate (RFC 9849, section 6.1.7).
 const USERS: [Client; 1] = [Client::Chromium];
-
-/// The input of the judgement, apart from the handshakes.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'a> {
-    pub(super) trust: &'a TrustStore,
-    pub(super) links: &'a Links<'a>,
-    pub(super) signatures: &'a Signatures,
-    pub(super) now: Timestamp,
-}
 
 /// A refusal by the clients that use the parameter.
 pub(super) struct EchRefusal {
@@ -116,27 +106,11 @@ fn refusals(
 /// Returns the opinions of all clients on a chain for a name.
 fn opinions(served: &Served, name: &Hostname, context: Context<'_>) -> Clients {
     let Context {
-        trust,
-        links,
-        signatures,
-        now,
+        trust, links, now, ..
     } = context;
     let leaf = &served.leaf;
     let found = path::search(leaf, &once_each(leaf, &served.rest), trust, links, now);
     let constraints = clients::Constraints::new(leaf, links.comparisons());
-    let presented = Presented {
-        leaf,
-        rest: &served.rest,
-        hostname: Some(name),
-        hostname_match: path::matches_name(leaf, name) == Some(true),
-        is_stapled: served.revocation.staple != Staple::Absent,
-        is_self_signed: links.issued(leaf, leaf),
-        is_static_rsa: served.cipher_suite.starts_with("TLS_RSA_WITH_"),
-        is_tls13: served.tls_version == TlsVersion::Tls13,
-        trust,
-        signatures,
-        constraints: &constraints,
-        now,
-    };
+    let presented = presented(served, Some(name), context, &constraints);
     clients::opinions(&presented, &found)
 }

@@ -14,6 +14,7 @@ mod links;
 mod mail;
 mod next_change;
 mod path;
+mod presented;
 mod refusals;
 mod replacement;
 mod reported;

@@ -1,7 +1,5 @@
 //! Judgement of a served certificate: the leaf itself, and all certificates above it.
 
-use std::collections::HashSet;
-
 use crate::certificate::{Certificate, Facts, Issuer, Oddity, San};
 use crate::finding::{
     Client, Code, Detail, FaultKind, Finding, MAX_LISTED_NAMES, NoPath, Nonconformant, Role,
@@ -9,11 +7,12 @@ use crate::finding::{
 };
 use crate::instance::{Expectation, Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::{FileKey, Served, Staple, TlsVersion};
+use crate::observation::{FileKey, Served};
 
 use super::above::{Above, chain_findings, is_warned_of, trust_findings};
-use super::clients::{self, Clients, Presented};
+use super::clients::{self, Clients};
 use super::links::{Links, Signatures};
+use super::presented::{Context, once_each, presented};
 use super::{
     Flags, Rules, TrustStore, chain, ech, expiry, handshake, identity, path, refusals, revocation,
 };
@@ -132,22 +131,14 @@ pub(super) fn judge_served(
         findings.extend(unexplained(accepted, &findings, explained));
     }
     let constraints = clients::Constraints::new(leaf, links.comparisons());
+    let context = Context {
+        trust,
+        links: &links,
+        signatures,
+        now,
+    };
     let opinions = |hostname: Option<&Hostname>| {
-        let is_match = |hostname| path::matches_name(leaf, hostname) == Some(true);
-        let presented = Presented {
-            leaf,
-            rest: &served.rest,
-            hostname,
-            hostname_match: hostname.is_none_or(is_match),
-            is_stapled: served.revocation.staple != Staple::Absent,
-            is_self_signed: self_signed,
-            is_static_rsa: served.cipher_suite.starts_with("TLS_RSA_WITH_"),
-            is_tls13: served.tls_version == TlsVersion::Tls13,
-            trust,
-            signatures,
-            constraints: &constraints,
-            now,
-        };
+        let presented = presented(served, hostname, context, &constraints);
         clients::opinions(&presented, &found)
     };
     let mut clients = match names {
@@ -158,15 +149,8 @@ pub(super) fn judge_served(
     };
     let mut handshake_refusals = handshake::refusals(served);
     // A temporary certificate is reported as such.
-    let with_ech = (!reported_as_dummy).then(|| {
-        let context = ech::Context {
-            trust,
-            links: &links,
-            signatures,
-            now,
-        };
-        ech::refusal(served, names.first(), &clients, context)
-    });
+    let with_ech =
+        (!reported_as_dummy).then(|| ech::refusal(served, names.first(), &clients, context));
     if let Some(with_ech) = with_ech.flatten() {
         handshake_refusals.push((with_ech.clients, with_ech.reason));
         findings.push(with_ech.finding);
@@ -195,12 +179,6 @@ pub(super) fn judge_served(
         clients,
         path_expiry: found.valid().filter_map(path::Path::expiry).max(),
     }
-}
-
-/// Returns the distinct served certificates above the leaf.
-pub(super) fn once_each<'a>(leaf: &Certificate, rest: &'a [Certificate]) -> Vec<&'a Certificate> {
-    let mut seen = HashSet::from([leaf.sha256()]);
-    rest.iter().filter(|c| seen.insert(c.sha256())).collect()
 }
 
 /// Returns a finding with the reason for a leaf that is not trusted. If trust is the only
