@@ -120,12 +120,13 @@ fn absent_or_unrequested_tlsa_records_cause_no_finding() {
 fn tlsa_records_of_an_authenticated_alias_target_come_first() {
     let bench = Bench::new();
     let (middle, host) = ("alias.example.net", "host.example.net");
-    let (own, canonical) = (bench.owner(HOST), bench.owner(host));
+    let canonical = bench.owner(host);
     let zone = |own_records: &[Vec<u8>], canonical_records: &[Vec<u8>]| {
         let zone = bench
             .zone(own_records)
             .add(HOST, CNAME, &wire_name(middle))
-            .add(middle, CNAME, &wire_name(host));
+            .add(middle, CNAME, &wire_name(host))
+            .add(host, A, &[127, 0, 0, 1]);
         canonical_records
             .iter()
             .fold(zone, |zone, data| zone.add(&canonical, TLSA, data))
@@ -140,6 +141,14 @@ fn tlsa_records_of_an_authenticated_alias_target_come_first() {
         let both = zone(from_ref(&right), from_ref(&wrong));
         assert_eq!(matched(forged(both, at)), true, "{at}");
     }
+    // The addresses of the target are in an unsigned zone, whose records prove nothing, and whose
+    // name server may not know the type TLSA.
+    let unsigned = |zone: Zone| zone.but(host, A, |said| said.authenticated = false);
+    let (own, of_target) = (from_ref(&right), from_ref(&wrong));
+    assert_eq!(matched(unsigned(zone(own, of_target))), true);
+    assert_eq!(matched(unsigned(zone(of_target, own))), false);
+    let fails = |zone: Zone| zone.but(&canonical, TLSA, |said| said.code = SERVFAIL);
+    assert_eq!(matched(fails(unsigned(zone(own, &[])))), true);
     // An alias loop has no target: the records are those of the name itself.
     let circle = bench
         .zone(from_ref(&right))
@@ -148,6 +157,7 @@ fn tlsa_records_of_an_authenticated_alias_target_come_first() {
     assert_eq!(matched(circle), true);
 
     // The records may be behind an alias, as hosters do.
+    let own = bench.owner(HOST);
     let elsewhere = bench.zone(&[]).but(&own, TLSA, |said| {
         let target = "tlsa.hoster.example";
         said.authenticated = true;

@@ -65,8 +65,8 @@ impl Vouching {
     }
 
     /// Returns the TLSA records for a host and a TCP port. If the host is an alias, those of its
-    /// canonical name take precedence, provided that DNSSEC validates every step to it (RFC 7671,
-    /// section 7).
+    /// canonical name take precedence, provided that DNSSEC validates every step to it and the
+    /// addresses there (RFC 7671, section 7; RFC 7672, section 2.2.2).
     ///
     /// If DNSSEC does not authenticate the addresses of the host, clients need no TLSA records, so
     /// that a failure is their absence, and for `mail` records are not authenticated (RFC 7672,
@@ -214,16 +214,22 @@ impl Vouching {
     }
 
     /// Returns the canonical name of an alias. `None` if the name is no alias, or DNSSEC does not
-    /// validate a step.
+    /// validate a step or the addresses of the canonical name. An unsigned zone may also be unable
+    /// to answer for TLSA records at all.
     async fn canonical(&self, host: &Name, deadline: Instant) -> Result<Option<Name>, ProbeError> {
-        let mut canonical = None;
+        let mut canonical: Option<Name> = None;
         for _ in 0..MAX_ALIASES {
             let at = canonical.as_ref().unwrap_or(host);
             let answer = self.ask(at, RecordType::CNAME, deadline).await?;
             match alias(&answer.records, at) {
                 Some(target) if answer.authenticated => canonical = Some(target.clone()),
                 Some(_) => return Ok(None),
-                None => return Ok(canonical),
+                None => {
+                    return match canonical {
+                        Some(name) if self.is_secure(&name, deadline).await? => Ok(Some(name)),
+                        _ => Ok(None),
+                    };
+                }
             }
         }
         // The chain exceeds the limit.
