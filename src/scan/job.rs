@@ -17,7 +17,7 @@ use crate::model::{Families, Hostname, KeyTypes, Target};
 use crate::probe::{Reach, Reaches};
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, FetchError, Loaded, Sources, pinned};
-use crate::tlsa::DaneCheck;
+use crate::tlsa::{DaneCheck, Tlsa};
 use crate::trust::{self, TrustError};
 
 use super::{KnownPlaces, LocateTime, Reread, caught, locate, names};
@@ -76,6 +76,15 @@ pub fn own_trust<'a>(
     Ok(Arc::new(all))
 }
 
+/// Results of the last successful DNS lookups for a target.
+#[derive(Clone, Debug, Default)]
+pub struct KnownDns {
+    /// Addresses of its host.
+    pub addresses: Vec<IpAddr>,
+    /// Its TLSA records. `None` if they were not looked up.
+    pub tlsa: Option<Arc<Tlsa>>,
+}
+
 /// One certificate and its targets.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -85,9 +94,8 @@ pub struct Job {
     pub targets: Vec<Arc<Target>>,
     /// Addresses to probe instead of those in DNS. If empty, DNS is used.
     pub addresses: Vec<IpAddr>,
-    /// Addresses of the last successful lookup of the targets' one name. They are kept if DNS
-    /// fails.
-    pub known: Vec<IpAddr>,
+    /// Results of the last successful lookups for the one target. They are kept if DNS fails.
+    pub known: KnownDns,
     /// Address families to probe, if they differ from those of the scanner.
     pub families: Option<Families>,
     /// Resolution of the targets' name, if it has been looked up already.
@@ -233,7 +241,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, options: &ProbeOptions) ->
         expectation,
         targets,
         addresses: entry.addresses.clone(),
-        known: Vec::new(),
+        known: KnownDns::default(),
         families: entry.families,
         resolved: None,
         key_types: entry.key_types,

@@ -11,6 +11,8 @@ use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf};
 use serde_json::{Value, json};
 use std::slice::from_ref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 const SRV: u16 = 33;
 
@@ -224,12 +226,13 @@ fn truncated_tlsa_response_is_fetched_over_tcp_up_to_a_maximum() {
         unknown.text("/error").contains("100 TLSA records"),
         "{unknown:?}"
     );
-    looked.assert_right(&[]);
+    assert_eq!(looked.outcome(), "internal");
+    assert_eq!(looked.text("/severity"), "unknown");
     assert_eq!(looked.0["dane"], Value::Null);
 }
 
 #[test]
-fn failed_tlsa_lookup_is_reported_beside_the_probe_result() {
+fn failed_tlsa_lookup_leaves_the_result_of_each_address_unknown() {
     let bench = Bench::new();
     let owner = bench.owner(HOST);
     let fails = |zone: Zone, name: &str, kind| zone.but(name, kind, |said| said.code = SERVFAIL);
@@ -264,7 +267,10 @@ fn failed_tlsa_lookup_is_reported_beside_the_probe_result() {
         assert_eq!((unknown.ip(), unknown.outcome()), ("", kind));
         assert_eq!(unknown.text("/severity"), "unknown");
         assert!(unknown.text("/error").contains(word), "{unknown:?}");
-        looked.assert_right(&[]);
+        // Clients that use DANE do not connect.
+        assert_eq!((looked.ip(), looked.outcome()), ("127.0.0.1", kind));
+        assert_eq!(looked.text("/severity"), "unknown");
+        assert_eq!(looked.0["findings"], json!([]), "{looked:?}");
         assert_eq!(looked.0["dane"], Value::Null);
     }
     // If the address lookup fails too, one row reports both.
@@ -351,6 +357,59 @@ fn tlsa_records_below_unsigned_srv_records_are_not_used() {
             assert_eq!(*matched, expected, "{row:?}");
         }
     }
+}
+
+/// A failed lookup changes nothing for mail servers that refuse the certificate.
+#[test]
+fn serve_keeps_tlsa_records_while_their_lookup_fails() {
+    let bench = Bench::new();
+    let is_failing = Arc::new(AtomicBool::new(false));
+    let (zone, fails) = (bench.zone(&[for_key(&bench.other)]), is_failing.clone());
+    let dns = NameServer::start(move |asked| {
+        let mut said = zone
+            .said
+            .get(&(asked.name.clone(), asked.kind))
+            .cloned()
+            .unwrap_or_default();
+        if asked.kind == TLSA && fails.load(Ordering::Relaxed) {
+            said = DnsResponse {
+                code: SERVFAIL,
+                ..DnsResponse::default()
+            };
+        }
+        Some(said)
+    });
+    let config = format!(
+        "trust: {{system: false, ca_files: [{}]}}\ndns: [\"{}\"]\ndefaults: {{interval: 1s, dane: true}}\n\
+         certificates:\n  - {{pem: {}, hostnames: [{HOST}], port: {}}}\n",
+        bench.pki.path("root.pem").display(),
+        dns.address,
+        bench.pki.full_chain(&bench.leaf).display(),
+        bench.server.port(),
+    );
+    let exporter = Exporter::start(&config, &[], |_| {});
+    let finding = "certvigil_endpoint_finding";
+    let mismatch = [r#"ip="127.0.0.1""#, r#"code="tlsa_mismatch""#];
+    exporter.wait_for_metrics("the mismatch", |metrics| {
+        metrics.sample(finding, &mismatch).is_some()
+    });
+    is_failing.store(true, Ordering::Relaxed);
+    // The failure has a row without an address.
+    exporter.wait_for_metrics("the failed lookup", |metrics| {
+        let labels = ["ip=\"\"", r#"error_kind="dns_servfail""#];
+        !metrics
+            .samples("certvigil_endpoint_error", &labels)
+            .is_empty()
+    });
+    let asked = || dns.asked().into_iter().filter(|a| a.kind == TLSA).count();
+    let before = asked();
+    let metrics = exporter.wait_for_metrics("two more lookups", |_| asked() > before + 2);
+    assert!(
+        metrics.sample(finding, &mismatch).is_some(),
+        "{}",
+        metrics.text()
+    );
+    assert!(!exporter.log().contains("endpoint recovered"));
 }
 
 #[test]
