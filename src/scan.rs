@@ -39,7 +39,7 @@ pub use job::{
     Job, KnownDns, OwnTrust, ProbeOptions, own_trust, prepare, targets, targets_at,
     targets_of_failed,
 };
-pub use locate::{KnownPlaces, LocateTime, Located, locate};
+pub use locate::{KnownPlaces, KnownPolicy, LocateTime, Located, locate};
 pub use permits::{
     MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGET_SHARE, TARGETS_PER_SLOT,
 };

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::config::{Entry, FoundPlace};
 use crate::mail::MailDomain;
 use crate::model::{Hostname, Service};
+use crate::mta_sts::{Sts, StsFault};
 use crate::observation::ProbeError;
 use crate::resolve::Resolver;
 use crate::source::{Sources, files_of};
@@ -30,13 +31,41 @@ pub(super) fn mail_domains(mail_hosts: &MailHosts, host: &Hostname) -> Arc<[Arc<
     domains.cloned().collect()
 }
 
-/// Places of the last successful lookups of an entry, which are kept if DNS fails.
+/// Results of the last successful lookups of an entry, which are kept if DNS fails.
 #[derive(Clone, Debug, Default)]
 pub struct KnownPlaces {
     /// Mail hosts of its domains.
     pub mail: MailHosts,
     /// Hosts of its services.
     pub services: BTreeMap<Service, Vec<FoundPlace>>,
+    /// MTA-STS policies of its domains.
+    pub policies: BTreeMap<Hostname, KnownPolicy>,
+}
+
+/// An MTA-STS policy that senders have in their cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPolicy {
+    /// The policy.
+    pub sts: Sts,
+    /// End of its `max_age`.
+    pub until: Instant,
+}
+
+/// Returns the policy that senders apply to a domain: the one that was read now, or else `known`
+/// until its `max_age` (RFC 8461, section 5.1). Only the domain's next policy ends it earlier, so
+/// neither a failed lookup nor the absence of a record does.
+fn applied(
+    read: Option<&Result<Sts, StsFault>>,
+    known: Option<&KnownPolicy>,
+    now: Instant,
+) -> Option<KnownPolicy> {
+    match read {
+        Some(Ok(sts)) => Some(KnownPolicy {
+            until: now + Duration::from_secs(sts.policy.max_age),
+            sts: sts.clone(),
+        }),
+        Some(Err(_)) | None => known.filter(|known| now < known.until).cloned(),
+    }
 }
 
 /// Hosts of an entry.
@@ -89,8 +118,10 @@ pub async fn locate(
     }
     let (mut failed, mut current) = (Vec::new(), KnownPlaces::default());
     for domain in &entry.mx {
-        let mail = match mail_domain(entry, domain, resolver, sources, time).await {
-            Ok((mail, left_out)) => {
+        let mail = match mail_domain(entry, domain, known, resolver, sources, time).await {
+            Ok((mail, policy, left_out)) => {
+                let policy = policy.map(|policy| (domain.clone(), policy));
+                current.policies.extend(policy);
                 failed.extend(left_out.map(|error| (alone_of_domain(&found, domain), Some(error))));
                 Arc::new(mail)
             }
@@ -101,6 +132,9 @@ pub async fn locate(
                     failed.push((alone_of_domain(&found, domain), Some(error)));
                 }
                 let Some(kept) = kept else { continue };
+                let policy = known.policies.get_key_value(domain);
+                let policy = policy.map(|(domain, policy)| (domain.clone(), policy.clone()));
+                current.policies.extend(policy);
                 kept.clone()
             }
         };
@@ -149,14 +183,15 @@ pub async fn locate(
 const MAIL_SHARE: u32 = 2;
 
 /// Finds the mail hosts of a domain, and in parallel what else DNS and its policy host report. Also
-/// returns the error about hosts beyond the maximum.
+/// returns its MTA-STS policy, and the error about hosts beyond the maximum.
 async fn mail_domain(
     entry: &Entry,
     domain: &Hostname,
+    known: &KnownPlaces,
     resolver: &Arc<Resolver>,
     sources: &Sources,
     time: LocateTime,
-) -> Result<(MailDomain, Option<ProbeError>), ProbeError> {
+) -> Result<(MailDomain, Option<KnownPolicy>, Option<ProbeError>), ProbeError> {
     let now = Instant::now();
     let share = now + time.deadline.saturating_duration_since(now) / MAIL_SHARE;
     let lookup = time.end_of_lookup();
@@ -177,13 +212,15 @@ async fn mail_domain(
     );
     let mut hosts = hosts?;
     let left_out = limit_hosts(domain, &mut hosts);
+    let policy = applied(sts.as_ref(), known.policies.get(domain), Instant::now());
     let mail = MailDomain {
         domain: domain.clone(),
         hosts,
         is_authenticated,
-        sts,
+        sts: policy.as_ref().map(|policy| policy.sts.clone()),
+        sts_fault: sts.and_then(Result::err),
     };
-    Ok((mail, left_out))
+    Ok((mail, policy, left_out))
 }
 
 /// Returns the entry of a mail domain for which an error is reported. Its only host is the domain.

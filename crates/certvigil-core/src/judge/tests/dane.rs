@@ -483,7 +483,8 @@ fn mail_domain(domain: &str, sts: Option<Result<Sts, StsFault>>) -> MailDomain {
         domain: domain.parse().unwrap(),
         hosts: vec![HOST.parse().unwrap()],
         is_authenticated: Some(true),
-        sts,
+        sts: sts.clone().and_then(Result::ok),
+        sts_fault: sts.and_then(Result::err),
     }
 }
 
@@ -813,6 +814,14 @@ fn a_host_outside_the_mta_sts_policy_gets_no_mail() {
     let fault = StsFault::HttpStatus { status: 404 };
     let unusable = judged(Some(Err(fault.clone())));
     assert_eq!(findings(&unusable), ["mta_sts_unusable warning"]);
+    // Beside the last policy that senders could read, which they still apply.
+    let mut domain = mail_domain("example.com", sts(StsMode::Enforce, "mx.example.net"));
+    domain.sts_fault = Some(fault.clone());
+    let both = findings(&pki.right.mail(DaneCheck::Off, &[], &[domain]));
+    assert_eq!(
+        both,
+        ["mta_sts_mismatch critical", "mta_sts_unusable warning"]
+    );
     // The first mail host reports it, and no other.
     let mut domain = mail_domain("example.com", Some(Err(fault)));
     domain.hosts.insert(0, "first.example.com".parse().unwrap());
