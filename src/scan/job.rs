@@ -14,6 +14,7 @@ use crate::config::{Entry, FoundPlace, SourceSettings, TrustSettings};
 use crate::finding::EntryNotes;
 use crate::judge::{Rules, TrustStore};
 use crate::model::{Families, Hostname, KeyTypes, Target};
+use crate::observation::ProbeError;
 use crate::probe::{Reach, Reaches};
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, FetchError, Loaded, Sources, pinned};
@@ -130,12 +131,24 @@ impl Job {
     /// Returns the owner of the SRV records that name a target, if DNSSEC does not authenticate them.
     pub(super) fn unsigned_srv(&self, target: &Target) -> Option<&String> {
         let found = &self.expectation.as_ref().ok()?.found;
-        let mut places = found.iter().filter(|place| {
-            (&place.hostname, place.port, place.protocol)
-                == (&target.hostname, target.port, target.protocol)
-        });
+        let mut places = found.iter().filter(|place| is_at(place, target));
         places.find_map(|place| place.unsigned_srv.as_ref())
     }
+
+    /// Returns the error of the lookup that asked whether DNSSEC authenticates the SRV records that
+    /// name a target.
+    pub(super) fn unvouched_srv(&self, target: &Target) -> Option<&ProbeError> {
+        let mut services = self.places.unvouched.iter();
+        services.find_map(|(service, error)| {
+            let mut places = self.places.services.get(service)?.iter();
+            places.any(|place| is_at(place, target)).then_some(error)
+        })
+    }
+}
+
+fn is_at(place: &FoundPlace, target: &Target) -> bool {
+    (&place.hostname, place.port, place.protocol)
+        == (&target.hostname, target.port, target.protocol)
 }
 
 /// Fetches the expected certificates of these entries. `patience` limits each certificate. A failed

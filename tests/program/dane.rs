@@ -14,6 +14,7 @@ use std::slice::from_ref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+const MX: u16 = 15;
 const SRV: u16 = 33;
 
 /// Maximum TLSA records of one endpoint that are judged.
@@ -359,26 +360,48 @@ fn tlsa_records_below_unsigned_srv_records_are_not_used() {
     }
 }
 
+/// Such records are neither authenticated nor not (RFC 7672, section 2.1).
+#[test]
+fn failed_question_about_dnssec_of_mx_or_srv_records_is_unknown() {
+    let bench = Bench::new();
+    let port = bench.server.port();
+    let owner = "_imaps._tcp.service.example";
+    for (kind, target) in [
+        (MX, format!("mx:service.example:{port}")),
+        (SRV, format!("srv:{owner}")),
+    ] {
+        for dane in ["--dane", "--dane=required"] {
+            let zone = bench.zone(&[for_key(&bench.leaf)]);
+            let zone = zone.add(owner, SRV, &srv(0, port, HOST));
+            let mail = [&[0, 0][..], &wire_name(HOST)].concat();
+            let zone = zone.add("service.example", MX, &mail);
+            let dns = zone.serve_failing(move |asked| asked.kind == kind && asked.dnssec_ok);
+            let check = Check::new(&bench.pki).arg(&target);
+            let rows = check
+                .args(&["-4", "--dns", &dns.address.to_string(), dane])
+                .rows();
+            let unknown = |row: &&Row| row.outcome() == "dns_servfail";
+            assert!(rows.iter().any(|row| unknown(&row)), "{rows:?}");
+            if kind == SRV {
+                assert!(rows.iter().all(|row| unknown(&row)), "{rows:?}");
+            }
+            let mut findings = rows
+                .iter()
+                .flat_map(|r| r.0["findings"].as_array().unwrap());
+            assert!(findings.all(|f| f["code"] != "tlsa_missing"), "{rows:?}");
+        }
+    }
+}
+
 /// A failed lookup changes nothing for mail servers that refuse the certificate.
 #[test]
 fn serve_keeps_tlsa_records_while_their_lookup_fails() {
     let bench = Bench::new();
     let is_failing = Arc::new(AtomicBool::new(false));
-    let (zone, fails) = (bench.zone(&[for_key(&bench.other)]), is_failing.clone());
-    let dns = NameServer::start(move |asked| {
-        let mut said = zone
-            .said
-            .get(&(asked.name.clone(), asked.kind))
-            .cloned()
-            .unwrap_or_default();
-        if asked.kind == TLSA && fails.load(Ordering::Relaxed) {
-            said = DnsResponse {
-                code: SERVFAIL,
-                ..DnsResponse::default()
-            };
-        }
-        Some(said)
-    });
+    let fails = is_failing.clone();
+    let dns = bench
+        .zone(&[for_key(&bench.other)])
+        .serve_failing(move |asked| asked.kind == TLSA && fails.load(Ordering::Relaxed));
     let config = format!(
         "trust: {{system: false, ca_files: [{}]}}\ndns: [\"{}\"]\ndefaults: {{interval: 1s, dane: true}}\n\
          certificates:\n  - {{pem: {}, hostnames: [{HOST}], port: {}}}\n",

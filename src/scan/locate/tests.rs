@@ -90,3 +90,22 @@ fn mta_sts_policy_applies_until_its_max_age() {
     let next = applied(Some(&Ok(sts("2", 10))), Some(&first), at(5)).unwrap();
     assert_eq!((next.sts.id.as_str(), next.until), ("2", at(15)));
 }
+
+#[test]
+fn failed_dnssec_question_about_srv_records_keeps_the_last_answer() {
+    let service: Service = "_imaps._tcp.example.com".parse().unwrap();
+    let error = ProbeError::new(ErrorKind::DnsServfail, "SERVFAIL");
+    for last in [None, Some(service.owner())] {
+        let host = ("mail.example.com".parse().unwrap(), 993);
+        let places = places_of(&service, vec![host], last.as_ref());
+        let (mut known, mut current) = (KnownPlaces::default(), KnownPlaces::default());
+        known.services.insert(service.clone(), places);
+        let failed = || Err(error.clone());
+        assert_eq!(settled(&service, failed(), &known, &mut current), last);
+        assert!(current.unvouched.is_empty());
+        // The question failed before too, and was never answered.
+        known.unvouched.insert(service.clone(), error.clone());
+        assert_eq!(settled(&service, failed(), &known, &mut current), None);
+        assert_eq!(current.unvouched.get(&service), Some(&error));
+    }
+}

@@ -97,11 +97,12 @@ impl Round {
                 DaneCheck::Off => Ok(TlsaLookup::Unknown),
                 // TLSA records of a UDP port are at another name.
                 _ if target.protocol.is_quic() => Ok(TlsaLookup::NotApplicable),
-                _ => match job.unsigned_srv(target) {
-                    Some(service) => Ok(TlsaLookup::UnsignedSrv {
+                _ => match (job.unvouched_srv(target), job.unsigned_srv(target)) {
+                    (Some(error), _) => Err(error.clone()),
+                    (None, Some(service)) => Ok(TlsaLookup::UnsignedSrv {
                         service: service.clone(),
                     }),
-                    None => self.scanner.tlsa(target, timeout).await,
+                    (None, None) => self.scanner.tlsa(target, timeout).await,
                 },
             }
         };

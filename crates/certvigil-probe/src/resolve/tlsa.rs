@@ -136,41 +136,41 @@ impl Vouching {
     }
 
     /// Returns true if DNSSEC authenticates the MX records of a domain, or their absence.
-    pub(super) async fn is_mx_secure(&self, domain: &str, deadline: Instant) -> bool {
-        let Ok(mut domain) = dns::name(domain) else {
-            return false;
-        };
+    ///
+    /// # Errors
+    /// If the name servers do not return them. The records are then neither secure nor insecure
+    /// (RFC 7672, section 2.1).
+    pub(super) async fn is_mx_secure(
+        &self,
+        domain: &str,
+        deadline: Instant,
+    ) -> Result<bool, ProbeError> {
+        let mut domain = dns::name(domain)?;
         domain.set_fqdn(true);
-        let secure = async {
-            let answer = self.ask(&domain, RecordType::MX, deadline).await?;
-            match answer.records.is_empty() {
-                false => Ok::<_, ProbeError>(answer.authenticated),
-                // The domain is its own mail host. Its zone is that of its addresses, and a name
-                // server that validates does not report the absence of records without proof.
-                true => self.is_secure(&domain, deadline).await,
-            }
-        };
-        secure.await.unwrap_or_else(|error| {
-            tracing::info!("DNSSEC validation of MX records failed: domain={domain} error={error}");
-            false
-        })
+        let answer = self.ask(&domain, RecordType::MX, deadline).await?;
+        match answer.records.is_empty() {
+            false => Ok(answer.authenticated),
+            // The domain is its own mail host. Its zone is that of its addresses, and a name server
+            // that validates does not report the absence of records without proof.
+            true => self.is_secure(&domain, deadline).await,
+        }
     }
 
     /// Returns true if DNSSEC authenticates the SRV records of a service.
-    pub(super) async fn is_srv_secure(&self, owner: &str, deadline: Instant) -> bool {
-        let Ok(mut name) = dns::name(owner) else {
-            return false;
-        };
+    ///
+    /// # Errors
+    /// If the name servers do not return them.
+    pub(super) async fn is_srv_secure(
+        &self,
+        owner: &str,
+        deadline: Instant,
+    ) -> Result<bool, ProbeError> {
+        let mut name = dns::name(owner)?;
         name.set_fqdn(true);
-        match self.ask(&name, RecordType::SRV, deadline).await {
-            Ok(answer) => answer.authenticated,
-            Err(error) => {
-                tracing::info!(
-                    "DNSSEC validation of SRV records failed: owner={owner} error={error}"
-                );
-                false
-            }
-        }
+        Ok(self
+            .ask(&name, RecordType::SRV, deadline)
+            .await?
+            .authenticated)
     }
 
     async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, ProbeError> {
