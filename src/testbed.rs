@@ -16,7 +16,7 @@ use crate::model::{KeyTypes, Protocol, Target, Timestamp, Vantage};
 use crate::probe::{self, Prober};
 use crate::resolve::{Families, Override, Resolver};
 use crate::revocation::Revocations;
-use crate::scan::{Job, Permits, ProbeOptions, Scanner};
+use crate::scan::{Job, KnownDns, Permits, ProbeOptions, Scanner};
 use crate::source::{self, API_KEY_VARIABLE, Environment, Loaded, Requests, Sources};
 
 pub use certvigil_testbed::*;
@@ -98,7 +98,7 @@ impl Tester {
                 awaited: None,
             })),
             addresses: Vec::new(),
-            known: Vec::new(),
+            known: KnownDns::default(),
             families: None,
             resolved: None,
             key_types: KeyTypes::ANY,

@@ -141,6 +141,7 @@ mod tests {
                 hosts: hosts.clone().map(host).collect(),
                 is_authenticated: None,
                 sts: None,
+                sts_fault: None,
             };
             (domain, Arc::new(mail))
         });

@@ -14,10 +14,11 @@ use crate::config::{Entry, FoundPlace, SourceSettings, TrustSettings};
 use crate::finding::EntryNotes;
 use crate::judge::{Rules, TrustStore};
 use crate::model::{Families, Hostname, KeyTypes, Target};
+use crate::observation::ProbeError;
 use crate::probe::{Reach, Reaches};
 use crate::resolve::{Resolution, Resolver};
 use crate::source::{Failed, FetchError, Loaded, Sources, pinned};
-use crate::tlsa::DaneCheck;
+use crate::tlsa::{DaneCheck, Tlsa};
 use crate::trust::{self, TrustError};
 
 use super::{KnownPlaces, LocateTime, Reread, caught, locate, names};
@@ -76,6 +77,15 @@ pub fn own_trust<'a>(
     Ok(Arc::new(all))
 }
 
+/// Results of the last successful DNS lookups for a target.
+#[derive(Clone, Debug, Default)]
+pub struct KnownDns {
+    /// Addresses of its host.
+    pub addresses: Vec<IpAddr>,
+    /// Its TLSA records. `None` if they were not looked up.
+    pub tlsa: Option<Arc<Tlsa>>,
+}
+
 /// One certificate and its targets.
 #[derive(Clone, Debug)]
 pub struct Job {
@@ -85,9 +95,8 @@ pub struct Job {
     pub targets: Vec<Arc<Target>>,
     /// Addresses to probe instead of those in DNS. If empty, DNS is used.
     pub addresses: Vec<IpAddr>,
-    /// Addresses of the last successful lookup of the targets' one name. They are kept if DNS
-    /// fails.
-    pub known: Vec<IpAddr>,
+    /// Results of the last successful lookups for the one target. They are kept if DNS fails.
+    pub known: KnownDns,
     /// Address families to probe, if they differ from those of the scanner.
     pub families: Option<Families>,
     /// Resolution of the targets' name, if it has been looked up already.
@@ -122,12 +131,24 @@ impl Job {
     /// Returns the owner of the SRV records that name a target, if DNSSEC does not authenticate them.
     pub(super) fn unsigned_srv(&self, target: &Target) -> Option<&String> {
         let found = &self.expectation.as_ref().ok()?.found;
-        let mut places = found.iter().filter(|place| {
-            (&place.hostname, place.port, place.protocol)
-                == (&target.hostname, target.port, target.protocol)
-        });
+        let mut places = found.iter().filter(|place| is_at(place, target));
         places.find_map(|place| place.unsigned_srv.as_ref())
     }
+
+    /// Returns the error of the lookup that asked whether DNSSEC authenticates the SRV records that
+    /// name a target.
+    pub(super) fn unvouched_srv(&self, target: &Target) -> Option<&ProbeError> {
+        let mut services = self.places.unvouched.iter();
+        services.find_map(|(service, error)| {
+            let mut places = self.places.services.get(service)?.iter();
+            places.any(|place| is_at(place, target)).then_some(error)
+        })
+    }
+}
+
+fn is_at(place: &FoundPlace, target: &Target) -> bool {
+    (&place.hostname, place.port, place.protocol)
+        == (&target.hostname, target.port, target.protocol)
 }
 
 /// Fetches the expected certificates of these entries. `patience` limits each certificate. A failed
@@ -233,7 +254,7 @@ fn job(entry: &Entry, loaded: Result<Loaded, Failed>, options: &ProbeOptions) ->
         expectation,
         targets,
         addresses: entry.addresses.clone(),
-        known: Vec::new(),
+        known: KnownDns::default(),
         families: entry.families,
         resolved: None,
         key_types: entry.key_types,

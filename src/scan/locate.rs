@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use crate::config::{Entry, FoundPlace};
 use crate::mail::MailDomain;
 use crate::model::{Hostname, Service};
+use crate::mta_sts::{Sts, StsFault};
 use crate::observation::ProbeError;
 use crate::resolve::Resolver;
 use crate::source::{Sources, files_of};
@@ -30,13 +31,43 @@ pub(super) fn mail_domains(mail_hosts: &MailHosts, host: &Hostname) -> Arc<[Arc<
     domains.cloned().collect()
 }
 
-/// Places of the last successful lookups of an entry, which are kept if DNS fails.
+/// Results of the last successful lookups of an entry, which are kept if DNS fails.
 #[derive(Clone, Debug, Default)]
 pub struct KnownPlaces {
     /// Mail hosts of its domains.
     pub mail: MailHosts,
     /// Hosts of its services.
     pub services: BTreeMap<Service, Vec<FoundPlace>>,
+    /// Services of which it is not known whether DNSSEC authenticates the SRV records.
+    pub unvouched: BTreeMap<Service, ProbeError>,
+    /// MTA-STS policies of its domains.
+    pub policies: BTreeMap<Hostname, KnownPolicy>,
+}
+
+/// An MTA-STS policy that senders have in their cache.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownPolicy {
+    /// The policy.
+    pub sts: Sts,
+    /// End of its `max_age`.
+    pub until: Instant,
+}
+
+/// Returns the policy that senders apply to a domain: the one that was read now, or else `known`
+/// until its `max_age` (RFC 8461, section 5.1). Only the domain's next policy ends it earlier, so
+/// neither a failed lookup nor the absence of a record does.
+fn applied(
+    read: Option<&Result<Sts, StsFault>>,
+    known: Option<&KnownPolicy>,
+    now: Instant,
+) -> Option<KnownPolicy> {
+    match read {
+        Some(Ok(sts)) => Some(KnownPolicy {
+            until: now + Duration::from_secs(sts.policy.max_age),
+            sts: sts.clone(),
+        }),
+        Some(Err(_)) | None => known.filter(|known| now < known.until).cloned(),
+    }
 }
 
 /// Hosts of an entry.
@@ -89,9 +120,12 @@ pub async fn locate(
     }
     let (mut failed, mut current) = (Vec::new(), KnownPlaces::default());
     for domain in &entry.mx {
-        let mail = match mail_domain(entry, domain, resolver, sources, time).await {
-            Ok((mail, left_out)) => {
-                failed.extend(left_out.map(|error| (alone_of_domain(&found, domain), Some(error))));
+        let mail = match mail_domain(entry, domain, known, resolver, sources, time).await {
+            Ok((mail, policy, errors)) => {
+                let policy = policy.map(|policy| (domain.clone(), policy));
+                current.policies.extend(policy);
+                let errors = errors.into_iter();
+                failed.extend(errors.map(|error| (alone_of_domain(&found, domain), Some(error))));
                 Arc::new(mail)
             }
             Err(error) => {
@@ -101,6 +135,9 @@ pub async fn locate(
                     failed.push((alone_of_domain(&found, domain), Some(error)));
                 }
                 let Some(kept) = kept else { continue };
+                let policy = known.policies.get_key_value(domain);
+                let policy = policy.map(|(domain, policy)| (domain.clone(), policy.clone()));
+                current.policies.extend(policy);
                 kept.clone()
             }
         };
@@ -115,13 +152,15 @@ pub async fn locate(
             resolver.service(service, deadline),
             unsigned_srv(entry, service, resolver, deadline),
         );
+        let unsigned = settled(service, unsigned, known, &mut current);
         let places = match targets {
             Ok(mut targets) => {
                 let left_out = limit_hosts(service.owner(), &mut targets);
-                let alone = left_out.and_then(|error| {
-                    alone_of_service(&found, service).map(|alone| (alone, Some(error)))
-                });
-                failed.extend(alone);
+                let doubt = current.unvouched.get(service).cloned();
+                for error in left_out.into_iter().chain(doubt) {
+                    let alone = alone_of_service(&found, service);
+                    failed.extend(alone.map(|alone| (alone, Some(error))));
+                }
                 places_of(service, targets, unsigned.as_ref())
             }
             Err(error) => {
@@ -149,14 +188,15 @@ pub async fn locate(
 const MAIL_SHARE: u32 = 2;
 
 /// Finds the mail hosts of a domain, and in parallel what else DNS and its policy host report. Also
-/// returns the error about hosts beyond the maximum.
+/// returns its MTA-STS policy, and the errors about hosts beyond the maximum and about DNSSEC.
 async fn mail_domain(
     entry: &Entry,
     domain: &Hostname,
+    known: &KnownPlaces,
     resolver: &Arc<Resolver>,
     sources: &Sources,
     time: LocateTime,
-) -> Result<(MailDomain, Option<ProbeError>), ProbeError> {
+) -> Result<(MailDomain, Option<KnownPolicy>, Vec<ProbeError>), ProbeError> {
     let now = Instant::now();
     let share = now + time.deadline.saturating_duration_since(now) / MAIL_SHARE;
     let lookup = time.end_of_lookup();
@@ -168,7 +208,7 @@ async fn mail_domain(
             }
         }
     };
-    let (hosts, is_authenticated, sts) = tokio::join!(
+    let (hosts, security, sts) = tokio::join!(
         resolver.mail_hosts(domain, lookup),
         security,
         sources
@@ -177,13 +217,27 @@ async fn mail_domain(
     );
     let mut hosts = hosts?;
     let left_out = limit_hosts(domain, &mut hosts);
+    let known_security = known
+        .mail
+        .get(domain)
+        .and_then(|mail| mail.is_authenticated);
+    let (is_authenticated, doubt) = match security {
+        Some(Err(error)) => {
+            tracing::info!("DNSSEC validation of MX records failed: domain={domain} error={error}");
+            (known_security, known_security.is_none().then_some(error))
+        }
+        Some(Ok(is_authenticated)) => (Some(is_authenticated), None),
+        None => (None, None),
+    };
+    let policy = applied(sts.as_ref(), known.policies.get(domain), Instant::now());
     let mail = MailDomain {
         domain: domain.clone(),
         hosts,
         is_authenticated,
-        sts,
+        sts: policy.as_ref().map(|policy| policy.sts.clone()),
+        sts_fault: sts.and_then(Result::err),
     };
-    Ok((mail, left_out))
+    Ok((mail, policy, left_out.into_iter().chain(doubt).collect()))
 }
 
 /// Returns the entry of a mail domain for which an error is reported. Its only host is the domain.
@@ -213,19 +267,46 @@ fn add_places(found: &mut Vec<FoundPlace>, places: Vec<FoundPlace>) {
     }
 }
 
+/// Returns the owner of a service's SRV records if DNSSEC does not authenticate them. After a failed
+/// lookup, this is what was known before. If nothing was, the failure is added to `current`.
+pub(super) fn settled(
+    service: &Service,
+    unsigned: Result<Option<String>, ProbeError>,
+    known: &KnownPlaces,
+    current: &mut KnownPlaces,
+) -> Option<String> {
+    let error = match unsigned {
+        Ok(unsigned) => return unsigned,
+        Err(error) => error,
+    };
+    tracing::info!("DNSSEC validation of SRV records failed: service={service} error={error}");
+    match known.services.get(service) {
+        Some(places) if !known.unvouched.contains_key(service) => {
+            places.first().and_then(|place| place.unsigned_srv.clone())
+        }
+        _ => {
+            current.unvouched.insert(service.clone(), error);
+            None
+        }
+    }
+}
+
 /// Returns the owner of a service's SRV records if DANE is checked and DNSSEC does not authenticate
 /// them.
+///
+/// # Errors
+/// If that is not known.
 pub(super) async fn unsigned_srv(
     entry: &Entry,
     service: &Service,
     resolver: &Resolver,
     deadline: Instant,
-) -> Option<String> {
+) -> Result<Option<String>, ProbeError> {
     match entry.dane {
-        DaneCheck::Off => None,
+        DaneCheck::Off => Ok(None),
         DaneCheck::On | DaneCheck::Required => {
-            let is_secure = resolver.is_srv_secure(service, deadline).await;
-            (!is_secure).then(|| service.owner())
+            let is_secure = resolver.is_srv_secure(service, deadline).await?;
+            Ok((!is_secure).then(|| service.owner()))
         }
     }
 }

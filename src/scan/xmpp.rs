@@ -9,7 +9,7 @@ use crate::resolve::Resolver;
 
 use super::host_limits::limit_hosts;
 use super::job::has_names;
-use super::locate::{places_of, unsigned_srv};
+use super::locate::{places_of, settled, unsigned_srv};
 use super::{KnownPlaces, Located};
 
 /// Services of an XMPP domain, each with the protocol of its hosts.
@@ -71,9 +71,12 @@ pub(super) async fn locate(
     let lookups = [(starttls, of_starttls), (direct, of_direct)];
     let lookups = services.into_iter().zip(lookups);
     let lookups = lookups.map(|(service, (lookup, unsigned))| {
+        let unsigned = settled(&service, unsigned, known, &mut current);
         let places = match lookup {
             Ok(hosts) => Ok(hosts.map(|mut hosts| {
-                failure = limit_hosts(service.owner(), &mut hosts).or_else(|| failure.take());
+                failure = limit_hosts(service.owner(), &mut hosts)
+                    .or_else(|| current.unvouched.get(&service).cloned())
+                    .or_else(|| failure.take());
                 places_of(&service, hosts, unsigned.as_ref())
             })),
             Err(error) => match known.services.get(&service) {

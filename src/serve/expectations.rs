@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::config::{Entry, SourceSettings};
 use crate::judge::Rules;
 use crate::model::{Hostname, Target, Timestamp};
-use crate::scan::{Job, KnownPlaces, ProbeOptions};
+use crate::scan::{Job, KnownDns, KnownPlaces, ProbeOptions};
 use crate::source::{
     Failed, FetchError, KnownInstances, Loaded, SourceError, SourceFailure, download_name,
     source_name,
@@ -445,7 +445,7 @@ impl Watch {
                 .map_err(Clone::clone),
             targets,
             addresses: self.entry.addresses.clone(),
-            known: Vec::new(),
+            known: KnownDns::default(),
             families: self.entry.families,
             resolved: None,
             key_types: self.entry.key_types,

@@ -16,7 +16,7 @@ use crate::model::{Hostname, Protocol, Target, TargetAddress, Timestamp, did_you
 use crate::report::prometheus::{Exposition, Lines, Metric, endpoints, probe_tls};
 use crate::report::{Style, human};
 use crate::resolve::AddressQuery;
-use crate::scan::{Job, Scan};
+use crate::scan::{Job, KnownDns, Scan};
 use crate::source::Loaded;
 use crate::web::Query;
 
@@ -252,7 +252,7 @@ impl Request {
                 awaited: None,
             })),
             addresses: Vec::new(),
-            known: Vec::new(),
+            known: KnownDns::default(),
             families: None,
             resolved: None,
             key_types: defaults.key_types,

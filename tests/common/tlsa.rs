@@ -2,7 +2,7 @@
 //! unbound validates it.
 
 use crate::fixture::check::{Check, Row};
-use crate::fixture::dns::{A, DnsQuery, DnsResponse, NameServer, TLSA};
+use crate::fixture::dns::{A, DnsQuery, DnsResponse, NameServer, SERVFAIL, TLSA};
 use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::{Process, run, wait_until};
 use crate::fixture::tls::{self, Server};
@@ -33,9 +33,23 @@ impl Zone {
     }
 
     pub(crate) fn serve(self) -> NameServer {
+        self.serve_failing(|_| false)
+    }
+
+    /// Starts a name server that answers these queries with SERVFAIL.
+    pub(crate) fn serve_failing(
+        self,
+        fails: impl Fn(&DnsQuery) -> bool + Send + Sync + 'static,
+    ) -> NameServer {
         NameServer::start(move |asked: &DnsQuery| {
             if self.silent.contains(&asked.kind) {
                 return None;
+            }
+            if fails(asked) {
+                return Some(DnsResponse {
+                    code: SERVFAIL,
+                    ..DnsResponse::default()
+                });
             }
             let said = self.said.get(&(asked.name.clone(), asked.kind));
             let mut said = said.cloned().unwrap_or_default();

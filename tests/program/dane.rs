@@ -11,7 +11,10 @@ use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf};
 use serde_json::{Value, json};
 use std::slice::from_ref;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+const MX: u16 = 15;
 const SRV: u16 = 33;
 
 /// Maximum TLSA records of one endpoint that are judged.
@@ -120,12 +123,13 @@ fn absent_or_unrequested_tlsa_records_cause_no_finding() {
 fn tlsa_records_of_an_authenticated_alias_target_come_first() {
     let bench = Bench::new();
     let (middle, host) = ("alias.example.net", "host.example.net");
-    let (own, canonical) = (bench.owner(HOST), bench.owner(host));
+    let canonical = bench.owner(host);
     let zone = |own_records: &[Vec<u8>], canonical_records: &[Vec<u8>]| {
         let zone = bench
             .zone(own_records)
             .add(HOST, CNAME, &wire_name(middle))
-            .add(middle, CNAME, &wire_name(host));
+            .add(middle, CNAME, &wire_name(host))
+            .add(host, A, &[127, 0, 0, 1]);
         canonical_records
             .iter()
             .fold(zone, |zone, data| zone.add(&canonical, TLSA, data))
@@ -140,6 +144,14 @@ fn tlsa_records_of_an_authenticated_alias_target_come_first() {
         let both = zone(from_ref(&right), from_ref(&wrong));
         assert_eq!(matched(forged(both, at)), true, "{at}");
     }
+    // The addresses of the target are in an unsigned zone, whose records prove nothing, and whose
+    // name server may not know the type TLSA.
+    let unsigned = |zone: Zone| zone.but(host, A, |said| said.authenticated = false);
+    let (own, of_target) = (from_ref(&right), from_ref(&wrong));
+    assert_eq!(matched(unsigned(zone(own, of_target))), true);
+    assert_eq!(matched(unsigned(zone(of_target, own))), false);
+    let fails = |zone: Zone| zone.but(&canonical, TLSA, |said| said.code = SERVFAIL);
+    assert_eq!(matched(fails(unsigned(zone(own, &[])))), true);
     // An alias loop has no target: the records are those of the name itself.
     let circle = bench
         .zone(from_ref(&right))
@@ -148,6 +160,7 @@ fn tlsa_records_of_an_authenticated_alias_target_come_first() {
     assert_eq!(matched(circle), true);
 
     // The records may be behind an alias, as hosters do.
+    let own = bench.owner(HOST);
     let elsewhere = bench.zone(&[]).but(&own, TLSA, |said| {
         let target = "tlsa.hoster.example";
         said.authenticated = true;
@@ -214,12 +227,13 @@ fn truncated_tlsa_response_is_fetched_over_tcp_up_to_a_maximum() {
         unknown.text("/error").contains("100 TLSA records"),
         "{unknown:?}"
     );
-    looked.assert_right(&[]);
+    assert_eq!(looked.outcome(), "internal");
+    assert_eq!(looked.text("/severity"), "unknown");
     assert_eq!(looked.0["dane"], Value::Null);
 }
 
 #[test]
-fn failed_tlsa_lookup_is_reported_beside_the_probe_result() {
+fn failed_tlsa_lookup_leaves_the_result_of_each_address_unknown() {
     let bench = Bench::new();
     let owner = bench.owner(HOST);
     let fails = |zone: Zone, name: &str, kind| zone.but(name, kind, |said| said.code = SERVFAIL);
@@ -254,7 +268,10 @@ fn failed_tlsa_lookup_is_reported_beside_the_probe_result() {
         assert_eq!((unknown.ip(), unknown.outcome()), ("", kind));
         assert_eq!(unknown.text("/severity"), "unknown");
         assert!(unknown.text("/error").contains(word), "{unknown:?}");
-        looked.assert_right(&[]);
+        // Clients that use DANE do not connect.
+        assert_eq!((looked.ip(), looked.outcome()), ("127.0.0.1", kind));
+        assert_eq!(looked.text("/severity"), "unknown");
+        assert_eq!(looked.0["findings"], json!([]), "{looked:?}");
         assert_eq!(looked.0["dane"], Value::Null);
     }
     // If the address lookup fails too, one row reports both.
@@ -341,6 +358,81 @@ fn tlsa_records_below_unsigned_srv_records_are_not_used() {
             assert_eq!(*matched, expected, "{row:?}");
         }
     }
+}
+
+/// Such records are neither authenticated nor not (RFC 7672, section 2.1).
+#[test]
+fn failed_question_about_dnssec_of_mx_or_srv_records_is_unknown() {
+    let bench = Bench::new();
+    let port = bench.server.port();
+    let owner = "_imaps._tcp.service.example";
+    for (kind, target) in [
+        (MX, format!("mx:service.example:{port}")),
+        (SRV, format!("srv:{owner}")),
+    ] {
+        for dane in ["--dane", "--dane=required"] {
+            let zone = bench.zone(&[for_key(&bench.leaf)]);
+            let zone = zone.add(owner, SRV, &srv(0, port, HOST));
+            let mail = [&[0, 0][..], &wire_name(HOST)].concat();
+            let zone = zone.add("service.example", MX, &mail);
+            let dns = zone.serve_failing(move |asked| asked.kind == kind && asked.dnssec_ok);
+            let check = Check::new(&bench.pki).arg(&target);
+            let rows = check
+                .args(&["-4", "--dns", &dns.address.to_string(), dane])
+                .rows();
+            let unknown = |row: &&Row| row.outcome() == "dns_servfail";
+            assert!(rows.iter().any(|row| unknown(&row)), "{rows:?}");
+            if kind == SRV {
+                assert!(rows.iter().all(|row| unknown(&row)), "{rows:?}");
+            }
+            let mut findings = rows
+                .iter()
+                .flat_map(|r| r.0["findings"].as_array().unwrap());
+            assert!(findings.all(|f| f["code"] != "tlsa_missing"), "{rows:?}");
+        }
+    }
+}
+
+/// A failed lookup changes nothing for mail servers that refuse the certificate.
+#[test]
+fn serve_keeps_tlsa_records_while_their_lookup_fails() {
+    let bench = Bench::new();
+    let is_failing = Arc::new(AtomicBool::new(false));
+    let fails = is_failing.clone();
+    let dns = bench
+        .zone(&[for_key(&bench.other)])
+        .serve_failing(move |asked| asked.kind == TLSA && fails.load(Ordering::Relaxed));
+    let config = format!(
+        "trust: {{system: false, ca_files: [{}]}}\ndns: [\"{}\"]\ndefaults: {{interval: 1s, dane: true}}\n\
+         certificates:\n  - {{pem: {}, hostnames: [{HOST}], port: {}}}\n",
+        bench.pki.path("root.pem").display(),
+        dns.address,
+        bench.pki.full_chain(&bench.leaf).display(),
+        bench.server.port(),
+    );
+    let exporter = Exporter::start(&config, &[], |_| {});
+    let finding = "certvigil_endpoint_finding";
+    let mismatch = [r#"ip="127.0.0.1""#, r#"code="tlsa_mismatch""#];
+    exporter.wait_for_metrics("the mismatch", |metrics| {
+        metrics.sample(finding, &mismatch).is_some()
+    });
+    is_failing.store(true, Ordering::Relaxed);
+    // The failure has a row without an address.
+    exporter.wait_for_metrics("the failed lookup", |metrics| {
+        let labels = ["ip=\"\"", r#"error_kind="dns_servfail""#];
+        !metrics
+            .samples("certvigil_endpoint_error", &labels)
+            .is_empty()
+    });
+    let asked = || dns.asked().into_iter().filter(|a| a.kind == TLSA).count();
+    let before = asked();
+    let metrics = exporter.wait_for_metrics("two more lookups", |_| asked() > before + 2);
+    assert!(
+        metrics.sample(finding, &mismatch).is_some(),
+        "{}",
+        metrics.text()
+    );
+    assert!(!exporter.log().contains("endpoint recovered"));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::fixture::check::Check;
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls::{Server, complete_handshake, config};
 use crate::support::certvigil;
+use rustix::net::sockopt::set_socket_linger;
 use rustls::version::{TLS12, TLS13};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -69,6 +70,77 @@ fn refusal_of_a_client_certificate_by_a_distant_server_is_critical() {
     row.assert_right(&["handshake_failed"]);
     let finding = row.finding("handshake_failed");
     assert_eq!(finding["severity"], "critical");
+}
+
+/// Way in which a server ends a connection after the client certificate, without an alert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    Close,
+    CloseNotify,
+    Reset,
+    /// After the client's close_notify.
+    AfterClient,
+    CloseAfterTickets,
+    ResetAfterTickets,
+}
+
+/// With TLS 1.3, slapd with GnuTLS refuses a client certificate like this.
+#[test]
+fn connection_closed_instead_of_accepting_the_client_certificate_is_critical() {
+    let pki = Pki::new();
+    let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
+    for (end, expected) in [
+        (End::Close, &["handshake_failed"][..]),
+        (End::CloseNotify, &["handshake_failed"]),
+        (End::Reset, &["handshake_failed"]),
+        (End::AfterClient, &[]),
+        (End::CloseAfterTickets, &[]),
+        (End::ResetAfterTickets, &["handshake_failed"]),
+    ] {
+        let config = asking_with(&pki, &leaf, Arc::new(Guard::default()), &[&TLS13]);
+        let mut config = rustls::ServerConfig::clone(&config);
+        if !matches!(end, End::CloseAfterTickets | End::ResetAfterTickets) {
+            config.send_tls13_tickets = 0;
+        }
+        let config = Arc::new(config);
+        let server = Server::start("127.0.0.1", move |stream| {
+            let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            while tls.is_handshaking() && tls.read_tls(stream).is_ok_and(|count| count > 0) {
+                tls.process_new_packets().unwrap();
+                while tls.wants_write() && tls.write_tls(stream).is_ok() {}
+                if end == End::Reset && stream.peek(&mut [0]).is_ok() {
+                    // Unread data turns the end into a reset.
+                    return;
+                }
+            }
+            if end == End::AfterClient {
+                while tls.read_tls(stream).is_ok_and(|count| count > 0) {
+                    let state = tls.process_new_packets().unwrap();
+                    if state.peer_has_closed() {
+                        break;
+                    }
+                }
+            }
+            if end == End::ResetAfterTickets {
+                // Until the tickets have arrived.
+                std::thread::sleep(Duration::from_millis(20));
+                set_socket_linger(&*stream, Some(Duration::ZERO)).unwrap();
+            }
+            if matches!(end, End::CloseNotify | End::AfterClient) {
+                tls.send_close_notify();
+                let _ = tls.write_tls(stream);
+            }
+        });
+        let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
+        let check = check.arg("--client-cert").arg(pki.full_chain(&client));
+        let row = check.arg("--client-key").arg(&client.key).row();
+        row.assert_right(expected);
+        if let [code] = expected {
+            assert_eq!(row.finding(code)["severity"], "critical", "{end:?}");
+            let message = row.finding(code)["message"].to_string();
+            assert!(message.contains("without an alert"), "{end:?}: {message}");
+        }
+    }
 }
 
 #[test]

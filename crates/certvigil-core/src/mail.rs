@@ -13,6 +13,8 @@ pub struct MailDomain {
     /// True if the name server reports that DNSSEC authenticates the MX records, or their absence.
     /// `None` if DANE was not requested.
     pub is_authenticated: Option<bool>,
-    /// The MTA-STS policy (RFC 8461). `None` if the domain announces none.
-    pub sts: Option<Result<Sts, StsFault>>,
+    /// The MTA-STS policy that senders apply (RFC 8461). `None` if there is none.
+    pub sts: Option<Sts>,
+    /// The fault of the announced policy. `sts` is then an earlier one that has not expired, if any.
+    pub sts_fault: Option<StsFault>,
 }

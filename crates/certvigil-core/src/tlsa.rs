@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::model::UnknownValue;
+use crate::observation::ProbeError;
 
 /// The TLSA records of an endpoint, as a name server returned them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +51,12 @@ impl FromStr for DaneCheck {
 /// The result of a lookup of TLSA records.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum TlsaLookup {
-    /// The records were not requested, or are unknown because the lookup failed.
+    /// The records were not requested.
     #[default]
     Unknown,
+    /// The lookup failed, in a zone whose other records DNSSEC authenticates. Clients that use DANE
+    /// do not connect (RFC 7672, section 2.1).
+    Failed(ProbeError),
     /// The endpoint cannot have records: an IP address, a local name, or QUIC.
     NotApplicable,
     /// Clients do not use the records of the endpoint, because DNSSEC does not authenticate the SRV

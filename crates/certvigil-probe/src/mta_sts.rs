@@ -32,7 +32,8 @@ impl Policies {
     }
 
     /// Returns the policy of a domain within the deadline, or `None` if it announces none. The DNS
-    /// lookup ends at `lookup`. Senders treat a failed lookup as no announcement.
+    /// lookup ends at `lookup`. Senders treat a failed lookup as no announcement, and go on with the
+    /// policy that they know, if any.
     pub async fn of(
         &self,
         domain: &Hostname,

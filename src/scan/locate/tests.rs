@@ -5,6 +5,7 @@ use std::net::UdpSocket;
 use super::*;
 use crate::config::{Inventory, SourceSettings};
 use crate::model::{Families, Protocol};
+use crate::mta_sts::{StsMode, StsPolicy};
 use crate::observation::ErrorKind;
 use crate::source::{Environment, Requests};
 
@@ -61,5 +62,50 @@ async fn lookups_of_hosts_end_with_the_timeout() {
             Some(ErrorKind::DnsTimeout),
             "{entry:?}"
         );
+    }
+}
+
+/// RFC 8461, section 5.1: senders apply the policy in their cache.
+#[test]
+fn mta_sts_policy_applies_until_its_max_age() {
+    let sts = |id: &str, max_age| Sts {
+        id: id.into(),
+        policy: StsPolicy {
+            mode: StsMode::Enforce,
+            mx: vec!["mx.example.com".into()],
+            max_age,
+        },
+    };
+    let fault = || Err(StsFault::HttpStatus { status: 404 });
+    let start = Instant::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let first = applied(Some(&Ok(sts("1", 60))), None, start).unwrap();
+    assert_eq!((first.sts.id.as_str(), first.until), ("1", at(60)));
+    for read in [None, Some(fault())] {
+        let applied_at = |seconds| applied(read.as_ref(), Some(&first), at(seconds));
+        assert_eq!(applied_at(59).as_ref(), Some(&first));
+        assert_eq!(applied_at(60), None);
+        assert_eq!(applied(read.as_ref(), None, start), None);
+    }
+    let next = applied(Some(&Ok(sts("2", 10))), Some(&first), at(5)).unwrap();
+    assert_eq!((next.sts.id.as_str(), next.until), ("2", at(15)));
+}
+
+#[test]
+fn failed_dnssec_question_about_srv_records_keeps_the_last_answer() {
+    let service: Service = "_imaps._tcp.example.com".parse().unwrap();
+    let error = ProbeError::new(ErrorKind::DnsServfail, "SERVFAIL");
+    for last in [None, Some(service.owner())] {
+        let host = ("mail.example.com".parse().unwrap(), 993);
+        let places = places_of(&service, vec![host], last.as_ref());
+        let (mut known, mut current) = (KnownPlaces::default(), KnownPlaces::default());
+        known.services.insert(service.clone(), places);
+        let failed = || Err(error.clone());
+        assert_eq!(settled(&service, failed(), &known, &mut current), last);
+        assert!(current.unvouched.is_empty());
+        // The question failed before too, and was never answered.
+        known.unvouched.insert(service.clone(), error.clone());
+        assert_eq!(settled(&service, failed(), &known, &mut current), None);
+        assert_eq!(current.unvouched.get(&service), Some(&error));
     }
 }

@@ -84,7 +84,7 @@ impl Round {
                         hostname,
                         port,
                         fixed: &job.addresses,
-                        known: &job.known,
+                        known: &job.known.addresses,
                         families: job.families,
                         is_https: target.protocol == Protocol::Https && target.names.is_empty(),
                     };
@@ -97,11 +97,12 @@ impl Round {
                 DaneCheck::Off => Ok(TlsaLookup::Unknown),
                 // TLSA records of a UDP port are at another name.
                 _ if target.protocol.is_quic() => Ok(TlsaLookup::NotApplicable),
-                _ => match job.unsigned_srv(target) {
-                    Some(service) => Ok(TlsaLookup::UnsignedSrv {
+                _ => match (job.unvouched_srv(target), job.unsigned_srv(target)) {
+                    (Some(error), _) => Err(error.clone()),
+                    (None, Some(service)) => Ok(TlsaLookup::UnsignedSrv {
                         service: service.clone(),
                     }),
-                    None => self.scanner.tlsa(target, timeout).await,
+                    (None, None) => self.scanner.tlsa(target, timeout).await,
                 },
             }
         };
@@ -129,7 +130,13 @@ impl Round {
         let left = timeout.saturating_sub(before.unwrap_or_default() + elapsed);
         let (tlsa, unknown) = match tlsa {
             Ok(tlsa) => (tlsa, None),
-            Err(error) => (TlsaLookup::Unknown, Some(error)),
+            Err(error) => {
+                let known = job.known.tlsa.clone().map(TlsaLookup::Known);
+                (
+                    known.unwrap_or_else(|| TlsaLookup::Failed(error.clone())),
+                    Some(error),
+                )
+            }
         };
         // Only one row has no address. The reason why there are no addresses takes precedence.
         if let Some(error) = failure.or(unprobed).or(unknown) {

@@ -8,6 +8,7 @@ use crate::judge::{Judged, Verdict};
 use crate::model::{Target, Timestamp, Vantage};
 use crate::observation::{Observation, Outcome};
 use crate::report::prometheus::Lines;
+use crate::scan::KnownDns;
 
 use super::super::dns_failures::dns_answer;
 use super::recent::Recent;
@@ -226,6 +227,17 @@ impl TargetResults {
         known.sort();
         known.dedup();
         known
+    }
+
+    /// Returns the results of the last successful DNS lookups for the target.
+    pub(in crate::serve) fn known_dns(&self) -> KnownDns {
+        let mut local = self
+            .judged()
+            .filter(|judged| judged.observation.vantage.is_local());
+        KnownDns {
+            addresses: self.known(),
+            tlsa: local.find_map(|judged| Some(judged.dane.as_ref()?.tlsa.clone())),
+        }
     }
 
     /// Returns the results of a target after one probe that ended at `at`; `before` are the results

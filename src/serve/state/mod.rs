@@ -27,7 +27,6 @@ mod vantage;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +34,7 @@ use crate::config::{Entry, SslmateSettings};
 use crate::judge::Judged;
 use crate::model::{Target, Timestamp, Vantage};
 use crate::report::prometheus::SharedSamples;
-use crate::scan::KnownPlaces;
+use crate::scan::{KnownDns, KnownPlaces};
 use crate::schedule::DueQueue;
 use crate::source::{Failed, KnownInstances, Loaded};
 use crate::store::{KnownLeaf, Place, Remembered};
@@ -179,13 +178,13 @@ pub(super) enum Effect {
         known: Arc<KnownPlaces>,
         instances: Arc<KnownInstances>,
     },
-    /// Probe targets of one entry from one vantage; `known` are the addresses of the last
-    /// successful DNS lookup, and `due` is the time at which the probe was due.
+    /// Probe targets of one entry from one vantage; `known` are the results of the last
+    /// successful DNS lookups, and `due` is the time at which the probe was due.
     Probe {
         id: ProbeId,
         vantage: Vantage,
         targets: Vec<Arc<Target>>,
-        known: Vec<IpAddr>,
+        known: KnownDns,
         due: Duration,
     },
     /// Read the files of an entry again, without DNS lookups.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::judge::{Judged, next_change};
 use crate::model::{Target, Timestamp, Vantage};
+use crate::scan::KnownDns;
 
 use super::super::dns_failures::Change as DnsChange;
 use super::super::history_writer::Note;
@@ -78,8 +79,8 @@ impl State {
         let before = |target: &Arc<Target>| self.results.get(target).cloned();
         let of_run: Vec<_> = targets.iter().map(|t| (t.clone(), before(t))).collect();
         let known = match of_run.as_slice() {
-            [(_, Some(before))] if vantage.is_local() => before.known(),
-            _ => Vec::new(),
+            [(_, Some(before))] if vantage.is_local() => before.known_dns(),
+            _ => KnownDns::default(),
         };
         self.last_id += 1;
         let id = self.last_id;

@@ -13,7 +13,7 @@ use crate::finding::{Code, Detail, Dummy, Finding, NoPath, Refused, Severity, Tl
 use crate::instance::{Expectation, Expected, Instance};
 use crate::mail::MailDomain;
 use crate::model::{Hostname, Timestamp};
-use crate::observation::Outcome;
+use crate::observation::{Outcome, ProbeError};
 use crate::tlsa::{
     Association, DaneCheck, Matching, Selector, Tlsa, TlsaLookup, TlsaRecord, Usage,
 };
@@ -73,7 +73,10 @@ fn by_tlsa(
 ) {
     let tlsa = match &facts.tlsa {
         TlsaLookup::Known(tlsa) => Some(tlsa),
-        TlsaLookup::UnsignedSrv { .. } | TlsaLookup::NotApplicable | TlsaLookup::Unknown => None,
+        TlsaLookup::UnsignedSrv { .. }
+        | TlsaLookup::NotApplicable
+        | TlsaLookup::Unknown
+        | TlsaLookup::Failed(_) => None,
     };
     let mut matched = None;
     let target = &judged.observation.target;
@@ -132,6 +135,9 @@ fn by_tlsa(
         judged.findings.push(missing);
     }
     mail::by_mx_security(judged, facts);
+    if let TlsaLookup::Failed(error) = &facts.tlsa {
+        leave_open(judged, error);
+    }
     judged.dane = tlsa.map(|tlsa| Dane {
         tlsa: tlsa.clone(),
         matched,
@@ -140,6 +146,53 @@ fn by_tlsa(
 
 pub(super) fn missing_finding(severity: Severity, missing: TlsaMissing) -> Finding {
     Finding::with_severity(severity, Detail::TlsaMissing(missing))
+}
+
+/// Leaves the verdict open, because the records are unknown: they may match, and then replace the
+/// checks of these findings, or not match.
+fn leave_open(judged: &mut Judged, error: &ProbeError) {
+    let is_judged = matches!(judged.verdict, Verdict::Conclusive(_));
+    if !is_judged || !matches!(judged.observation.outcome, Outcome::Served(_)) {
+        return;
+    }
+    judged.verdict = Verdict::Inconclusive(error.clone());
+    for finding in &mut judged.findings {
+        let is_replaceable = matches!(finding.detail, Detail::MissingIntermediate { .. })
+            || by_any_match(&finding.detail)
+            || by_match_of_leaf(&finding.detail);
+        if is_replaceable {
+            finding.severity = finding.severity.min(Severity::Warning);
+        }
+    }
+}
+
+/// Returns true if a match of a record of usage 2 or 3 replaces the check of a finding.
+fn by_any_match(detail: &Detail) -> bool {
+    matches!(
+        detail,
+        Detail::SelfSigned { .. }
+            | Detail::UntrustedRoot(_)
+            | Detail::InvalidAuthority { .. }
+            | Detail::ChainExpired { .. }
+            | Detail::RefusedByClients(Refused::Chain { .. })
+            | Detail::DummyCertificate {
+                dummy: Dummy::ExpectedKey,
+                ..
+            }
+            // With usage 2, a name of RFC 7672, section 3.2.2, matches.
+            | Detail::HostnameMismatch { .. }
+    )
+}
+
+/// Returns true if a match of a record of usage 3 alone replaces the check of a finding.
+fn by_match_of_leaf(detail: &Detail) -> bool {
+    matches!(
+        detail,
+        Detail::Expired(_)
+            | Detail::NotYetValid(_)
+            | Detail::Expiring(_)
+            | Detail::ChainExpiring(_)
+    )
 }
 
 /// Replaces trust, and with usage 3 name and dates, by the match of an authenticated record.
@@ -170,23 +223,8 @@ fn replace(judged: &mut Judged, how: Match, is_mail: bool) {
     let chained = flags.chained;
     for finding in &mut judged.findings {
         let is_replaced = match &finding.detail {
-            Detail::SelfSigned { .. }
-            | Detail::UntrustedRoot(_)
-            | Detail::InvalidAuthority { .. }
-            | Detail::ChainExpired { .. }
-            | Detail::RefusedByClients(Refused::Chain { .. })
-            | Detail::DummyCertificate {
-                dummy: Dummy::ExpectedKey,
-                ..
-            } => true,
-            // With usage 2, a name of RFC 7672, section 3.2.2, matches.
-            Detail::HostnameMismatch { .. } => true,
             Detail::MissingIntermediate { .. } => chained || is_mail || !is_chain_expected,
-            Detail::Expired(_)
-            | Detail::NotYetValid(_)
-            | Detail::Expiring(_)
-            | Detail::ChainExpiring(_) => is_leaf,
-            _ => false,
+            other => by_any_match(other) || is_leaf && by_match_of_leaf(other),
         };
         if is_replaced {
             finding.replace();

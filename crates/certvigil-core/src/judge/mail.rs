@@ -43,19 +43,17 @@ pub(super) fn by_mta_sts(
     is_trusted: Option<bool>,
 ) {
     for mail in domains {
-        match &mail.sts {
-            None => {}
-            Some(Ok(sts)) => judged
-                .findings
-                .extend(mismatch(judged, mail, sts, is_trusted)),
-            // The policy is the domain's, so one host reports it.
-            Some(Err(fault)) if mail.hosts.first() == Some(&judged.observation.target.hostname) => {
-                judged.findings.push(Finding::new(Detail::MtaStsUnusable {
-                    domain: mail.domain.clone(),
-                    fault: fault.clone(),
-                }));
-            }
-            Some(Err(_)) => {}
+        let policy = mail.sts.as_ref();
+        let mismatch = policy.and_then(|sts| mismatch(judged, mail, sts, is_trusted));
+        judged.findings.extend(mismatch);
+        // The policy is the domain's, so one host reports it.
+        if let Some(fault) = &mail.sts_fault
+            && mail.hosts.first() == Some(&judged.observation.target.hostname)
+        {
+            judged.findings.push(Finding::new(Detail::MtaStsUnusable {
+                domain: mail.domain.clone(),
+                fault: fault.clone(),
+            }));
         }
     }
 }

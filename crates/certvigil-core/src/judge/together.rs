@@ -78,7 +78,7 @@ fn groups<'a, K: Ord>(
 fn key_type_missing(results: &mut [Judged], endpoint: &[usize]) {
     let members = endpoint.iter().filter_map(|&at| results.get(at));
     let shown = members
-        .filter(|judged| judged.status() == Status::Conclusive)
+        .filter(|judged| has_answered(judged))
         .map(|judged| judged.observation.key_type)
         .next();
     let Some(shown) = shown else { return };
@@ -112,12 +112,14 @@ fn unreachable(results: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
     let live: BTreeSet<IpAddr> = members()
         .filter(|(_, judged)| match judged.status() {
             Status::Conclusive | Status::HandshakeError => true,
-            Status::ConnectError | Status::InternalError => false,
+            Status::ConnectError | Status::InternalError => has_answered(judged),
         })
         .filter_map(|(_, judged)| judged.observation.ip)
         .collect();
     let dead = members().filter_map(|(at, judged)| match &judged.verdict {
-        Verdict::Inconclusive(error) if error.kind.status() == Status::ConnectError => {
+        Verdict::Inconclusive(error)
+            if error.kind.status() == Status::ConnectError && !has_answered(judged) =>
+        {
             Some((at, judged, error))
         }
         _ => None,
@@ -136,6 +138,14 @@ fn unreachable(results: &[Judged], host: &[usize]) -> Vec<(usize, Finding)> {
         Some((at, finding))
     })
     .collect()
+}
+
+/// Returns true if a certificate was seen, whatever the verdict: the TLSA records may be unknown.
+fn has_answered(judged: &Judged) -> bool {
+    match judged.observation.outcome {
+        Outcome::Served(_) | Outcome::Reported(_) => true,
+        Outcome::Failed(_) => false,
+    }
 }
 
 /// Returns the expected fingerprints, if fingerprints are expected.
@@ -294,6 +304,7 @@ fn seen(judged: &Judged) -> Option<Seen> {
         Verdict::Conclusive(Flags { correct: false, .. }) => Some(Seen::Unexpected),
         Verdict::Conclusive(Flags { chained: false, .. }) => Some(Seen::ExpectedWithoutChain),
         Verdict::Conclusive(_) => Some(Seen::Expected),
+        Verdict::Inconclusive(_) if has_answered(judged) => None,
         Verdict::Inconclusive(error) => match error.kind.status() {
             Status::HandshakeError => Some(Seen::HandshakeFails),
             Status::ConnectError => Some(Seen::Unreachable),

@@ -51,6 +51,8 @@ pub(super) struct Connection {
     is_over: bool,
     /// Alert with which the server refused the completed handshake.
     refusal: Option<AlertDescription>,
+    /// True if the server closed the connection instead of accepting the client certificate.
+    is_turned_away: bool,
 }
 
 /// Handshake in which the server sent no certificate.
@@ -124,6 +126,7 @@ impl Connection {
             has_data: false,
             is_over: false,
             refusal: None,
+            is_turned_away: false,
         })
     }
 
@@ -182,11 +185,12 @@ impl Connection {
     async fn drive(&mut self) -> Result<(), HandshakeEnd> {
         loop {
             let is_done = !self.tls.is_handshaking();
-            if is_done && self.closes_at_once {
+            let closes_now = is_done && self.closes_at_once && !self.may_be_turned_away();
+            if closes_now {
                 // Sent in the same packet as the last message of the handshake.
                 self.tls.send_close_notify();
             }
-            if let Err(broken) = self.flush(is_done && self.closes_at_once).await {
+            if let Err(broken) = self.flush(closes_now).await {
                 // Data received before the connection broke may prove the key, or be an alert.
                 return Err(loop {
                     match self.receive().await {
@@ -261,8 +265,11 @@ impl Connection {
                 .then(|| Box::new(self.explain(end, after)));
         }
         self.has_data |= matches!(io::Read::read(&mut self.tls.reader(), &mut [0]), Ok(1..));
-        if let HandshakeEnd::Tls(Error::AlertReceived(alert)) = end {
-            self.record_refusal(alert);
+        match end {
+            HandshakeEnd::Tls(Error::AlertReceived(alert)) => self.record_refusal(alert),
+            HandshakeEnd::Closed => self.record_close(false),
+            HandshakeEnd::Io(_) => self.record_close(true),
+            HandshakeEnd::Tls(_) | HandshakeEnd::Timeout | HandshakeEnd::TooLarge => {}
         }
         self.is_over = true;
         self.refusal()

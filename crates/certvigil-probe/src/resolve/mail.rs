@@ -40,14 +40,20 @@ impl Resolver {
 
 impl Resolver {
     /// Returns true if DNSSEC authenticates the MX records of a domain, or their absence.
-    pub async fn is_mx_secure(&self, domain: &Hostname, deadline: Instant) -> bool {
-        let (Hostname::Dns(name), Ok(servers)) = (domain, self.servers()) else {
-            return false;
+    ///
+    /// # Errors
+    /// If that is not known.
+    pub async fn is_mx_secure(
+        &self,
+        domain: &Hostname,
+        deadline: Instant,
+    ) -> Result<bool, ProbeError> {
+        let Hostname::Dns(name) = domain else {
+            return Ok(false);
         };
-        match servers.vouching() {
-            Ok(vouching) => Box::pin(vouching.is_mx_secure(name, deadline)).await,
-            Err(_) => false,
-        }
+        let servers = self.servers()?;
+        let vouching = servers.vouching()?;
+        Box::pin(vouching.is_mx_secure(name, deadline)).await
     }
 
     /// Returns the TXT records that may announce an MTA-STS policy of a domain (RFC 8461, section

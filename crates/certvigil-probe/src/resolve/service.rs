@@ -55,14 +55,17 @@ impl Resolver {
 
     /// Returns true if DNSSEC authenticates the SRV records of a service. Otherwise clients do not use
     /// the TLSA records of its hosts (RFC 7673, section 3.1).
-    pub async fn is_srv_secure(&self, service: &Service, deadline: Instant) -> bool {
-        let Ok(servers) = self.servers() else {
-            return false;
-        };
-        match servers.vouching() {
-            Ok(vouching) => Box::pin(vouching.is_srv_secure(&service.owner(), deadline)).await,
-            Err(_) => false,
-        }
+    ///
+    /// # Errors
+    /// If that is not known.
+    pub async fn is_srv_secure(
+        &self,
+        service: &Service,
+        deadline: Instant,
+    ) -> Result<bool, ProbeError> {
+        let servers = self.servers()?;
+        let vouching = servers.vouching()?;
+        Box::pin(vouching.is_srv_secure(&service.owner(), deadline)).await
     }
 }
 

@@ -65,8 +65,8 @@ impl Vouching {
     }
 
     /// Returns the TLSA records for a host and a TCP port. If the host is an alias, those of its
-    /// canonical name take precedence, provided that DNSSEC validates every step to it (RFC 7671,
-    /// section 7).
+    /// canonical name take precedence, provided that DNSSEC validates every step to it and the
+    /// addresses there (RFC 7671, section 7; RFC 7672, section 2.2.2).
     ///
     /// If DNSSEC does not authenticate the addresses of the host, clients need no TLSA records, so
     /// that a failure is their absence, and for `mail` records are not authenticated (RFC 7672,
@@ -136,41 +136,41 @@ impl Vouching {
     }
 
     /// Returns true if DNSSEC authenticates the MX records of a domain, or their absence.
-    pub(super) async fn is_mx_secure(&self, domain: &str, deadline: Instant) -> bool {
-        let Ok(mut domain) = dns::name(domain) else {
-            return false;
-        };
+    ///
+    /// # Errors
+    /// If the name servers do not return them. The records are then neither secure nor insecure
+    /// (RFC 7672, section 2.1).
+    pub(super) async fn is_mx_secure(
+        &self,
+        domain: &str,
+        deadline: Instant,
+    ) -> Result<bool, ProbeError> {
+        let mut domain = dns::name(domain)?;
         domain.set_fqdn(true);
-        let secure = async {
-            let answer = self.ask(&domain, RecordType::MX, deadline).await?;
-            match answer.records.is_empty() {
-                false => Ok::<_, ProbeError>(answer.authenticated),
-                // The domain is its own mail host. Its zone is that of its addresses, and a name
-                // server that validates does not report the absence of records without proof.
-                true => self.is_secure(&domain, deadline).await,
-            }
-        };
-        secure.await.unwrap_or_else(|error| {
-            tracing::info!("DNSSEC validation of MX records failed: domain={domain} error={error}");
-            false
-        })
+        let answer = self.ask(&domain, RecordType::MX, deadline).await?;
+        match answer.records.is_empty() {
+            false => Ok(answer.authenticated),
+            // The domain is its own mail host. Its zone is that of its addresses, and a name server
+            // that validates does not report the absence of records without proof.
+            true => self.is_secure(&domain, deadline).await,
+        }
     }
 
     /// Returns true if DNSSEC authenticates the SRV records of a service.
-    pub(super) async fn is_srv_secure(&self, owner: &str, deadline: Instant) -> bool {
-        let Ok(mut name) = dns::name(owner) else {
-            return false;
-        };
+    ///
+    /// # Errors
+    /// If the name servers do not return them.
+    pub(super) async fn is_srv_secure(
+        &self,
+        owner: &str,
+        deadline: Instant,
+    ) -> Result<bool, ProbeError> {
+        let mut name = dns::name(owner)?;
         name.set_fqdn(true);
-        match self.ask(&name, RecordType::SRV, deadline).await {
-            Ok(answer) => answer.authenticated,
-            Err(error) => {
-                tracing::info!(
-                    "DNSSEC validation of SRV records failed: owner={owner} error={error}"
-                );
-                false
-            }
-        }
+        Ok(self
+            .ask(&name, RecordType::SRV, deadline)
+            .await?
+            .authenticated)
     }
 
     async fn records(&self, host: &Name, port: u16, deadline: Instant) -> Result<Tlsa, ProbeError> {
@@ -214,16 +214,22 @@ impl Vouching {
     }
 
     /// Returns the canonical name of an alias. `None` if the name is no alias, or DNSSEC does not
-    /// validate a step.
+    /// validate a step or the addresses of the canonical name. An unsigned zone may also be unable
+    /// to answer for TLSA records at all.
     async fn canonical(&self, host: &Name, deadline: Instant) -> Result<Option<Name>, ProbeError> {
-        let mut canonical = None;
+        let mut canonical: Option<Name> = None;
         for _ in 0..MAX_ALIASES {
             let at = canonical.as_ref().unwrap_or(host);
             let answer = self.ask(at, RecordType::CNAME, deadline).await?;
             match alias(&answer.records, at) {
                 Some(target) if answer.authenticated => canonical = Some(target.clone()),
                 Some(_) => return Ok(None),
-                None => return Ok(canonical),
+                None => {
+                    return match canonical {
+                        Some(name) if self.is_secure(&name, deadline).await? => Ok(Some(name)),
+                        _ => Ok(None),
+                    };
+                }
             }
         }
         // The chain exceeds the limit.

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::config::SourceSettings;
 use crate::finding::{Detail, Finding, Wanted};
@@ -256,7 +256,7 @@ impl World {
                     targets,
                     known,
                     due: _,
-                } => self.probe(id, vantage, targets, &known),
+                } => self.probe(id, vantage, targets, &known.addresses),
                 Effect::Log(line) => self.truth.on_log(&line, self.seed),
                 Effect::Reread { .. } | Effect::Resume(_) => {
                     unreachable!("no probe of this world waits")

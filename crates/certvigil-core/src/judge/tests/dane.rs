@@ -8,6 +8,7 @@ use proptest::prelude::*;
 use crate::mail::MailDomain;
 use crate::model::Protocol;
 use crate::mta_sts::{Sts, StsFault, StsMode, StsPolicy};
+use crate::observation::{ErrorKind, ProbeError};
 use crate::tlsa::{DaneCheck, Tlsa, TlsaLookup, TlsaRecord};
 
 use super::*;
@@ -436,7 +437,7 @@ fn failed_handshake_is_not_compared_with_tlsa_records() {
         records: vec![record([3, 1, 1], &pki.mid.cert())],
         authenticated: true,
     });
-    let error = crate::observation::ProbeError::new(crate::observation::ErrorKind::TlsAlert, "no");
+    let error = ProbeError::new(ErrorKind::TlsAlert, "no");
     let expected = Arc::new(pki.right.expected.clone());
     let seen = observation(HOST, Outcome::Failed(error));
     let mut judged = judge(
@@ -482,7 +483,8 @@ fn mail_domain(domain: &str, sts: Option<Result<Sts, StsFault>>) -> MailDomain {
         domain: domain.parse().unwrap(),
         hosts: vec![HOST.parse().unwrap()],
         is_authenticated: Some(true),
-        sts,
+        sts: sts.clone().and_then(Result::ok),
+        sts_fault: sts.and_then(Result::err),
     }
 }
 
@@ -724,7 +726,6 @@ fn required_records_are_missed() {
             },
             missing,
         ),
-        // The failure of the lookup has a row of its own.
         (TlsaLookup::Unknown, vec![]),
     ] {
         assert_eq!(
@@ -737,6 +738,31 @@ fn required_records_are_missed() {
             _ => vec![],
         };
         assert_eq!(judged_by(tlsa, DaneCheck::On), optional);
+    }
+}
+
+/// The records may match, and then these findings are information, or not match.
+#[test]
+fn verdict_is_open_if_the_tlsa_lookup_failed() {
+    let error = ProbeError::new(ErrorKind::DnsServfail, "SERVFAIL");
+    let facts = DnsFacts {
+        dane: DaneCheck::On,
+        tlsa: TlsaLookup::Failed(error.clone()),
+        ..DnsFacts::default()
+    };
+    let pki = pki();
+    let untrusting = pki.right.trusting(TrustStore::default());
+    for (case, alone) in [
+        (&pki.right, Severity::Ok),
+        (&untrusting, Severity::Critical),
+    ] {
+        let mut judged = case.judged();
+        assert_eq!(judged.severity(), alone);
+        case.by_dns(&mut judged, &facts);
+        assert_eq!(judged.verdict, Verdict::Inconclusive(error.clone()));
+        assert_eq!(judged.severity(), Severity::Unknown, "{judged:?}");
+        let codes = |j: &Judged| j.findings.iter().map(|f| f.code()).collect::<Vec<_>>();
+        assert_eq!(codes(&judged), codes(&case.judged()));
     }
 }
 
@@ -788,6 +814,14 @@ fn a_host_outside_the_mta_sts_policy_gets_no_mail() {
     let fault = StsFault::HttpStatus { status: 404 };
     let unusable = judged(Some(Err(fault.clone())));
     assert_eq!(findings(&unusable), ["mta_sts_unusable warning"]);
+    // Beside the last policy that senders could read, which they still apply.
+    let mut domain = mail_domain("example.com", sts(StsMode::Enforce, "mx.example.net"));
+    domain.sts_fault = Some(fault.clone());
+    let both = findings(&pki.right.mail(DaneCheck::Off, &[], &[domain]));
+    assert_eq!(
+        both,
+        ["mta_sts_mismatch critical", "mta_sts_unusable warning"]
+    );
     // The first mail host reports it, and no other.
     let mut domain = mail_domain("example.com", Some(Err(fault)));
     domain.hosts.insert(0, "first.example.com".parse().unwrap());

@@ -214,6 +214,17 @@ fn dead_address_is_critical_if_another_address_responds() {
     assert_eq!(judged.codes(), ["unreachable"]);
 }
 
+/// The address responds, and only its TLSA records are unknown.
+#[test]
+fn address_whose_tlsa_lookup_failed_is_not_unreachable() {
+    let mut open = pki().right.judged().at("2001:db8::2");
+    open.verdict = Verdict::Inconclusive(ProbeError::new(ErrorKind::DnsServfail, "SERVFAIL"));
+    let dead = failed(ErrorKind::ConnectRefused);
+    let [dead, open] = after_comparison([dead, open]);
+    assert_eq!(dead.codes(), ["unreachable"]);
+    assert_eq!(open.codes(), [""; 0]);
+}
+
 #[test]
 fn dead_address_is_unknown_unless_the_same_host_responds() {
     let dead = || failed(ErrorKind::ConnectTimeout).at("2001:db8::2");

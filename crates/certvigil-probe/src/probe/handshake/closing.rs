@@ -8,11 +8,11 @@ use std::pin::Pin;
 use std::task::{Poll, ready};
 use std::time::Duration;
 
-use rustls::{AlertDescription, Error};
+use rustls::{AlertDescription, Error, ProtocolVersion};
 use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, Interest, ReadBuf};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use crate::observation::{Alert, ProbeError};
+use crate::observation::{Alert, ErrorKind, ProbeError};
 
 use super::super::bounds::MAX_HANDSHAKE_BYTES;
 use super::super::setup::ClientAuth;
@@ -51,8 +51,29 @@ impl Connection {
         }
     }
 
+    /// Returns true if the server may still refuse the client certificate. With TLS 1.3, the
+    /// certificate is the client's last message, and only data shows that the server goes on.
+    pub(super) fn may_be_turned_away(&self) -> bool {
+        self.recorder.client_auth() == ClientAuth::Given
+            && self.tls.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+            && !self.has_data
+    }
+
+    /// Records the end of the connection, which certvigil has not closed. slapd with GnuTLS refuses
+    /// a client certificate like this, without an alert. OpenSSL sends session tickets before the
+    /// application sees the certificate: after them, only a reset is a refusal.
+    pub(super) fn record_close(&mut self, is_reset: bool) {
+        let is_accepted = self.tls.tls13_tickets_received() > 0 && !is_reset;
+        self.is_turned_away = self.may_be_turned_away() && !is_accepted;
+    }
+
     /// Returns the error of a completed handshake that the server refused.
     pub(super) fn refusal(&self) -> Option<Box<ProbeError>> {
+        if self.is_turned_away && self.refusal.is_none() {
+            let what = "the server closed the connection right after the client certificate, \
+                        without an alert: it seems to refuse the certificate";
+            return Some(Box::new(ProbeError::new(ErrorKind::TlsClosed, what)));
+        }
         let alert = Alert(u8::from(self.refusal?));
         let what = "the server ended the connection right after the handshake";
         Some(Box::new(ProbeError::of_alert(what, alert)))
@@ -75,8 +96,29 @@ impl Connection {
         quit: Option<Quit>,
         patience: Duration,
     ) -> Option<Box<ProbeError>> {
-        self.close(quit, patience).await;
+        let _ = timeout(patience, self.wait_for_refusal()).await;
+        if self.refusal().is_none() {
+            self.close(quit, patience).await;
+        }
         self.refusal()
+    }
+
+    /// Waits until the server refuses the client certificate by closing the connection, or sends
+    /// data. Nothing is sent before, because a close_notify ends any connection.
+    async fn wait_for_refusal(&mut self) {
+        let mut buffer = [0; REST_SIZE];
+        while self.may_be_turned_away() {
+            let Ok(count) = self.stream.tcp.read(&mut buffer).await else {
+                return self.record_close(true);
+            };
+            let bytes = buffer.get(..count).unwrap_or_default();
+            if self.process_rest(bytes).is_none() {
+                return;
+            }
+            if count == 0 || self.is_over {
+                return self.record_close(false);
+            }
+        }
     }
 
     async fn close(&mut self, quit: Option<Quit>, patience: Duration) {
