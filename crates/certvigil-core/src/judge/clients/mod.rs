@@ -111,6 +111,15 @@ impl Clients {
         }
     }
 
+    /// Makes the opinions of clients unknown that may refuse for a reason that is not known.
+    pub(super) fn doubt(&mut self, doubted: &[Client]) {
+        for (client, opinion) in Client::ALL.iter().zip(&mut self.opinions) {
+            if doubted.contains(client) && *opinion == Opinion::Accepts {
+                *opinion = Opinion::Unknown;
+            }
+        }
+    }
+
     /// Returns the distinct traits of the paths, in the order of the rules.
     pub fn traits(&self) -> &[Trait] {
         &self.traits
