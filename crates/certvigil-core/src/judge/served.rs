@@ -149,6 +149,10 @@ pub(super) fn judge_served(
         }),
     };
     clients.doubt(&unknown_by_staple);
+    // A file is judged as if every client received it.
+    if let Some(facts) = facts.filter(|_| served.file().is_none()) {
+        clients.doubt(&clients::unknown_for_names(facts, names));
+    }
     let mut handshake_refusals = handshake::refusals(served);
     handshake_refusals.extend(staple_refusals);
     // A temporary certificate is reported as such.

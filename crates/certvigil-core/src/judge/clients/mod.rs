@@ -28,6 +28,7 @@ use super::path::{Found, Path};
 
 pub use beside::BESIDE;
 pub(super) use first_path::{best as best_issuer, is_self_signed as is_named_self_signed};
+pub(super) use hosts::unknown_for as unknown_for_names;
 pub use rules::{Effect, Effects, RULES, Rule};
 pub(super) use traits::Constraints;
 
