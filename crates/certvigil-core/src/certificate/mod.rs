@@ -50,9 +50,11 @@ pub use oddity::{NameOf, Oddity, Part};
 pub(crate) use oid::dotted;
 use read::read;
 pub use request::{MAX_REQUEST_BYTES, RequestError, SigningRequest};
+#[cfg(test)]
+pub(crate) use revocation::tests::made::staple_with_content;
 pub use revocation::{
-    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, Status, Unusable, ocsp_outdated_from,
-    ocsp_request, ocsp_url, read_ocsp,
+    Answer, Crl, Issuer, MAX_OCSP_BYTES, Revoked, StapleFaults, Status, Unusable,
+    ocsp_outdated_from, ocsp_request, ocsp_url, read_ocsp, staple_faults,
 };
 use signature::Signers;
 pub use signature::{Link, certifies, unverifiable, verification_cost};

@@ -90,6 +90,9 @@ pub enum Oddity {
     ExplicitCurve,
     /// No subject alternative name.
     NoSan,
+    /// No subject alternative name that a client could compare with a host (RFC 9525, section 6.2):
+    /// the names.
+    NoHostInSan(String),
     /// An extension list that cannot be read to the end.
     UnreadableExtensions,
     /// An entry of the extension list that cannot be read, including its object identifier.
@@ -165,6 +168,11 @@ impl Oddity {
         self.rule() == BASELINE
     }
 
+    /// Returns true for alternative names with which no client finds a host.
+    pub fn is_of_no_host(&self) -> bool {
+        matches!(self, Self::NoSan | Self::NoHostInSan(_))
+    }
+
     /// Returns the rule that the certificate breaks.
     pub fn rule(&self) -> &'static str {
         match self {
@@ -218,6 +226,7 @@ impl Oddity {
             Self::EncodedDefault(_) => "X.690, section 11.5",
             Self::NonDerBoolean => "X.690, section 11.1",
             Self::NoSan
+            | Self::NoHostInSan(_)
             | Self::SanNotCriticalWithEmptySubject
             | Self::SanCriticalWithSubject
             | Self::AddressInDnsName(_)
@@ -368,6 +377,10 @@ impl fmt::Display for Oddity {
                 f.write_str("its key has explicit curve parameters instead of a curve's name")
             }
             Self::NoSan => f.write_str("it has no subject alternative name"),
+            Self::NoHostInSan(names) => write!(
+                f,
+                "none of its subject alternative names is a host name or an address: {names}"
+            ),
             Self::UnreadableExtensions => f.write_str("its extensions cannot be read"),
             Self::UnreadableExtensionEntry => f.write_str("one of its extensions cannot be read"),
             Self::UnreadableExtension(oid) => write!(f, "its extension {oid} cannot be read"),

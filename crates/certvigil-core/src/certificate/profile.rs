@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use super::name::Notes;
 use super::oid::dotted;
-use super::{Facts, Key, Oddity, der, printable};
+use super::{Facts, Key, Oddity, San, der, printable};
 
 /// An extension whose value is read here (RFC 5280, sections 4.2.1 and 4.2.2): the content octets
 /// of the object identifier, and the name.
@@ -200,8 +200,15 @@ fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
     const IP_ADDRESS: u8 = 0x87;
     let names = der::expect(&mut value, der::SEQUENCE);
     let mut names = names.map(|names| names.content).unwrap_or_default();
+    let is_for_no_host =
+        !facts.is_ca && !facts.sans.is_empty() && !facts.sans.iter().any(may_be_a_host);
+    if is_for_no_host {
+        notes.oddity(Oddity::NoHostInSan(listed(&facts.sans)));
+    }
     while let Some(name) = der::split(&mut names) {
         match name.tag {
+            // Clients that accept a malformed name beside a good one are of no use here.
+            DNS_NAME if is_for_no_host && is_ascii_text(name.content) => {}
             DNS_NAME => examine_dns_name(name.content, notes),
             IP_ADDRESS if !matches!(name.content.len(), 4 | 16) => {
                 notes.oddity(Oddity::MalformedAddress);
@@ -214,10 +221,37 @@ fn examine_names(mut value: &[u8], facts: &Facts, notes: &mut Notes<'_>) {
     }
     if let Some(name) = &facts.common_name
         && !facts.is_ca
+        && !is_for_no_host
         && !facts.sans.iter().any(|san| san.to_string() == *name)
     {
         notes.remark(Oddity::CommonNameNotInSan(name.clone()));
     }
+}
+
+/// Returns true for a name that some client compares with a host (RFC 9525, section 6.2). A dNSName
+/// may be malformed in a way that not every client refuses.
+fn may_be_a_host(san: &San) -> bool {
+    let is_of_host = |c: u8| c.is_ascii_alphanumeric() || matches!(c, b'.' | b'-' | b'_' | b'*');
+    match san {
+        San::Ip(_) => true,
+        San::Dns(name) => {
+            let name = name.strip_suffix('.').unwrap_or(name);
+            name.bytes().all(is_of_host) && name.split('.').all(|label| !label.is_empty())
+        }
+        _ => false,
+    }
+}
+
+/// Returns the first names, for messages.
+fn listed(sans: &[San]) -> String {
+    const MAX_LISTED: usize = 3;
+    let first: Vec<String> = sans.iter().take(MAX_LISTED).map(San::to_string).collect();
+    let more = if sans.len() > MAX_LISTED { ", ..." } else { "" };
+    format!("`{}`{more}", first.join("`, `"))
+}
+
+fn is_ascii_text(content: &[u8]) -> bool {
+    content.is_ascii() && !content.is_empty()
 }
 
 fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
@@ -243,7 +277,7 @@ fn examine_dns_name(content: &[u8], notes: &mut Notes<'_>) {
     let has_only = |extra: u8| name.iter().all(|c| is_plain(c) || *c == extra);
     if text().parse::<IpAddr>().is_ok() {
         notes.remark(Oddity::AddressInDnsName(text()));
-    } else if !content.is_ascii() || content.is_empty() {
+    } else if !is_ascii_text(content) {
         // Go refuses the first form, GnuTLS the second.
         notes.oddity(Oddity::MalformedDnsName(text()));
     } else if name.contains(&b'*') && has_only(b'*') {

@@ -212,7 +212,7 @@ pub(super) fn chain_findings(
             ));
             findings.extend(weakness(position, intermediate, facts, is_anchor));
             // No client matches names against an authority's certificate.
-            let oddities = facts.oddities.iter().filter(|o| **o != Oddity::NoSan);
+            let oddities = facts.oddities.iter().filter(|o| !o.is_of_no_host());
             findings.extend(nonconformant(
                 intermediate,
                 position,
@@ -303,8 +303,7 @@ fn remarks(chain: &chain::Chain<'_>, found: &path::Found<'_>) -> Vec<Finding> {
             let mut faults = best.faults.iter().filter(|f| f.role == Role::Anchor);
             faults.any(|fault| fault.kind.covers(oddity))
         };
-        let odd =
-            odd.filter(|oddity| is_anchor && **oddity != Oddity::NoSan && !is_reported(oddity));
+        let odd = odd.filter(|oddity| is_anchor && !oddity.is_of_no_host() && !is_reported(oddity));
         let all = facts.remarks.iter().chain(odd);
         let (baseline_deviations, deviations): (Vec<Oddity>, Vec<Oddity>) =
             (all.cloned()).partition(Oddity::concerns_public_authorities);

@@ -1,10 +1,12 @@
 //! Revocation of the leaf, as reported by the stapled OCSP response, the issuer, and the source of
 //! the expected certificate.
 
-use crate::certificate::{Answer, Issuer, Status, Unusable, read_ocsp};
-use crate::finding::{Detail, Finding, RevocationReporter};
+use crate::certificate::{
+    Answer, Issuer, StapleFaults, Status, Unusable, read_ocsp, staple_faults,
+};
+use crate::finding::{Client, Detail, Finding, RevocationReporter};
 use crate::model::{RevocationCheck, Timestamp};
-use crate::observation::{Fetched, Publication, Served, Staple};
+use crate::observation::{Fetched, Publication, Served, Staple, TlsVersion};
 
 /// The known revocation status of a leaf.
 #[derive(Debug, Default)]
@@ -13,6 +15,11 @@ pub(super) struct Examined {
     /// none.
     pub(super) revoked: Option<bool>,
     pub(super) findings: Vec<Finding>,
+    /// The clients that refuse the handshake because of the stapled response, each group with its
+    /// reason as a clause.
+    pub(super) refusals: Vec<(Vec<Client>, String)>,
+    /// The clients of which this is not known.
+    pub(super) unknown: Vec<Client>,
 }
 
 /// Evaluates all reports. `reported_by_source` is true if the source reports this instance as revoked.
@@ -26,20 +33,36 @@ pub(super) fn examine(
 ) -> Examined {
     let mut findings = Vec::new();
     let said = &served.revocation;
+    let (mut refusals, mut unknown) = (Vec::new(), Vec::new());
     let staple = match &said.staple {
-        _ if check == RevocationCheck::Off => None,
         Staple::NotAsked => None,
+        Staple::Absent if check == RevocationCheck::Off => None,
         Staple::Absent => {
             findings.extend(missing_staple(served, None));
             None
         }
         Staple::Sent(response) => {
-            let answer = issuer().map(|issuer| read_ocsp(response, &served.leaf, &issuer, now));
+            let issuer = issuer();
+            let faults = staple_faults(response, &served.leaf, issuer.as_ref());
+            let answer = issuer.map(|issuer| read_ocsp(response, &served.leaf, &issuer, now));
+            refusals = refused_by(&faults, served);
+            if faults.gnutls.is_none() && is_unknown_for_gnutls(answer.as_ref()) {
+                unknown.push(Client::Gnutls);
+            }
             match answer {
+                _ if check == RevocationCheck::Off => None,
                 // Without the issuer, or without support for the signature, the response cannot be
                 // judged.
                 None | Some(Err(Unusable::Unverifiable)) => None,
-                Some(Ok(Answer { status, .. })) => Some(status),
+                Some(Ok(Answer { status, .. })) => {
+                    if let Some(fault) = &faults.gnutls {
+                        findings.extend(missing_staple(served, Some(fault)));
+                    }
+                    let of_java = faults.java.filter(|_| is_tls13(served));
+                    let fault = faults.gnutls.or(of_java);
+                    findings.extend(fault.map(|fault| bad_staple(served, &fault)));
+                    Some(status)
+                }
                 Some(Err(fault)) => {
                     findings.extend(missing_staple(served, Some(&fault)));
                     findings.push(bad_staple(served, &fault));
@@ -83,6 +106,37 @@ pub(super) fn examine(
             None => is_good.then_some(false),
         },
         findings,
+        refusals,
+        unknown,
+    }
+}
+
+/// Returns the clients that cannot read the stapled response.
+fn refused_by(faults: &StapleFaults, served: &Served) -> Vec<(Vec<Client>, String)> {
+    let of_java = faults.java.as_ref().filter(|_| is_tls13(served));
+    let of_gnutls = faults.gnutls.as_ref();
+    let reason = |fault: &Unusable| format!("the stapled OCSP response is of no use: {fault}");
+    let all = [(Client::Gnutls, of_gnutls), (Client::Java, of_java)];
+    let refused = all.into_iter();
+    refused
+        .filter_map(|(client, fault)| Some((vec![client], reason(fault?))))
+        .collect()
+}
+
+/// Returns true for TLS 1.3, where Java parses the response as part of the handshake. In TLS 1.2 it
+/// keeps the bytes (`CertStatusExtension`).
+fn is_tls13(served: &Served) -> bool {
+    served.tls_version == TlsVersion::Tls13
+}
+
+/// Returns true for a response that GnuTLS may refuse. It accepts some that certvigil does not: an
+/// error, the status unknown, and one that is not valid yet.
+fn is_unknown_for_gnutls(answer: Option<&Result<Answer, Unusable>>) -> bool {
+    match answer {
+        Some(Ok(_) | Err(Unusable::Refused(_) | Unusable::Unknown | Unusable::NotYetValid(_))) => {
+            false
+        }
+        None | Some(Err(_)) => true,
     }
 }
 

@@ -99,6 +99,7 @@ pub(super) fn judge_served(
         findings.push(identity::other_finding(expected, leaf, rules.grace_at(now)));
     }
     findings.extend(revocation.findings);
+    let (staple_refusals, unknown_by_staple) = (revocation.refusals, revocation.unknown);
     match facts {
         Some(facts) => {
             let is_newer_expected = accepted == Some(false);
@@ -147,7 +148,13 @@ pub(super) fn judge_served(
             all.and(opinions(Some(name)))
         }),
     };
+    clients.doubt(&unknown_by_staple);
+    // A file is judged as if every client received it.
+    if let Some(facts) = facts.filter(|_| served.file().is_none()) {
+        clients.doubt(&clients::unknown_for_names(facts, names));
+    }
     let mut handshake_refusals = handshake::refusals(served);
+    handshake_refusals.extend(staple_refusals);
     // A temporary certificate is reported as such.
     let with_ech =
         (!reported_as_dummy).then(|| ech::refusal(served, names.first(), &clients, context));

@@ -306,6 +306,65 @@ fn unreadable_validity_is_none() {
     assert_eq!(fields.facts().validity(), Some(known.into()));
 }
 
+/// A client finds no host in these, as in no names at all.
+#[test]
+fn names_of_which_none_may_be_a_host_are_an_oddity() {
+    let notes = |is_ca: bool, names: &[(u8, &[u8])]| {
+        let mut fields = Fields::sound();
+        fields.extensions[2] = alternative_names(names, false);
+        if is_ca {
+            fields
+                .extensions
+                .push(extension(BASIC_CONSTRAINTS, true, b"\x30\x03\x01\x01\xff"));
+        }
+        let facts = fields.facts();
+        (facts.oddities, facts.remarks)
+    };
+    for (names, listed) in [
+        (
+            &[(0x81, &b"admin@www.example.com"[..])][..],
+            "`admin@www.example.com`",
+        ),
+        (
+            &[(0x86, b"https://www.example.com/")],
+            "`https://www.example.com/`",
+        ),
+        (
+            &[(0x82, b"https://www.example.com")],
+            "`https://www.example.com`",
+        ),
+        (
+            &[(0x82, b"www.example.com example.com")],
+            "`www.example.com example.com`",
+        ),
+        (&[(0x82, b"www.example.com:443")], "`www.example.com:443`"),
+        (&[(0x82, b".example.com")], "`.example.com`"),
+        (
+            &[
+                (0x82, b"a b"),
+                (0x82, b"c d"),
+                (0x82, b"e f"),
+                (0x82, b"g h"),
+            ],
+            "`a b`, `c d`, `e f`, ...",
+        ),
+    ] {
+        let expected = vec![Oddity::NoHostInSan(listed.into())];
+        assert_eq!(notes(false, names), (expected, vec![]), "{listed}");
+        let (oddities, _) = notes(true, names);
+        assert!(!oddities.iter().any(Oddity::is_of_no_host), "{listed}");
+        for good in [
+            (0x82, &b"*.example.com"[..]),
+            (0x82, b"a_b.example.com."),
+            (0x82, b"f*.x"),
+            (0x87, &[192, 0, 2, 1]),
+        ] {
+            let (oddities, _) = notes(false, &[names, &[good]].concat());
+            assert_eq!(oddities, [], "{listed}");
+        }
+    }
+}
+
 /// No client of the experiment refuses these.
 #[test]
 fn deviation_accepted_by_all_clients_is_a_remark() {

@@ -8,7 +8,7 @@ mod crl;
 mod ocsp;
 mod part;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::fmt;
 
@@ -20,7 +20,10 @@ use super::name::normal_name;
 use super::{Certificate, Link, PublicKeyHash, der, key_signed};
 
 pub use crl::Crl;
-pub use ocsp::{MAX_OCSP_BYTES, ocsp_outdated_from, ocsp_request, ocsp_url, read_ocsp};
+pub use ocsp::{
+    MAX_OCSP_BYTES, StapleFaults, ocsp_outdated_from, ocsp_request, ocsp_url, read_ocsp,
+    staple_faults,
+};
 
 /// Maximum clock skew of the signer, in seconds.
 const CLOCK_SKEW: i64 = 5 * 60;

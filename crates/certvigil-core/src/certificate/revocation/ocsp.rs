@@ -1,5 +1,7 @@
 //! OCSP responses (RFC 6960, section 4.2) and the request URL (appendix A).
 
+mod staple;
+
 use aws_lc_rs::digest;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -13,6 +15,8 @@ use super::{
     Answer, CLOCK_SKEW, Issuer, LIFE_WITHOUT_END, Revoked, Status, Unusable, fresh, is_same_name,
     reason, serial, verified,
 };
+
+pub use staple::{StapleFaults, staple_faults};
 
 /// Maximum size of a response in bytes. Usual responses have 300 to 5000.
 pub const MAX_OCSP_BYTES: usize = 16 << 10;
@@ -118,6 +122,8 @@ pub fn ocsp_request(leaf: &Certificate, issuer: &Issuer) -> Option<Vec<u8>> {
 struct Basic<'a> {
     signed: Signed<'a>,
     responder: Responder<'a>,
+    /// The content of the time of signing.
+    produced_at: &'a [u8],
     /// The content of the list of SingleResponses.
     responses: &'a [u8],
     /// The content of the list of certificates.
@@ -190,7 +196,7 @@ impl<'a> Basic<'a> {
             None => &[][..],
             Some(list) => list.ok_or_else(unreadable("its certificates"))?.content,
         };
-        let (responder, responses) =
+        let (responder, produced_at, responses) =
             Self::read_data(tbs.content).ok_or_else(unreadable("what it says"))?;
         Ok(Self {
             signed: Signed {
@@ -200,13 +206,14 @@ impl<'a> Basic<'a> {
                 signature,
             },
             responder,
+            produced_at,
             responses,
             certificates,
         })
     }
 
-    /// Returns the responder and the list of responses in the ResponseData.
-    fn read_data(mut data: &'a [u8]) -> Option<(Responder<'a>, &'a [u8])> {
+    /// Returns the responder, the time of signing and the list of responses in the ResponseData.
+    fn read_data(mut data: &'a [u8]) -> Option<(Responder<'a>, &'a [u8], &'a [u8])> {
         der::optional(&mut data, EXPLICIT_0); // the version
         let mut id = der::split(&mut data)?;
         let responder = match id.tag {
@@ -214,12 +221,12 @@ impl<'a> Basic<'a> {
             EXPLICIT_2 => Responder::Key(der::expect(&mut id.content, der::OCTET_STRING)?.content),
             _ => return None,
         };
-        der::expect(&mut data, GENERALIZED_TIME)?; // the time of signing
+        let produced_at = der::expect(&mut data, GENERALIZED_TIME)?.content;
         let responses = der::expect(&mut data, der::SEQUENCE)?.content;
         if let Some(extensions) = der::explicit(&mut data, EXPLICIT_1, der::SEQUENCE) {
             refuse_critical(extensions?.content)?;
         }
-        Some((responder, responses))
+        Some((responder, produced_at, responses))
     }
 
     /// Returns the response for this certificate.

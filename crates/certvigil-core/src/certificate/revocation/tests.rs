@@ -1,4 +1,4 @@
-mod made;
+pub(in crate::certificate) mod made;
 
 use proptest::prelude::*;
 

@@ -2,9 +2,10 @@
 //! choose each issuer by its name and key identifier, before they verify any signature, and never
 //! backtrack.
 
-use crate::certificate::{Certificate, Facts};
+use crate::certificate::{Certificate, Facts, Link};
 use crate::model::Timestamp;
 
+use super::super::links::Links;
 use super::super::path::{Path, issuer_and_serial_match, key_id_matches};
 use super::super::trust_store::Anchor;
 use super::{Client, Examined, Presented, gnutls_path, java_path};
@@ -56,15 +57,22 @@ pub(super) const NOT_VALID: &str =
 /// ends at the first stored certificate; `stored_path` continues it.
 pub(super) fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
     let mut certificates = vec![presented.leaf];
+    let mut top = presented.leaf;
     // Each step adds a new certificate, so the loop ends.
     loop {
-        let current = certificates.last()?.facts().ok()?;
+        let current = top.facts().ok()?;
         let anchors = presented.trust.named(&current.issuer_normal);
         let anchors = anchors.filter_map(Anchor::certificate);
         if let Some(anchor) = best(anchors, current, presented.now) {
             return Some(Built {
                 certificates,
                 anchor: Some(anchor),
+            });
+        }
+        if is_below_name_and_key(top, current, presented) {
+            return Some(Built {
+                certificates,
+                anchor: None,
             });
         }
         if is_self_signed(current) {
@@ -80,7 +88,18 @@ pub(super) fn openssl<'a>(presented: &Presented<'a>) -> Option<Built<'a>> {
             });
         };
         certificates.push(next);
+        top = next;
     }
+}
+
+/// Returns true if a trust anchor without a certificate issued this one. OpenSSL has the anchor's
+/// certificate, and compares its key identifier; here the signature decides in its place.
+fn is_below_name_and_key(top: &Certificate, facts: &Facts, presented: &Presented<'_>) -> bool {
+    let links = Links::new(presented.trust, presented.signatures);
+    let mut named = presented.trust.named(&facts.issuer_normal);
+    named.any(|anchor| {
+        anchor.certificate().is_none() && links.link(&anchor.spki, anchor.hash, top) != Link::No
+    })
 }
 
 /// Returns true if OpenSSL may choose between several roots that match by name and key identifier

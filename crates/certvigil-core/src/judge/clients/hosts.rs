@@ -1,14 +1,13 @@
 //! Comparison of the host name with a certificate, for clients that differ from RFC 9525.
 
+mod suffixes;
+
 use std::net::IpAddr;
 
 use crate::certificate::{Facts, San};
 use crate::model::Hostname;
 
-use crate::finding::Property;
-
-/// Second-level labels that are public suffixes under most country-code domains.
-const PUBLIC_SECOND_LEVELS: [&str; 7] = ["ac", "co", "com", "edu", "gov", "net", "org"];
+use crate::finding::{Client, Property};
 
 /// Returns the property for which some client judges the name differently from the others. Returns
 /// `None` if all clients accept it.
@@ -44,15 +43,35 @@ fn of_match(leaf: &Facts, host: &str) -> Option<Property> {
         return Some(Property::HyphenAtEnd);
     }
     let (_, parent) = host.split_once('.')?;
-    is_public_suffix(parent).then_some(Property::PublicSuffixWildcard)
+    let is_suffix = suffixes::is_public_suffix(parent) == Some(true);
+    is_suffix.then_some(Property::PublicSuffixWildcard)
 }
 
-/// Returns true for a suffix such as `co.uk`.
-fn is_public_suffix(domain: &str) -> bool {
-    const COUNTRY: usize = 2;
-    domain.split_once('.').is_some_and(|(second, top)| {
-        top.len() == COUNTRY && !top.contains('.') && PUBLIC_SECOND_LEVELS.contains(&second)
-    })
+/// Returns the clients of which it is not known whether they accept the first name, which is sent to
+/// the server, and the others.
+///
+/// Java sends no SNI for a name without a dot (`sun.security.ssl.Utilities.rawToSNIHostName`), so a
+/// server may have another certificate for it. Chromium refuses a wildcard directly below a public
+/// suffix, and not every suffix is known here.
+pub(in crate::judge) fn unknown_for(leaf: &Facts, names: &[Hostname]) -> Vec<Client> {
+    let is_single_label =
+        |name: &Hostname| matches!(name, Hostname::Dns(name) if !name.contains('.'));
+    let of_java = names.first().is_some_and(is_single_label);
+    let of_chromium = names.iter().any(|name| match name {
+        Hostname::Dns(host) => leaf.matches(name) && is_perhaps_below_suffix(leaf, host),
+        Hostname::Ip(_) | Hostname::File(_) => false,
+    });
+    let all = [(Client::Java, of_java), (Client::Chromium, of_chromium)];
+    all.into_iter()
+        .filter_map(|(client, is_unknown)| is_unknown.then_some(client))
+        .collect()
+}
+
+/// Returns true if only a wildcard matches, and it may be one for a public suffix.
+fn is_perhaps_below_suffix(leaf: &Facts, host: &str) -> bool {
+    let is_exact = dns_names(leaf).any(|name| name.eq_ignore_ascii_case(host));
+    let parent = host.split_once('.').map(|(_, parent)| parent);
+    !is_exact && parent.is_some_and(|parent| suffixes::is_public_suffix(parent).is_none())
 }
 
 fn of_mismatch(leaf: &Facts, host: &str) -> Property {

@@ -28,6 +28,7 @@ use super::path::{Found, Path};
 
 pub use beside::BESIDE;
 pub(super) use first_path::{best as best_issuer, is_self_signed as is_named_self_signed};
+pub(super) use hosts::unknown_for as unknown_for_names;
 pub use rules::{Effect, Effects, RULES, Rule};
 pub(super) use traits::Constraints;
 
@@ -107,6 +108,15 @@ impl Clients {
         for (client, opinion) in Client::ALL.iter().zip(&mut self.opinions) {
             if refusing.contains(client) && !matches!(opinion, Opinion::Refuses(_)) {
                 *opinion = Opinion::Refuses(reason.to_owned().into());
+            }
+        }
+    }
+
+    /// Makes the opinions of clients unknown that may refuse for a reason that is not known.
+    pub(super) fn doubt(&mut self, doubted: &[Client]) {
+        for (client, opinion) in Client::ALL.iter().zip(&mut self.opinions) {
+            if doubted.contains(client) && *opinion == Opinion::Accepts {
+                *opinion = Opinion::Unknown;
             }
         }
     }

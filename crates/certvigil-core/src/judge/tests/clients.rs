@@ -344,6 +344,47 @@ fn gnutls_takes_the_roots_with_the_name_of_the_last_served_certificate_or_its_is
     }
 }
 
+/// The built-in roots are names and keys. Clients have the certificates of the same roots, so they
+/// decide alike.
+#[test]
+fn root_without_a_certificate_ends_the_path_as_its_certificate_does() {
+    let pki = CrossSigned::new();
+    let by_old = cross(&pki.root, &pki.old, same);
+    let by_mid = cross(&pki.root, &pki.mid, same);
+    let (old, mid) = (&pki.old.certificate, &pki.mid.certificate);
+    let root = &pki.root.certificate;
+    let below = node("Issuer", Some(&pki.root), ca);
+    let leaf = node(HOST, Some(&below), server).certificate;
+    let issuer = &below.certificate;
+    for rest in [
+        &[][..],
+        &[&by_old],
+        &[&by_old, old],
+        &[&by_mid],
+        &[root],
+        &[&by_mid, mid],
+    ] {
+        for roots in [&[root][..], &[root, old]] {
+            let mut keys = TrustStore::default();
+            for root in roots {
+                let der = root.der().into();
+                let anchor = webpki::anchor_from_trusted_cert(&der).unwrap();
+                keys.add_anchor(anchor.to_owned());
+            }
+            let direct = [&pki.leaf.certificate];
+            for first in [&direct[..], &[&leaf, issuer]] {
+                let served = first.iter().chain(rest).copied().cloned();
+                let served: Vec<Certificate> = served.collect();
+                let stored = trusting(&[], &served).trusting(store(roots.iter().copied()));
+                let keys = stored.trusting(keys.clone());
+                let counts = (first.len(), rest.len(), roots.len());
+                assert_eq!(refusing(&keys), refusing(&stored), "{counts:?}");
+                assert_eq!(keys.codes(), stored.codes(), "{counts:?}");
+            }
+        }
+    }
+}
+
 /// As measured with GnuTLS 3.7.9, OpenSSL 3.0, Go 1.19 and Java 17.
 #[test]
 fn gnutls_verifies_a_cross_certificate_although_the_root_itself_is_stored() {

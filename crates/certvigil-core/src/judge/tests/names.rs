@@ -72,6 +72,69 @@ fn java_and_rustls_refuse_a_hyphen_at_the_end_of_a_label() {
     assert_eq!(other.codes(), Vec::<String>::new());
 }
 
+/// Java sends no SNI for it, so the server may have another certificate for Java.
+#[test]
+fn java_is_unknown_for_a_name_without_a_dot() {
+    let case = case(&["intranet", "intranet.example.com"]);
+    for (host, unknown) in [("intranet", &["java"][..]), ("intranet.example.com", &[])] {
+        let case = case.asking_for(host);
+        assert_eq!(case.codes(), [""; 0], "{host}");
+        assert_eq!(not_accepting(&case), with(unknown, None), "{host}");
+    }
+    // The other reason remains.
+    let refused = case.asking_for("other");
+    assert!(not_accepting(&refused).contains(&("java", Some(false))));
+}
+
+/// As measured with Chromium 156.
+#[test]
+fn chromium_refuses_wildcards_of_public_suffixes_that_are_known() {
+    for (host, refused) in [
+        ("foo.co.uk", true),
+        ("foo.or.jp", true),
+        ("foo.gv.at", true),
+        ("foo.ltd.uk", true),
+        ("foo.tokyo.jp", true),
+        ("a.foo.ck", true),
+        ("foo.co.de", false),
+        ("foo.net.ch", false),
+        ("foo.github.io", false),
+        ("www.example.com", false),
+    ] {
+        let (_, parent) = host.split_once('.').unwrap();
+        let wildcard = case(&[&format!("*.{parent}")]).asking_for(host);
+        let (codes, answers): (&[&str], &[&str]) = match refused {
+            true => (&["refused_by_clients"], &["chromium"]),
+            false => (&[], &[]),
+        };
+        assert_eq!(wildcard.codes(), codes, "{host}");
+        assert_eq!(
+            not_accepting(&wildcard),
+            with(answers, Some(false)),
+            "{host}"
+        );
+    }
+    let unknown = case(&["*.chiyoda.tokyo.jp"]).asking_for("foo.chiyoda.tokyo.jp");
+    assert_eq!(unknown.codes(), [""; 0]);
+    assert_eq!(not_accepting(&unknown), [("chromium", None)]);
+    let exact = case(&["foo.chiyoda.tokyo.jp"]).asking_for("foo.chiyoda.tokyo.jp");
+    assert_eq!(not_accepting(&exact), []);
+}
+
+/// Returns the clients that do not accept the case, or of which this is not known.
+fn not_accepting(case: &Case) -> Vec<(&'static str, Option<bool>)> {
+    let judged = case.judged();
+    let opinions = judged.clients.iter().flat_map(|clients| clients.iter());
+    opinions
+        .map(|(client, opinion)| (client.name(), opinion.accepts()))
+        .filter(|(_, accepts)| *accepts != Some(true))
+        .collect()
+}
+
+fn with(clients: &[&'static str], accepts: Option<bool>) -> Vec<(&'static str, Option<bool>)> {
+    clients.iter().map(|client| (*client, accepts)).collect()
+}
+
 #[test]
 fn hostname_mismatch_lists_the_names_of_the_certificate() {
     let few = case(&["a.example", "192.0.2.1"]);

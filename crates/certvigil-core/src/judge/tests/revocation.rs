@@ -1,6 +1,6 @@
 //! Revocation of a leaf, by each reporter.
 
-use crate::certificate::{Answer, Crl, Issuer, Status};
+use crate::certificate::{Answer, Crl, Issuer, Status, staple_with_content};
 use crate::judge::{Signatures, issuer_to_ask};
 use crate::model::RevocationCheck;
 use crate::observation::{Fetched, Publication, Staple};
@@ -147,6 +147,50 @@ fn unusable_stapled_response_is_reported() {
     assert!(hint(&late).contains("fetch a new response"));
     // SHA-1 is verified like any other hash.
     assert_eq!(case("leaf").stapling_file("sha1").codes(), [""; 0]);
+}
+
+/// The status counts, but the clients that parse the response refuse the handshake.
+#[test]
+fn staple_whose_form_a_client_refuses_is_reported_with_that_client() {
+    let accepts = |case: &Case, version: TlsVersion| {
+        let judged = case.judged_in(version, KeyProof::Handshake);
+        let opinions = judged.clients.iter().flat_map(|clients| clients.iter());
+        let known = opinions.map(|(client, opinion)| (client.name(), opinion.accepts()));
+        let known: Vec<_> = known
+            .filter(|(_, accepts)| *accepts != Some(true))
+            .collect();
+        known
+    };
+    let (tls12, tls13) = (TlsVersion::Tls12, TlsVersion::Tls13);
+    let (leaf, root, response) = staple_with_content();
+    let of_gnutls = Case {
+        expected: pin(&leaf),
+        host: "www.example.com".into(),
+        served: vec![leaf],
+        trust: store([&root]),
+        ..case("leaf").stapling(Staple::of(&response))
+    };
+    assert!(of_gnutls.codes().contains(&"bad_ocsp_staple".into()));
+    assert_eq!(of_gnutls.flags().revoked, Some(false));
+    assert_eq!(accepts(&of_gnutls, tls13), [("gnutls", Some(false))]);
+    assert_eq!(accepts(&of_gnutls, tls12), [("gnutls", Some(false))]);
+    let off = of_gnutls.checking(RevocationCheck::Off);
+    assert!(!off.codes().contains(&"bad_ocsp_staple".into()));
+
+    let mut unknown_status = file("good.ocsp");
+    unknown_status[6] = 7;
+    let of_java = case("leaf").stapling(Staple::of(&unknown_status));
+    assert_eq!(of_java.codes(), ["bad_ocsp_staple"]);
+    let refused = [("gnutls", None), ("java", Some(false))];
+    assert_eq!(accepts(&of_java, tls13), refused);
+    assert_eq!(accepts(&of_java, tls12), refused[..1]);
+
+    for response in ["try-later", "unknown"] {
+        let case = case("leaf").stapling_file(response);
+        assert_eq!(accepts(&case, tls13), [], "{response}");
+    }
+    let foreign = case("leaf").stapling_file("foreign");
+    assert_eq!(accepts(&foreign, tls13), [("gnutls", None)]);
 }
 
 #[test]

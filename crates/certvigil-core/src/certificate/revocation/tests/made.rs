@@ -121,17 +121,42 @@ impl Made {
 
     /// Returns a response of this responder with this CertStatus and these certificates.
     fn ocsp(&self, status: &[u8], responder: &[u8], key: &Key, certificates: &[u8]) -> Vec<u8> {
-        let single = [
-            self.certificate_id(),
-            status.to_vec(),
-            der::encode(GENERALIZED_TIME, SIGNED),
-            der::encode(EXPLICIT_0, &der::encode(GENERALIZED_TIME, NEXT_WEEK)),
-        ];
+        let entry = Self::entry(&self.certificate_id(), status, &[]);
         let data = [
             der::encode(EXPLICIT_1, responder),
             der::encode(GENERALIZED_TIME, SIGNED),
-            der::sequence(&der::sequence(&single.concat())),
+            der::sequence(&entry),
         ];
+        Self::response(&data, key, certificates)
+    }
+
+    /// Returns a SingleResponse with this CertID, status and content of the list of extensions.
+    fn entry(id: &[u8], status: &[u8], extensions: &[u8]) -> Vec<u8> {
+        let extensions = match extensions {
+            [] => Vec::new(),
+            some => der::encode(EXPLICIT_1, &der::sequence(some)),
+        };
+        let fields = [
+            id.to_vec(),
+            status.to_vec(),
+            der::encode(GENERALIZED_TIME, SIGNED),
+            der::encode(EXPLICIT_0, &der::encode(GENERALIZED_TIME, NEXT_WEEK)),
+            extensions,
+        ];
+        der::sequence(&fields.concat())
+    }
+
+    /// Returns a response of the issuer with these entries.
+    fn staple(&self, produced_at: &[u8], entries: &[Vec<u8>], certificates: &[u8]) -> Vec<u8> {
+        let data = [
+            der::encode(EXPLICIT_1, &self.issuer.name),
+            der::encode(GENERALIZED_TIME, produced_at),
+            der::sequence(&entries.concat()),
+        ];
+        Self::response(&data, self.authority.key(), certificates)
+    }
+
+    fn response(data: &[Vec<u8>], key: &Key, certificates: &[u8]) -> Vec<u8> {
         let certificates = der::encode(EXPLICIT_0, &der::sequence(certificates));
         let basic = signed(&data.concat(), key, &certificates);
         let bytes = [
@@ -492,4 +517,112 @@ fn ocsp_responder_is_compared_in_normal_form() {
         matches!(other, Err(Unusable::NotAuthorised(_))),
         "{other:?}"
     );
+}
+
+/// Returns a leaf, its root, and a response of which only GnuTLS refuses the form. It is valid on the
+/// date of the testdata.
+pub(crate) fn staple_with_content() -> (Certificate, Certificate, Vec<u8>) {
+    let made = Made::new();
+    let entry = Made::entry(&made.certificate_id(), &der::encode(GOOD, b"x"), &[]);
+    let response = made.staple(SIGNED, &[entry], &[]);
+    (made.leaf, made.authority.certificate, response)
+}
+
+/// As measured with GnuTLS 3.7.9 and Java 17, in TLS 1.3.
+#[test]
+fn form_of_a_staple_is_refused_by_those_that_parse_it() {
+    const UNKNOWN: u8 = 0x82;
+    const WITH_OFFSET: &[u8] = b"20261125100000+0000";
+    const WITHOUT_ZONE: &[u8] = b"20261125100000";
+    let made = Made::new();
+    let other = Made::new();
+    let good = der::encode(GOOD, &[]);
+    let entry = |of: &Made, status: &[u8], extensions: &[u8]| {
+        Made::entry(&of.certificate_id(), status, extensions)
+    };
+    let own = || entry(&made, &good, &[]);
+    let others = |content: &[u8]| entry(&other, &der::encode(GOOD, content), &[]);
+    let critical = extension(&[42, 3, 4], true, &[5, 0]);
+    let of_other = entry(&other, &good, &critical);
+    let certificate = made.authority.certificate.der();
+    let staple = |entries: &[Vec<u8>]| made.staple(SIGNED, entries, &[]);
+    let (no_time, with_offset) = (b"x", WITH_OFFSET);
+    for (what, response, expected) in [
+        ("plain", staple(&[own()]), ""),
+        ("two", staple(&[own(), others(&[])]), ""),
+        (
+            "certificate",
+            made.staple(SIGNED, &[own()], certificate),
+            "",
+        ),
+        ("other first", staple(&[others(&[]), own()]), "gnutls"),
+        (
+            "content",
+            staple(&[entry(&made, &der::encode(GOOD, b"x"), &[])]),
+            "gnutls",
+        ),
+        ("content of other", staple(&[own(), others(b"x")]), "gnutls"),
+        (
+            "unknown",
+            staple(&[own(), entry(&other, &der::encode(UNKNOWN, b"x"), &[])]),
+            "gnutls",
+        ),
+        ("offset", made.staple(with_offset, &[own()], &[]), "gnutls"),
+        (
+            "no zone",
+            made.staple(WITHOUT_ZONE, &[own()], &[]),
+            "gnutls java",
+        ),
+        (
+            "no time",
+            made.staple(no_time, &[own()], &[]),
+            "gnutls java",
+        ),
+        (
+            "bad certificate",
+            made.staple(SIGNED, &[own()], &der::sequence(&[2, 1, 1])),
+            "gnutls java",
+        ),
+        (
+            "no certificate",
+            made.staple(SIGNED, &[own()], &[4, 1, 1]),
+            "gnutls java",
+        ),
+        ("no entry", staple(&[own(), vec![4, 1, 1]]), "gnutls java"),
+        ("critical", staple(&[own(), of_other.clone()]), "java"),
+        ("critical first", staple(&[of_other, own()]), "gnutls java"),
+    ] {
+        let StapleFaults { gnutls, java } =
+            staple_faults(&response, &made.leaf, Some(&made.issuer));
+        let refused = [gnutls.map(|_| "gnutls"), java.map(|_| "java")];
+        let refused: Vec<&str> = refused.into_iter().flatten().collect();
+        assert_eq!(refused.join(" "), expected, "{what}");
+        let answer = read_ocsp(&response, &made.leaf, &made.issuer, at(NOW));
+        let is_good = answer.is_ok_and(|answer| answer.status == Status::Good);
+        assert!(is_good, "{what}");
+    }
+}
+
+/// As measured with Java 17. GnuTLS is not known here.
+#[test]
+fn java_reads_errors_and_what_follows_but_no_unknown_status() {
+    let (leaf, issuer) = leaf_and_issuer();
+    let good = file("good.ocsp");
+    let with_status = |status: u8| {
+        let mut response = good.clone();
+        response[6] = status;
+        response
+    };
+    for (what, response, is_refused) in [
+        ("good", good.clone(), false),
+        ("try later", file("try-later.ocsp"), false),
+        ("unused status", with_status(4), false),
+        ("unknown status", with_status(7), true),
+        ("trailing", [&good[..], &[0]].concat(), false),
+        ("no body", vec![0x30, 3, 0x0a, 1, 0], true),
+        ("garbage", b"hello".to_vec(), true),
+    ] {
+        let faults = staple_faults(&response, &leaf, Some(&issuer));
+        assert_eq!(faults.java.is_some(), is_refused, "{what}");
+    }
 }
