@@ -716,6 +716,11 @@ fn unrecognized_name_warning_is_ignored_and_other_alerts_are_reported() {
     }
 }
 
+/// Returns an encrypted record with this version and length.
+fn encrypted(major: u8, minor: u8, length: u8) -> Vec<u8> {
+    [&[23, major, minor, 0, length][..], &vec![0; length.into()]].concat()
+}
+
 /// Returns the notable records, which arrive in parts of this size.
 fn notable(flight: &[u8], size: usize) -> Vec<Notable> {
     let mut records = Records::default();
@@ -743,9 +748,14 @@ fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
         // An encrypted alert, and two in one record.
         record(21, &[0; 26]),
         record(21, &[1, 90, 1, 0]),
-        record(23, &[1, 0]),
-        record(23, &[0; 17]),
-        record(23, &[0; 18]),
+        encrypted(3, 3, 2),
+        encrypted(3, 3, 17),
+        encrypted(3, 3, 18),
+        encrypted(3, 4, 18),
+        encrypted(3, 1, 17),
+        encrypted(0, 2, 17),
+        vec![22, 0, 2, 0, 1, 0],
+        vec![99, 0, 2, 0, 1, 0],
         record(21, &[2, 40]),
         record(21, &[1, 100])[..6].to_vec(),
     ]
@@ -755,6 +765,10 @@ fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
             Notable::Alert([1, 112]),
             Notable::Alert([1, 0]),
             Notable::Empty,
+            Notable::OtherVersion,
+            Notable::Empty,
+            Notable::OtherProtocol,
+            Notable::OtherProtocol,
             Notable::Alert([2, 40]),
         ];
         assert_eq!(notable(&flight, size), expected, "{size}");
@@ -766,7 +780,7 @@ fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
 
 #[test]
 fn warnings_are_fatal_by_their_place_or_end_some_clients() {
-    use FatalWarning::{Closed, ClosedFirst, Empty, NotEncrypted};
+    use FatalWarning::{Closed, ClosedFirst, Empty, NotEncrypted, Version};
     let v12 = Some(ProtocolVersion::TLSv1_2);
     let v13 = Some(ProtocolVersion::TLSv1_3);
     let none = Parameters::default();
@@ -802,10 +816,19 @@ fn warnings_are_fatal_by_their_place_or_end_some_clients() {
         warnings.add_to(&mut parameters);
         assert_eq!((warnings.fatal, parameters), (fatal, expected), "{alert:?}");
     }
-    for (hello, fatal) in [(v13, Some(Empty)), (v12, None), (None, None)] {
+    for (record, hello, fatal) in [
+        (Notable::Empty, v13, Some(Empty)),
+        (Notable::Empty, v12, None),
+        (Notable::Empty, None, None),
+        (Notable::OtherVersion, v13, Some(Version)),
+        (Notable::OtherVersion, v12, None),
+        (Notable::OtherProtocol, v13, Some(Version)),
+        (Notable::OtherProtocol, v12, Some(Version)),
+        (Notable::OtherProtocol, None, Some(Version)),
+    ] {
         let mut warnings = Warnings::default();
-        warnings.note(Notable::Empty, hello);
-        assert_eq!(warnings.fatal, fatal);
+        warnings.note(record, hello);
+        assert_eq!(warnings.fatal, fatal, "{record:?}");
     }
 }
 
