@@ -562,6 +562,63 @@ fn server_hello_13(suite: u16, group: u16) -> Vec<u8> {
     server_hello_with(0x0303, suite, &[0, 43, 0, 2, 3, 4, 0, 51, 0, 2, high, low])
 }
 
+/// A server over static ECDH, with this end of the random and these extensions. It refuses the first
+/// handshake, and responds to TLS 1.3 in one of the others if `has_tls13`.
+fn static_ecdh(chain: &[&[u8]], random: &[u8; 8], extensions: &[u8], has_tls13: bool) -> Server {
+    let mut hello = server_hello_with(0x0303, 0xc004, extensions);
+    // After the headers of record and message, and the version.
+    hello[11 + 24..][..8].copy_from_slice(random);
+    let flight = [hello, certificate(chain), DONE.to_vec()].concat();
+    let tls13 = server_hello_13(0x1301, 0x0017);
+    let count = AtomicUsize::new(0);
+    refusing(&HANDSHAKE_FAILURE, move |stream| {
+        // The second offers TLS 1.3 first.
+        match count.fetch_add(1, Ordering::SeqCst) {
+            1 if has_tls13 => send_bytes(stream, &tls13),
+            _ => send_bytes(stream, &flight),
+        }
+    })
+}
+
+/// OpenSSL, GnuTLS and Java refuse these, and Go all but signature_algorithms.
+#[test]
+fn faulty_messages_of_a_cleartext_handshake_are_critical() {
+    const INFO: [u8; 5] = [0xff, 1, 0, 1, 0];
+    const DOWNGRADE: &[u8; 8] = b"DOWNGRD\x01";
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let chain = [leaf.certificate.der(), pki.intermediate.certificate.der()];
+    for (random, extensions, has_tls13, words) in [
+        (&[9; 8], &INFO[..], false, ""),
+        (&[9; 8], &[0xff, 1, 0, 2, 1, 9], false, "renegotiation_info"),
+        (&[9; 8], &[0xff, 1, 0, 0], false, "renegotiation_info"),
+        (
+            &[9; 8],
+            &[0, 13, 0, 4, 0, 2, 4, 3],
+            false,
+            "signature_algorithms",
+        ),
+        (
+            &[9; 8],
+            &[0, 16, 0, 5, 0, 3, 2, b'h', b'2'],
+            false,
+            "not offered",
+        ),
+        (DOWNGRADE, &INFO, false, "announces TLS 1.3"),
+        (DOWNGRADE, &INFO, true, ""),
+    ] {
+        let server = static_ecdh(&chain, random, extensions, has_tls13);
+        let row = look(&pki, &leaf, server.port());
+        let failed = row.codes().contains(&"handshake_failed");
+        assert_eq!(failed, !words.is_empty(), "{words}: {row:?}");
+        if failed {
+            assert_eq!(row.text("/severity"), "critical");
+            let finding = row.finding("handshake_failed").to_string();
+            assert!(finding.contains(words), "{words}: {finding}");
+        }
+    }
+}
+
 #[test]
 fn server_with_an_unsupported_algorithm_is_unknown_not_critical() {
     let pki = Pki::new();

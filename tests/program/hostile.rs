@@ -255,6 +255,56 @@ fn warning_during_the_handshake_is_reported() {
     }
 }
 
+/// OpenSSL and GnuTLS refuse records with these versions, and Go those of TLS 1.3. rustls ignores
+/// the version.
+#[test]
+fn record_with_a_wrong_version_is_reported() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    for (protocol, records, version, is_failed) in [
+        (&TLS12, 0..1, [3, 1], false),
+        (&TLS12, 0..1, [0, 2], true),
+        (&TLS13, 0..1, [0, 2], true),
+        (&TLS13, 0..1, [3, 1], false),
+        (&TLS13, 0..20, [3, 4], true),
+        (&TLS13, 0..20, [3, 1], true),
+        (&TLS13, 0..20, [3, 3], false),
+    ] {
+        let config = tls::config_with_key(&pki, &leaf, &leaf, &[protocol]);
+        let what = format!("{protocol:?}, {version:?} at {records:?}");
+        let server = Server::start("127.0.0.1", move |stream| {
+            let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut number = 0;
+            loop {
+                let mut flight = Vec::new();
+                while tls.wants_write() {
+                    tls.write_tls(&mut flight).unwrap();
+                }
+                let mut at = 0;
+                while let Some(&[_, _, _, high, low]) = flight.get(at..at + 5) {
+                    if records.contains(&number) {
+                        flight[at + 1..at + 3].copy_from_slice(&version);
+                    }
+                    at += 5 + usize::from(u16::from_be_bytes([high, low]));
+                    number += 1;
+                }
+                send_bytes(stream, &flight);
+                let read = tls.read_tls(stream);
+                if !read.is_ok_and(|count| count > 0) || tls.process_new_packets().is_err() {
+                    return;
+                }
+            }
+        });
+        let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
+        let expected = if is_failed {
+            &["handshake_failed"][..]
+        } else {
+            &[]
+        };
+        assert_eq!(row.codes(), expected, "{what}: {row:?}");
+    }
+}
+
 #[test]
 fn repeated_hello_retry_request_is_a_protocol_error() {
     /// A ServerHello whose random marks it as a HelloRetryRequest (RFC 8446, section 4.1.3), for

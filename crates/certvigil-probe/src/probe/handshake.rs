@@ -39,6 +39,8 @@ pub(super) struct Connection {
     stream: Transport,
     tls: ClientConnection,
     recorder: Arc<Recorder>,
+    /// Session ID in the ClientHello.
+    session: Box<[u8]>,
     received: usize,
     first_bytes: Vec<u8>,
     records: Records,
@@ -118,6 +120,7 @@ impl Connection {
             stream,
             tls,
             recorder,
+            session: Box::default(),
             received: 0,
             first_bytes: Vec::new(),
             records: Records::default(),
@@ -155,6 +158,8 @@ impl Connection {
                 let failure = end.and_then(|end| self.failure(end, start.elapsed()));
                 let ignored = self.warnings.fatal.filter(|_| !self.tls.is_handshaking());
                 let failure = failure.or_else(|| Some(Box::new(ignored?.explain())));
+                let fault = || cleartext::hello_fault(&self.first_bytes, &self.session);
+                let failure = failure.or_else(|| Some(Box::new(fault()?.explain())));
                 Ok(Served { failure, ..served })
             }
             (None, Some(end)) => Err(Failure {
@@ -298,6 +303,11 @@ impl Connection {
         let mut out = Vec::new();
         while self.tls.wants_write() {
             self.tls.write_tls(&mut out).map_err(HandshakeEnd::Io)?;
+        }
+        if self.received == 0
+            && let Some(session) = cleartext::session_id(&out)
+        {
+            self.session = session.into();
         }
         let sent = match is_last {
             true => self.stream.write_last(&out).await,
@@ -454,7 +464,8 @@ fn rare_group(group: NamedGroup) -> Option<&'static str> {
     }
 }
 
-/// Number of initial bytes that are kept to parse the ServerHello.
-const HELLO_BYTES: usize = 1024;
+/// Number of initial bytes that are kept to parse the ServerHello. It has a key share of up to 1665
+/// bytes, and a HelloRetryRequest and warnings may precede it.
+const HELLO_BYTES: usize = 4096;
 /// Number of initial bytes that identify a protocol other than TLS.
 pub(super) const FIRST_BYTES: usize = 16;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use crate::model::{KeyType, Timings};
 use crate::observation::{ErrorKind, ProbeError, Served};
 
-use super::cleartext::{self, Answer, Offer};
+use super::cleartext::{self, Answer, HelloFault, Offer, Reply};
 use super::handshake::{self, Connection};
 use super::setup::Hello;
 use super::{LINGER, Prober, Request, open, starttls};
@@ -92,15 +92,19 @@ impl Prober {
                     };
                     let may_be_common =
                         *offer == Offer::Current && cleartext::may_be_common(&served);
-                    let is_common =
-                        may_be_common && accepts(Offer::Common, request, deadline).await;
-                    // The last offer has TLS 1.3 itself.
-                    if !is_common
-                        && *offer != Offer::LastResort
-                        && !accepts(Offer::Everything, request, deadline).await
-                    {
-                        return None;
+                    let mut reply = Reply::Refused;
+                    if may_be_common {
+                        reply = offer_to(Offer::Common, request, deadline).await;
                     }
+                    let is_common = reply != Reply::Refused;
+                    // The last offer has TLS 1.3 itself.
+                    if !is_common && *offer != Offer::LastResort {
+                        reply = offer_to(Offer::Everything, request, deadline).await;
+                        if reply == Reply::Refused {
+                            return None;
+                        }
+                    }
+                    note_fault(&mut served, reply);
                     served.parameters.refused_common_offer = may_be_common && !is_common;
                     if *offer == Offer::Current && cleartext::is_not_of_java(&served) {
                         let is_accepted = accepts(Offer::Java, request, deadline).await;
@@ -148,10 +152,12 @@ impl Prober {
             );
             match answer.await {
                 Answer::Read(Ok(mut served)) if *offer != Offer::Common && !is_common_accepted => {
-                    if *offer != Offer::LastResort
-                        && !accepts(Offer::Everything, request, deadline).await
-                    {
-                        break;
+                    if *offer != Offer::LastResort {
+                        let reply = offer_to(Offer::Everything, request, deadline).await;
+                        if reply == Reply::Refused {
+                            break;
+                        }
+                        note_fault(&mut served, reply);
                     }
                     served.parameters.refused_common_offer =
                         *offer == Offer::Current && cleartext::may_be_common(&served);
@@ -200,11 +206,25 @@ impl Prober {
     }
 }
 
+/// Adds a fault that the server has only in its response to an offer of TLS 1.3, which all current
+/// clients make: a random that announces TLS 1.3 is right in a response to other offers.
+fn note_fault(served: &mut Served, reply: Reply) {
+    if let Reply::Accepted(Some(fault)) = reply {
+        let failure = &mut served.failure;
+        failure.get_or_insert_with(|| Box::new(HelloFault::explain(fault)));
+    }
+}
+
 /// Returns true if the server accepts an offer on a further connection.
 pub(super) async fn accepts(offer: Offer, request: Request<'_>, deadline: Instant) -> bool {
+    offer_to(offer, request, deadline).await != Reply::Refused
+}
+
+/// Returns the response to an offer on a further connection.
+async fn offer_to(offer: Offer, request: Request<'_>, deadline: Instant) -> Reply {
     let mut timings = Timings::default();
     match open(request, deadline, &mut timings).await {
-        Ok(stream) => cleartext::is_accepted(request, offer, stream, deadline, LINGER).await,
-        Err(_) => false,
+        Ok(stream) => cleartext::reply(request, offer, stream, deadline, LINGER).await,
+        Err(_) => Reply::Refused,
     }
 }

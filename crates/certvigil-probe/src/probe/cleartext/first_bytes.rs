@@ -5,7 +5,7 @@ use rustls::{ClientConnection, ProtocolVersion};
 use crate::observation::{Alert, ErrorKind, Parameters, ProbeError};
 
 use super::cursor::Cursor;
-use super::hello::HEADER;
+use super::hello::{HEADER, TLS_1_2};
 
 /// Splits received bytes at the ends of records. Tolerates bytes that are no records.
 #[derive(Debug, Default)]
@@ -27,6 +27,10 @@ pub(in crate::probe) enum Notable {
     /// Encrypted record of TLS 1.3 that has no content, only a content type (RFC 8446, section 5.2).
     /// During a handshake this is not permitted (section 5.1). Padding hides it.
     Empty,
+    /// Record whose header has another version than SSL 3.0 or TLS.
+    OtherProtocol,
+    /// Encrypted record whose header does not have the version of TLS 1.2 (RFC 8446, section 5.2).
+    OtherVersion,
 }
 
 impl Records {
@@ -36,8 +40,10 @@ impl Records {
         &mut self,
         bytes: &mut &'a [u8],
     ) -> (&'a [u8], Option<Notable>) {
+        const CHANGE_CIPHER_SPEC: u8 = 20;
         const ALERT: u8 = 21;
         const APPLICATION_DATA: u8 = 23;
+        const MAJOR_VERSION: u8 = 3;
         /// Content type and authentication tag, in bytes.
         const NO_CONTENT: u8 = 1 + 16;
         let all = *bytes;
@@ -56,8 +62,14 @@ impl Records {
             return (taken, None);
         }
         let notable = match *self.start {
+            [CHANGE_CIPHER_SPEC..=APPLICATION_DATA, major, ..] if major != MAJOR_VERSION => {
+                Some(Notable::OtherProtocol)
+            }
             [ALERT, _, _, 0, 2, level, description] => Some(Notable::Alert([level, description])),
             [APPLICATION_DATA, _, _, 0, NO_CONTENT, ..] => Some(Notable::Empty),
+            [APPLICATION_DATA, major, minor, ..] if [major, minor] != TLS_1_2 => {
+                Some(Notable::OtherVersion)
+            }
             _ => None,
         };
         *self = Self::default();
@@ -100,6 +112,9 @@ pub(in crate::probe) enum FatalWarning {
     NotEncrypted,
     /// A record without content in the encrypted part of a handshake of TLS 1.3.
     Empty,
+    /// A record whose header has a version that it must not have. OpenSSL, GnuTLS and Chromium refuse
+    /// it, and Go an encrypted one.
+    Version,
 }
 
 impl FatalWarning {
@@ -118,6 +133,10 @@ impl FatalWarning {
                 ErrorKind::TlsProtocol,
                 "the handshake failed: the server sent an empty record",
             ),
+            Self::Version => ProbeError::new(
+                ErrorKind::TlsProtocol,
+                "the handshake failed: the server sent a record with a wrong version in its header",
+            ),
         }
     }
 }
@@ -133,13 +152,14 @@ pub(in crate::probe) fn hello_version(tls: &ClientConnection) -> Option<Protocol
 impl Warnings {
     /// Adds a record of a handshake; `hello` is the version of the ServerHello before it.
     pub(in crate::probe) fn note(&mut self, record: Notable, hello: Option<ProtocolVersion>) {
-        match record {
-            Notable::Alert(alert) => self.add(&alert, hello),
-            Notable::Empty if hello == Some(ProtocolVersion::TLSv1_3) => {
-                self.fatal = self.fatal.or(Some(FatalWarning::Empty));
-            }
-            Notable::Empty => {}
-        }
+        let is_tls13 = hello == Some(ProtocolVersion::TLSv1_3);
+        let fatal = match record {
+            Notable::Alert(alert) => return self.add(&alert, hello),
+            Notable::Empty => is_tls13.then_some(FatalWarning::Empty),
+            Notable::OtherVersion => is_tls13.then_some(FatalWarning::Version),
+            Notable::OtherProtocol => Some(FatalWarning::Version),
+        };
+        self.fatal = self.fatal.or(fatal);
     }
 
     /// Adds the content of an alert; `hello` is the version of the ServerHello before it.
@@ -170,51 +190,4 @@ impl Warnings {
         parameters.unrecognized_name |= self.unrecognized_name;
         parameters.warning = parameters.warning.or(self.other);
     }
-}
-
-/// Returns true if the first bytes of a server's flight announce secure renegotiation (RFC 5746,
-/// section 3.4). `None` if they contain no complete ServerHello.
-pub(in crate::probe) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
-    const HANDSHAKE: u8 = 22;
-    const HELLO_REQUEST: u8 = 0;
-    const SERVER_HELLO: u8 = 2;
-    const RENEGOTIATION_INFO: u16 = 0xff01;
-    const VERSION_AND_RANDOM: usize = 34;
-    const SUITE_AND_COMPRESSION: usize = 3;
-
-    let mut input = Cursor(flight);
-    let mut messages = Vec::new();
-    while let (Some(kind), Some(_version)) = (input.u8(), input.u16()) {
-        let length = input.number(2)?;
-        // A truncated record may contain enough.
-        let content = input.take(length.min(input.0.len()))?;
-        if kind == HANDSHAKE {
-            messages.extend(content);
-        }
-    }
-    let mut messages = Cursor(&messages);
-    let mut hello = loop {
-        let kind = messages.u8()?;
-        let body = messages.u24_vector()?;
-        match kind {
-            HELLO_REQUEST => {}
-            SERVER_HELLO => break Cursor(body),
-            _ => return None,
-        }
-    };
-    hello.take(VERSION_AND_RANDOM)?;
-    hello.u8_vector()?;
-    hello.take(SUITE_AND_COMPRESSION)?;
-    if hello.is_empty() {
-        return Some(false);
-    }
-    let mut extensions = Cursor(hello.u16_vector()?);
-    while !extensions.is_empty() {
-        let kind = extensions.u16()?;
-        extensions.u16_vector()?;
-        if kind == RENEGOTIATION_INFO {
-            return Some(true);
-        }
-    }
-    Some(false)
 }

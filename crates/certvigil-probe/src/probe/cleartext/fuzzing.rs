@@ -47,6 +47,8 @@ pub(in crate::probe) fn cleartext_reader(data: &[u8]) {
     judge_of(&whole, end);
     complete_with(&whole, end, flight, usize::from(*size).max(1));
     let _ = secure_renegotiation(flight);
+    let _ = hello_fault(flight, &[]);
+    let _ = session_id(flight);
 }
 
 fn read_in(

@@ -16,8 +16,10 @@ mod first_bytes;
 pub(super) mod fuzzing;
 mod groups;
 mod hello;
+mod hello_fault;
 mod proof;
 mod reader;
+mod server_hello;
 mod suites;
 
 use std::future::poll_fn;
@@ -43,10 +45,9 @@ use super::tls_error::{lacks, no_certificate, wrong_key, wrong_signature};
 use super::transport::Transport;
 use completion::{Completion, Sent};
 use end::{End, anonymous, explain};
-pub(super) use first_bytes::{
-    FatalWarning, Records, Warnings, hello_version, secure_renegotiation,
-};
+pub(super) use first_bytes::{FatalWarning, Records, Warnings, hello_version};
 pub(super) use hello::SCHEMES_OF_TLS13;
+pub(super) use hello_fault::{HelloFault, hello_fault, secure_renegotiation, session_id};
 use proof::Wrong;
 use reader::{Fault, Reader, ServerHello, Version};
 pub(super) use suites::Offer;
@@ -78,7 +79,7 @@ pub(super) async fn read(
     let Some((random, hello)) = write_hello(request, offer) else {
         return Answer::Nothing;
     };
-    let mut reader = Reader::new(offer, request.key_type);
+    let mut reader = reader_of(request, offer);
 
     let _ = stream.tcp.set_nodelay(true);
     let start = Instant::now();
@@ -175,29 +176,48 @@ fn completed(
             end => explain(end, after),
         });
     }
-    served.failure = Some(Box::new(explain(end, after)));
+    served
+        .failure
+        .get_or_insert_with(|| Box::new(explain(end, after)));
     Ok(served)
 }
 
-/// Sends an offer on a new connection. Returns true if the server accepts it with a ServerHello
-/// that is valid for the offer.
-pub(super) async fn is_accepted(
+/// Response to an offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    /// A ServerHello that is valid for the offer, with its fault.
+    Accepted(Option<HelloFault>),
+    /// Anything else.
+    Refused,
+}
+
+/// Sends an offer on a new connection, and reads the ServerHello.
+pub(super) async fn reply(
     request: Request<'_>,
     offer: Offer,
     mut stream: Transport,
     deadline: Instant,
     patience: Duration,
-) -> bool {
+) -> Reply {
     let Some((_, hello)) = write_hello(request, offer) else {
-        return false;
+        return Reply::Refused;
     };
-    let mut reader = Reader::new(offer, request.key_type);
+    let mut reader = reader_of(request, offer);
     let _ = stream.tcp.set_nodelay(true);
     let reading = listen(&mut stream, &hello, &mut reader, Until::ServerHello);
     let result = timeout_at(deadline, reading).await;
     let version = reader.hello.as_ref().map(|chosen| chosen.version);
     leave(stream, &cancel(version.unwrap_or(Version::Tls10)), patience).await;
-    version.is_some() || matches!(result, Ok(Err(End::Fault(Fault::Tls13 { .. }))))
+    match (&reader.hello, result) {
+        (Some(chosen), _) => Reply::Accepted(chosen.fault),
+        (None, Ok(Err(End::Fault(Fault::Tls13 { .. })))) => Reply::Accepted(None),
+        (None, _) => Reply::Refused,
+    }
+}
+
+/// Returns the parser for the response to an offer.
+fn reader_of(request: Request<'_>, offer: Offer) -> Reader {
+    Reader::new(offer, request.key_type).offering_alpn(!request.alpn().is_empty())
 }
 
 fn write_hello(request: Request<'_>, offer: Offer) -> Option<(hello::Random, Vec<u8>)> {
@@ -229,11 +249,12 @@ fn judge(
         return Answer::Nothing;
     }
     let failure = result.err().map(|end| explain(end, elapsed));
+    let fault = chosen.fault.map(HelloFault::explain);
     // The signature is a proof of the key, whatever follows it.
     Answer::Read(match failure {
         Some(error) if reader.signed.is_none() => Err(error),
         failure => served(algorithms, random, chosen, reader).map(|served| {
-            let failure = failure.map(Box::new);
+            let failure = failure.or(fault).map(Box::new);
             Box::new(Served { failure, ..served })
         }),
     })

@@ -10,7 +10,9 @@ use super::completion;
 use super::cursor::Cursor;
 use super::first_bytes::Warnings;
 use super::hello::{HEADER, MAX_RECORD, Random};
-use super::suites::{self, Exchange, Offer, Suite};
+use super::hello_fault::HelloFault;
+use super::server_hello::server_hello;
+use super::suites::{Exchange, Offer, Suite};
 
 /// Maximum length of a message, in bytes: a Certificate with a chain of the maximum size, including
 /// its length fields.
@@ -65,7 +67,9 @@ pub(super) struct ServerHello {
     /// True if the server supports the extended master secret (RFC 7627).
     pub(super) extended_master_secret: bool,
     /// True if the server announced a stapled OCSP response.
-    staples: bool,
+    pub(super) staples: bool,
+    /// The first fault in it that ends the handshake of most clients.
+    pub(super) fault: Option<HelloFault>,
 }
 
 /// Signed part of a ServerKeyExchange, and the signature.
@@ -106,6 +110,8 @@ pub(super) enum Fault {
 pub(super) struct Reader {
     offer: Offer,
     key_type: KeyType,
+    /// True if application protocols were offered.
+    offers_alpn: bool,
     /// Start of an incomplete record.
     record: Vec<u8>,
     /// Start of an incomplete message.
@@ -128,11 +134,13 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Creates a parser for the response to this offer and this requested kind of key.
+    /// Creates a parser for the response to this offer and this requested kind of key, with
+    /// application protocols.
     pub(super) fn new(offer: Offer, key_type: KeyType) -> Self {
         Self {
             offer,
             key_type,
+            offers_alpn: true,
             record: Vec::new(),
             message: Vec::new(),
             hello: None,
@@ -142,6 +150,14 @@ impl Reader {
             is_client_asked: false,
             warnings: Warnings::default(),
             messages: Vec::new(),
+        }
+    }
+
+    /// Sets whether application protocols were offered.
+    pub(super) fn offering_alpn(self, offers_alpn: bool) -> Self {
+        Self {
+            offers_alpn,
+            ..self
         }
     }
 
@@ -237,12 +253,16 @@ impl Reader {
             return match kind {
                 HELLO_REQUEST if body.is_empty() => Ok(false),
                 SERVER_HELLO => {
-                    self.hello = Some(server_hello(body, self.offer, self.key_type)?);
+                    let alpn = self.offers_alpn;
+                    self.hello = Some(server_hello(body, self.offer, self.key_type, alpn)?);
                     Ok(false)
                 }
                 _ => Err(OUT_OF_ORDER),
             };
         };
+        if kind == SERVER_HELLO_DONE && !body.is_empty() {
+            return Err(Fault::Malformed("its ServerHelloDone is not empty"));
+        }
         let is_static = hello.suite.exchange == Exchange::Static;
         let is_signed = matches!(hello.suite.exchange, Exchange::Dhe | Exchange::Ecdhe);
         let is_completable = self.is_completable();
@@ -318,85 +338,6 @@ pub(super) fn alert(content: &[u8]) -> Result<(), Fault> {
         [_, description] => Err(Fault::Alert(description)),
         _ => Err(Fault::Malformed("an alert cannot be read")),
     }
-}
-
-/// Parses a ServerHello (RFC 5246, section 7.4.1.3).
-fn server_hello(body: &[u8], offer: Offer, key_type: KeyType) -> Result<ServerHello, Fault> {
-    const UNREADABLE: Fault = Fault::Malformed("its ServerHello cannot be read");
-    const MAX_SESSION_ID: usize = 32;
-    const NO_COMPRESSION: u8 = 0;
-    const STATUS_REQUEST: u16 = 5;
-    const ALPN: u16 = 16;
-    const SUPPORTED_VERSIONS: u16 = 43;
-    const KEY_SHARE: u16 = 51;
-    const EXTENDED_MASTER_SECRET: u16 = 23;
-    const RENEGOTIATION_INFO: u16 = 0xff01;
-    const TLS_1_3: [u8; 2] = [3, 4];
-
-    let mut input = Cursor(body);
-    let version = match input.u16().ok_or(UNREADABLE)? {
-        0x0300 => Version::Ssl3,
-        0x0301 => Version::Tls10,
-        0x0302 => Version::Tls11,
-        0x0303 => Version::Tls12,
-        _ => return Err(Fault::Malformed("it chose a version that was not offered")),
-    };
-    let random = input.take(32).and_then(|r| Random::try_from(r).ok());
-    let random = random.ok_or(UNREADABLE)?;
-    let session = input.u8_vector().ok_or(UNREADABLE)?;
-    if session.len() > MAX_SESSION_ID {
-        return Err(UNREADABLE);
-    }
-    let suite = input.u16().ok_or(UNREADABLE)?;
-    if input.u8().ok_or(UNREADABLE)? != NO_COMPRESSION {
-        return Err(Fault::Malformed(
-            "it chose a compression that was not offered",
-        ));
-    }
-    let mut alpn = None;
-    let mut staples = false;
-    let mut secure_renegotiation = false;
-    let mut extended_master_secret = false;
-    let mut is_tls13 = false;
-    let mut group = None;
-    let mut extensions = match input.is_empty() {
-        true => Cursor(&[]),
-        false => Cursor(input.u16_vector().ok_or(UNREADABLE)?),
-    };
-    while !extensions.is_empty() {
-        let kind = extensions.u16().ok_or(UNREADABLE)?;
-        let mut content = Cursor(extensions.u16_vector().ok_or(UNREADABLE)?);
-        match kind {
-            STATUS_REQUEST => staples = true,
-            ALPN => {
-                let mut names = Cursor(content.u16_vector().ok_or(UNREADABLE)?);
-                alpn = Some(names.u8_vector().ok_or(UNREADABLE)?.to_vec());
-            }
-            SUPPORTED_VERSIONS => is_tls13 = content.0 == TLS_1_3,
-            KEY_SHARE => group = content.u16(),
-            EXTENDED_MASTER_SECRET => extended_master_secret = true,
-            RENEGOTIATION_INFO => secure_renegotiation = true,
-            _ => {}
-        }
-    }
-    let has_tls13 = matches!(offer, Offer::Common | Offer::LastResort | Offer::Everything);
-    if is_tls13 && has_tls13 {
-        return Err(Fault::Tls13 { suite, group });
-    }
-    if suites::anonymous(offer).any(|anonymous| u16::from(anonymous) == suite) {
-        return Err(Fault::Anonymous(suite));
-    }
-    let suite = Suite::find(suite, offer, key_type)
-        .ok_or(Fault::Malformed("it chose a suite that was not offered"))?;
-    Ok(ServerHello {
-        version,
-        random,
-        suite,
-        alpn,
-        secure_renegotiation,
-        extended_master_secret,
-        staples,
-    })
 }
 
 /// Parses a Certificate message (RFC 5246, section 7.4.2).

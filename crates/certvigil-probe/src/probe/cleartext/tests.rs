@@ -280,6 +280,220 @@ fn support_of_secure_renegotiation_is_read_from_the_first_bytes() {
     assert_eq!(secure_renegotiation(b"HTTP/1.1 400 Bad Request\r\n"), None);
 }
 
+/// Returns a message like that of [`server_hello`], with this random and session ID.
+fn hello_with(version: u16, random: &[u8], session: &[u8], extensions: &[u8]) -> Vec<u8> {
+    let mut body = version.to_be_bytes().to_vec();
+    body.extend(random);
+    body.push(u8::try_from(session.len()).unwrap());
+    body.extend(session);
+    body.extend([0x13, 0x01, 0]);
+    body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+    body.extend(extensions);
+    message(2, &body)
+}
+
+/// Faults of TLS 1.2 (RFC 5746, section 3.4; RFC 8446, section 4.2). OpenSSL and GnuTLS refuse each.
+const FAULTS_OF_TLS12: [(&[u8], Option<HelloFault>); 11] = [
+    (&[0xff, 1, 0, 1, 0], None),
+    (
+        &[0xff, 1, 0, 3, 2, b'a', b'b'],
+        Some(HelloFault::Renegotiating),
+    ),
+    (&[0xff, 1, 0, 0], Some(HelloFault::Renegotiating)),
+    (&[0xff, 1, 0, 2, 0, 0], Some(HelloFault::Renegotiating)),
+    // Some load balancers send supported_groups.
+    (&[0, 10, 0, 4, 0, 2, 0, 23], None),
+    (
+        &[0, 0, 0, 0, 0, 13, 0, 4, 0, 2, 4, 3],
+        Some(HelloFault::Misplaced(13)),
+    ),
+    (&[0, 45, 0, 2, 1, 1], Some(HelloFault::Misplaced(45))),
+    (
+        &[0, 51, 0, 5, 0, 23, 0, 1, b'a'],
+        Some(HelloFault::Misplaced(51)),
+    ),
+    (&[0, 43, 0, 2, 3, 3], Some(HelloFault::Misplaced(43))),
+    (&STAPLES, None),
+    (&[], None),
+];
+
+#[test]
+fn faults_of_hellos_are_found_in_the_first_bytes() {
+    use HelloFault::{LegacyVersion, Misplaced, SessionId};
+    const ID: [u8; 32] = [3; 32];
+    const TLS13: [u8; 6] = [0, 43, 0, 2, 3, 4];
+    const SHARE: [u8; 8] = [0, 51, 0, 4, 0, 23, 0, 0];
+    const COOKIE: [u8; 7] = [0, 44, 0, 3, 0, 1, b'x'];
+    let retry = [
+        0xCF21_AD74_E59A_6111_u64,
+        0xBE1D_8C02_1E65_B891,
+        0xC2A2_1116_7ABB_8C5E,
+        0x079E_09E2_C8A8_339C,
+    ];
+    let retry: Vec<u8> = retry.into_iter().flat_map(u64::to_be_bytes).collect();
+    let random = &[9; 32][..];
+    let good = [&TLS13[..], &SHARE].concat();
+    let and = |more: &[u8]| [&good[..], more].concat();
+    let asks = hello_with(0x0303, &retry, &ID, &and(&COOKIE));
+    for (before, version, random, session, extensions, expected) in [
+        (None, 0x0303, random, &ID[..], good.clone(), None),
+        (Some(&asks), 0x0303, random, &ID, good.clone(), None),
+        (
+            None,
+            0x0304,
+            random,
+            &ID,
+            good.clone(),
+            Some(LegacyVersion(0x0304)),
+        ),
+        (
+            None,
+            0x0304,
+            random,
+            &ID,
+            SHARE.to_vec(),
+            Some(LegacyVersion(0x0304)),
+        ),
+        (
+            None,
+            0x0304,
+            &retry,
+            &ID,
+            good.clone(),
+            Some(LegacyVersion(0x0304)),
+        ),
+        (None, 0x0303, &retry, &ID, and(&[0xfe, 0x0d, 0, 1, 8]), None),
+        (None, 0x0303, random, &[], good.clone(), Some(SessionId)),
+        (None, 0x0303, random, &[3; 5], good.clone(), Some(SessionId)),
+        (
+            None,
+            0x0303,
+            &retry,
+            &[4; 32],
+            good.clone(),
+            Some(SessionId),
+        ),
+        (
+            Some(&asks),
+            0x0303,
+            random,
+            &ID,
+            and(&COOKIE),
+            Some(Misplaced(44)),
+        ),
+        (
+            None,
+            0x0303,
+            random,
+            &ID,
+            and(&[0, 10, 0, 4, 0, 2, 0, 23]),
+            Some(Misplaced(10)),
+        ),
+        (
+            None,
+            0x0303,
+            random,
+            &ID,
+            and(&[0, 13, 0, 0]),
+            Some(Misplaced(13)),
+        ),
+        (
+            None,
+            0x0303,
+            random,
+            &ID,
+            and(&[0, 45, 0, 2, 1, 1]),
+            Some(Misplaced(45)),
+        ),
+        (None, 0x0303, random, &ID, and(&[0, 41, 0, 2, 0, 0]), None),
+        (
+            None,
+            0x0303,
+            &retry,
+            &ID,
+            and(&[0, 41, 0, 2, 0, 0]),
+            Some(Misplaced(41)),
+        ),
+    ] {
+        let hello = hello_with(version, random, session, &extensions);
+        let mut flight =
+            before.map_or(vec![], |before| handshake(std::slice::from_ref(before), 20));
+        flight.extend(record(20, &[1]));
+        flight.extend(handshake(&[hello], 1000));
+        flight.extend(record(23, &[0; 40]));
+        let what = format!("{version:x} {session:?} {extensions:?}");
+        assert_eq!(hello_fault(&flight, &ID), expected, "{what}");
+        // The kept bytes end anywhere.
+        for end in 0..flight.len() {
+            let fault = hello_fault(&flight[..end], &ID);
+            assert!(fault.is_none() || fault == expected, "{end}: {what}");
+        }
+    }
+    for (extensions, expected) in FAULTS_OF_TLS12 {
+        let hello = hello_with(0x0303, random, &[], extensions);
+        let flight = handshake(&[hello, certificate(&[vec![1; 300]])], 1000);
+        assert_eq!(hello_fault(&flight, &ID), expected, "{extensions:?}");
+    }
+    assert_eq!(hello_fault(b"HTTP/1.1 400 Bad Request\r\n", &ID), None);
+}
+
+#[test]
+fn session_id_is_that_of_the_client_hello() {
+    let hello = message(1, &[&[3, 3][..], &[7; 32], &[2, 5, 6, 0, 2]].concat());
+    assert_eq!(session_id(&record(22, &hello)), Some(&[5, 6][..]));
+    assert_eq!(session_id(&record(22, &hello)[..44]), None);
+    assert_eq!(session_id(&record(22, &message(16, &[0; 80]))), None);
+    assert_eq!(session_id(&record(20, &[1])), None);
+}
+
+#[test]
+fn faults_of_a_server_hello_in_cleartext_fail_the_handshake() {
+    let hello_of = |offer, offers_alpn, random: [u8; 32], extensions: &[u8]| {
+        let mut body = [&[3, 3][..], &random, &[0, 0, 0x2f, 0]].concat();
+        body.extend(u16::try_from(extensions.len()).unwrap().to_be_bytes());
+        body.extend(extensions);
+        let mut reader = Reader::new(offer, KeyType::Any).offering_alpn(offers_alpn);
+        let flight = [message(2, &body), certificate(&[vec![1]]), DONE.to_vec()];
+        let _ = reader.take(&handshake(&flight, 1000));
+        reader.hello.unwrap().fault
+    };
+    let random = [9; 32];
+    for (extensions, expected) in FAULTS_OF_TLS12 {
+        let fault = hello_of(Offer::Current, true, random, extensions);
+        assert_eq!(fault, expected, "{extensions:?}");
+    }
+    let alpn = [0, 16, 0, 5, 0, 3, 2, b'h', b'2'];
+    let unsolicited = Some(HelloFault::Unsolicited(16));
+    for (is_offered, expected) in [(true, None), (false, unsolicited)] {
+        let fault = hello_of(Offer::Current, is_offered, random, &alpn);
+        assert_eq!(fault, expected);
+    }
+    // It is right in a response to an offer without TLS 1.3.
+    for (offer, end, expected) in [
+        (Offer::Current, b"DOWNGRD\x01", None),
+        (Offer::Both, b"DOWNGRD\x00", None),
+        (Offer::Common, b"DOWNGRD\x01", Some(HelloFault::Downgrade)),
+        (
+            Offer::Everything,
+            b"DOWNGRD\x00",
+            Some(HelloFault::Downgrade),
+        ),
+        (Offer::Everything, b"DOWNGRD\x02", None),
+    ] {
+        let mut random = [9; 32];
+        random[24..].copy_from_slice(end);
+        assert_eq!(hello_of(offer, true, random, &[]), expected, "{offer:?}");
+    }
+    // The certificates remain known.
+    let transcript = TRANSCRIPTS.iter().find(|t| t.name == "tls12-ecdhe-p256");
+    let (mut reader, _) = read_all(transcript.unwrap().bytes);
+    reader.hello.as_mut().unwrap().fault = Some(HelloFault::Renegotiating);
+    let Answer::Read(Ok(served)) = judged(&reader, Ok(true)) else {
+        panic!("it counts");
+    };
+    assert_eq!(served.failure.unwrap().kind, ErrorKind::TlsProtocol);
+}
+
 #[test]
 fn algorithm_unsupported_by_certvigil_is_an_internal_error() {
     /// Returns the outcome for a HelloRetryRequest. A real one has a fixed random, which is
@@ -502,6 +716,11 @@ fn unrecognized_name_warning_is_ignored_and_other_alerts_are_reported() {
     }
 }
 
+/// Returns an encrypted record with this version and length.
+fn encrypted(major: u8, minor: u8, length: u8) -> Vec<u8> {
+    [&[23, major, minor, 0, length][..], &vec![0; length.into()]].concat()
+}
+
 /// Returns the notable records, which arrive in parts of this size.
 fn notable(flight: &[u8], size: usize) -> Vec<Notable> {
     let mut records = Records::default();
@@ -529,9 +748,14 @@ fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
         // An encrypted alert, and two in one record.
         record(21, &[0; 26]),
         record(21, &[1, 90, 1, 0]),
-        record(23, &[1, 0]),
-        record(23, &[0; 17]),
-        record(23, &[0; 18]),
+        encrypted(3, 3, 2),
+        encrypted(3, 3, 17),
+        encrypted(3, 3, 18),
+        encrypted(3, 4, 18),
+        encrypted(3, 1, 17),
+        encrypted(0, 2, 17),
+        vec![22, 0, 2, 0, 1, 0],
+        vec![99, 0, 2, 0, 1, 0],
         record(21, &[2, 40]),
         record(21, &[1, 100])[..6].to_vec(),
     ]
@@ -541,6 +765,10 @@ fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
             Notable::Alert([1, 112]),
             Notable::Alert([1, 0]),
             Notable::Empty,
+            Notable::OtherVersion,
+            Notable::Empty,
+            Notable::OtherProtocol,
+            Notable::OtherProtocol,
             Notable::Alert([2, 40]),
         ];
         assert_eq!(notable(&flight, size), expected, "{size}");
@@ -552,7 +780,7 @@ fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
 
 #[test]
 fn warnings_are_fatal_by_their_place_or_end_some_clients() {
-    use FatalWarning::{Closed, ClosedFirst, Empty, NotEncrypted};
+    use FatalWarning::{Closed, ClosedFirst, Empty, NotEncrypted, Version};
     let v12 = Some(ProtocolVersion::TLSv1_2);
     let v13 = Some(ProtocolVersion::TLSv1_3);
     let none = Parameters::default();
@@ -588,10 +816,19 @@ fn warnings_are_fatal_by_their_place_or_end_some_clients() {
         warnings.add_to(&mut parameters);
         assert_eq!((warnings.fatal, parameters), (fatal, expected), "{alert:?}");
     }
-    for (hello, fatal) in [(v13, Some(Empty)), (v12, None), (None, None)] {
+    for (record, hello, fatal) in [
+        (Notable::Empty, v13, Some(Empty)),
+        (Notable::Empty, v12, None),
+        (Notable::Empty, None, None),
+        (Notable::OtherVersion, v13, Some(Version)),
+        (Notable::OtherVersion, v12, None),
+        (Notable::OtherProtocol, v13, Some(Version)),
+        (Notable::OtherProtocol, v12, Some(Version)),
+        (Notable::OtherProtocol, None, Some(Version)),
+    ] {
         let mut warnings = Warnings::default();
-        warnings.note(Notable::Empty, hello);
-        assert_eq!(warnings.fatal, fatal);
+        warnings.note(record, hello);
+        assert_eq!(warnings.fatal, fatal, "{record:?}");
     }
 }
 
@@ -653,6 +890,16 @@ fn cleartext_chain_over_its_limits_is_refused() {
     let hello = server_hello(0x0301, STATIC_RSA, &[]);
     let endless = [hello, vec![11, 0xff, 0xff, 0xff]];
     assert_eq!(read_all(&handshake(&endless, 100)).1, Err(Fault::TooLarge));
+}
+
+#[test]
+fn server_hello_done_is_empty() {
+    for (done, is_refused) in [(DONE.to_vec(), false), (message(14, &[0]), true)] {
+        let hello = server_hello(0x0303, STATIC_RSA, &[]);
+        let (_, end) = read_all(&handshake(&[hello, certificate(&[vec![1]]), done], 1000));
+        let fault = Fault::Malformed("its ServerHelloDone is not empty");
+        assert_eq!(end, if is_refused { Err(fault) } else { Ok(true) });
+    }
 }
 
 #[test]
