@@ -35,9 +35,7 @@ use crate::tlsa::TlsaLookup;
 
 pub(crate) use caught::caught;
 pub use host_limits::{MAX_DOMAIN_ADDRESSES, MAX_FOUND_HOSTS, MAX_HOST_ADDRESSES};
-pub use job::{
-    Job, OwnTrust, ProbeOptions, own_trust, prepare, targets, targets_at, targets_of_failed,
-};
+pub use job::{Job, OwnTrust, ProbeOptions, own_trust, prepare, targets, targets_of_failed};
 pub use locate::{KnownPlaces, LocateTime, Located, locate};
 pub use permits::{
     MAX_NAMES, MAX_ON_DEMAND_ADDRESSES, MAX_REMOTE_TESTS, Permits, TARGET_SHARE, TARGETS_PER_SLOT,
