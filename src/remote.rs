@@ -9,12 +9,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::time::Instant;
 
 use crate::config::{VantageKind, VantageSettings};
+use crate::finding::{Code, Severity};
 use crate::model::{Hostname, KeyType, Target, Timings, Vantage};
-use crate::observation::{ErrorKind, Observation, Outcome, ProbeError, Reported};
-use crate::source::{Client, Loaded, MAX_ROWS, SetupError, Sources, TestRow};
+use crate::observation::{
+    ErrorKind, Observation, Outcome, PeerFinding, PeerReport, ProbeError, Reported,
+};
+use crate::source::{Client, FindingRow, Loaded, MAX_ROWS, SetupError, Sources, TestRow};
 
-/// Maximum characters of a row's error.
+/// Maximum characters of a row's error, and of each text of a finding.
 const MAX_ERROR_CHARS: usize = 300;
+/// Maximum unknown codes that a message lists.
+const MAX_LISTED_CODES: usize = 4;
 
 /// Remote vantage that implements SSLMate's test API.
 pub struct Remote {
@@ -172,8 +177,8 @@ impl Remote {
         observations
     }
 
-    /// Returns the observations of one target's rows: one for each address, and one without an
-    /// address if a row is unusable. The test had `more` rows that were not kept.
+    /// Returns the observations of one target's rows: one for each address and requested kind of key,
+    /// and one without an address if a row is unusable. The test had `more` rows that were not kept.
     fn of_target(&self, target: &Arc<Target>, rows: &[&TestRow], more: usize) -> Vec<Observation> {
         let vantage = &self.vantage;
         let mut unusable = None;
@@ -185,11 +190,12 @@ impl Remote {
             );
             unusable = Some(ProbeError::new(ErrorKind::DnsNxdomain, what));
         }
-        let mut by_ip: BTreeMap<IpAddr, Result<Reported, ProbeError>> = BTreeMap::new();
+        let mut by_probe: BTreeMap<(IpAddr, KeyType), Result<Reported, ProbeError>> =
+            BTreeMap::new();
         for row in rows.iter().take(MAX_ROWS) {
-            let result = read(row);
+            let result = self.read(row);
             match row.ip_address.as_deref().map(str::parse) {
-                Some(Ok(ip)) => match by_ip.entry(ip) {
+                Some(Ok(ip)) => match by_probe.entry((ip, key_type(row))) {
                     Entry::Vacant(free) => drop(free.insert(result)),
                     Entry::Occupied(mut first) if first.get().is_ok() || result.is_ok() => {
                         if first.get().as_ref().ok() != result.as_ref().ok() {
@@ -221,14 +227,24 @@ impl Remote {
             );
             unusable = Some(ProbeError::new(ErrorKind::Internal, what));
         }
-        let unusable = unusable.map(|error| (None, Outcome::Failed(error)));
-        let of_addresses = by_ip.into_iter().map(|(ip, result)| {
+        let unusable = unusable.map(|error| self.observation(target, None, Outcome::Failed(error)));
+        let of_addresses = by_probe.into_iter().map(|((ip, key_type), result)| {
             let outcome = result.map_or_else(Outcome::Failed, Outcome::Reported);
-            (Some(ip), outcome)
+            Observation {
+                key_type,
+                ..self.observation(target, Some(ip), outcome)
+            }
         });
-        let all = of_addresses.chain(unusable);
-        all.map(|(ip, outcome)| self.observation(target, ip, outcome))
-            .collect()
+        of_addresses.chain(unusable).collect()
+    }
+
+    /// Returns the result of a row. Only another certvigil reports more than SSLMate does.
+    fn read(&self, row: &TestRow) -> Result<Reported, ProbeError> {
+        let mut reported = read(row)?;
+        if !self.knows_account_only {
+            reported.peer = peer_report(row, &reported)?.map(Box::new);
+        }
+        Ok(reported)
     }
 
     /// Logs that rows of a test are not used. Logs again only after a test without such rows.
@@ -252,13 +268,87 @@ impl Remote {
         Observation {
             target: target.clone(),
             ip,
-            // A remote test does not request a key type.
+            // SSLMate's test does not request a key type.
             key_type: KeyType::Any,
             vantage: self.vantage.clone(),
             timings: Timings::default(),
             outcome,
         }
     }
+}
+
+/// Returns the kind of key that the vantage requested.
+fn key_type(row: &TestRow) -> KeyType {
+    let mut kinds = [KeyType::Rsa, KeyType::Ecdsa].into_iter();
+    let named = kinds.find(|kind| Some(kind.name()) == row.key_type.as_deref());
+    named.unwrap_or(KeyType::Any)
+}
+
+/// Returns what another certvigil reports of a certificate besides SSLMate's flags, which are
+/// `reported`. Versions without these keys report no more.
+///
+/// # Errors
+/// If the row is worse than its findings that this version knows, and the flags report no fault: it
+/// may be a fault that a newer version finds.
+fn peer_report(row: &TestRow, reported: &Reported) -> Result<Option<PeerReport>, ProbeError> {
+    let Some(severity) = &row.severity else {
+        return Ok(None);
+    };
+    let named = |name: &str| {
+        let known = [
+            Severity::Ok,
+            Severity::Info,
+            Severity::Warning,
+            Severity::Critical,
+        ];
+        known.into_iter().find(|severity| severity.name() == name)
+    };
+    let cut = |text: &str| text.chars().take(MAX_ERROR_CHARS).collect::<String>();
+    let read = |finding: &FindingRow| {
+        let code = Code::ALL.iter().find(|code| code.name() == finding.code)?;
+        let severity = named(&finding.severity)?;
+        PeerFinding::new(*code, severity, &cut(&finding.message), &cut(&finding.hint))
+    };
+    let rows = row.findings.as_deref().unwrap_or_default();
+    let (mut findings, mut unknown) = (Vec::new(), Vec::new());
+    for row in rows {
+        match read(row) {
+            Some(finding) => findings.push(finding),
+            None if named(&row.severity).is_none_or(|severity| severity >= Severity::Warning) => {
+                unknown.push(cut(&row.code));
+            }
+            None => {}
+        }
+    }
+    findings.retain(|finding| finding.severity >= Severity::Warning);
+    let worst = findings.iter().map(|finding| finding.severity).max();
+    let is_explained = match named(severity) {
+        Some(severity) => severity < Severity::Warning || worst >= Some(severity),
+        None => false,
+    };
+    let is_right = reported.correct && reported.chained && !reported.dummy;
+    if !is_explained && is_right {
+        unknown.truncate(MAX_LISTED_CODES);
+        let codes = match unknown.as_slice() {
+            [] => String::new(),
+            codes => format!(" ({})", codes.join(", ")),
+        };
+        return Err(ProbeError::new(
+            ErrorKind::Internal,
+            format!(
+                "the test reports the severity `{}` for a reason that this version does not know{codes}; update certvigil",
+                cut(severity)
+            ),
+        ));
+    }
+    Ok(Some(PeerReport {
+        trusted: row.trusted,
+        hostname_match: row.hostname_match,
+        expired: row.expired,
+        not_yet_valid: row.not_yet_valid,
+        revoked: row.revoked,
+        findings,
+    }))
 }
 
 fn read(row: &TestRow) -> Result<Reported, ProbeError> {
@@ -283,6 +373,7 @@ fn read(row: &TestRow) -> Result<Reported, ProbeError> {
                 correct,
                 chained,
                 dummy: dummy.unwrap_or(false),
+                peer: None,
             }),
             _ => Err(ProbeError::new(
                 ErrorKind::Internal,
@@ -306,7 +397,11 @@ pub(crate) fn fuzz_answer(body: &[u8]) {
     match serde_json::from_slice::<TestResponse>(body) {
         Ok(response) => {
             for row in &response.result.kept {
-                if let Err(error) = read(row) {
+                let error = match read(row) {
+                    Ok(reported) => peer_report(row, &reported).err(),
+                    Err(error) => Some(error),
+                };
+                if let Some(error) = error {
                     assert!(is_one_line(&error.message), "{:?}", error.message);
                 }
             }
@@ -316,87 +411,4 @@ pub(crate) fn fuzz_answer(body: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::Protocol;
-    use crate::source::Requests;
-
-    fn remote() -> Remote {
-        let sources = Sources::new(
-            &crate::config::Inventory::default(),
-            &crate::source::Environment {
-                variable: &|_| None,
-                home: None,
-            },
-            Requests::default(),
-        );
-        let http = sources.unwrap().http_for_others();
-        let client = Client::new("https://vantage.example/api/v2", None, http);
-        Remote::certvigil("east", client.unwrap())
-    }
-
-    fn target() -> Target {
-        Target {
-            certificate: "www".into(),
-            hostname: "www.example".parse().unwrap(),
-            port: 443,
-            protocol: Protocol::Https,
-            names: Box::default(),
-        }
-    }
-
-    fn row(ip: Option<&str>, correct: bool) -> TestRow {
-        let row = serde_json::json!({
-            "hostname": "www.example", "ip_address": ip, "status": "conclusive",
-            "correct": correct, "chained": true, "dummy": false,
-        });
-        serde_json::from_value(row).unwrap()
-    }
-
-    /// Returns the addresses and results. The result of an inconclusive row is `None`.
-    fn seen(rows: &[TestRow]) -> Vec<(Option<IpAddr>, Option<bool>)> {
-        let rows: Vec<&TestRow> = rows.iter().collect();
-        let observations = remote().of_target(&target().into(), &rows, 0);
-        let correct = |outcome: &Outcome| match outcome {
-            Outcome::Reported(reported) => Some(reported.correct),
-            _ => None,
-        };
-        let seen = observations.iter();
-        seen.map(|o| (o.ip, correct(&o.outcome))).collect()
-    }
-
-    #[test]
-    fn contradictory_remote_rows_for_an_address_are_no_result() {
-        let (a, b) = ("192.0.2.1", "192.0.2.2");
-        let ip = |text: &str| Some(text.parse().unwrap());
-        let rows = [row(Some(a), true), row(Some(b), false), row(Some(a), true)];
-        assert_eq!(seen(&rows), [(ip(a), Some(true)), (ip(b), Some(false))]);
-        let rows = [row(Some(a), true), row(Some(a), false), row(Some(a), true)];
-        assert_eq!(seen(&rows), [(ip(a), None)]);
-    }
-
-    #[test]
-    fn a_row_without_an_address_is_no_result() {
-        for ip in [None, Some(""), Some("everywhere")] {
-            assert_eq!(seen(&[row(ip, true)]), [(None, None)], "{ip:?}");
-        }
-        assert_eq!(seen(&[]), [(None, None)]);
-    }
-
-    #[test]
-    fn rows_beyond_the_maximum_are_reported_and_not_used() {
-        let row = |n: usize| row(Some(&format!("10.{}.{}.1", n / 256, n % 256)), true);
-        let rows = |count| Vec::from_iter((0..count).map(row));
-        assert!(seen(&rows(MAX_ROWS)).iter().all(|(ip, _)| ip.is_some()));
-        let seen = seen(&rows(46_000));
-        assert_eq!(seen.len(), MAX_ROWS + 1);
-        assert_eq!(seen.last(), Some(&(None, None)));
-        let kept = rows(MAX_ROWS);
-        let kept: Vec<&TestRow> = kept.iter().collect();
-        let observations = remote().of_target(&target().into(), &kept, 45_900);
-        let Some(Outcome::Failed(error)) = observations.last().map(|o| &o.outcome) else {
-            panic!("{observations:?}");
-        };
-        assert!(error.message.contains("has 46000 rows"), "{error}");
-    }
-}
+mod tests;

@@ -36,8 +36,7 @@ use crate::tlsa::TlsaLookup;
 pub(crate) use caught::caught;
 pub use host_limits::{MAX_DOMAIN_ADDRESSES, MAX_FOUND_HOSTS, MAX_HOST_ADDRESSES};
 pub use job::{
-    Job, KnownDns, OwnTrust, ProbeOptions, own_trust, prepare, targets, targets_at,
-    targets_of_failed,
+    Job, KnownDns, OwnTrust, ProbeOptions, own_trust, prepare, targets, targets_of_failed,
 };
 pub use locate::{KnownPlaces, KnownPolicy, LocateTime, Located, locate};
 pub use permits::{

@@ -166,40 +166,51 @@ pub fn own(notes: &EntryNotes) -> impl Iterator<Item = (&str, &str)> {
 }
 
 /// Writes every `certvigil_certificate_*` metric of these certificates, each with its name, its
-/// expected instance and its entry. Each name appears once.
+/// expected instance and its entry. Of those with the same name and labels, the times are those of the
+/// one that expires first.
 pub fn certificates<'a>(
     out: &mut Exposition,
     certificates: impl IntoIterator<Item = (&'a str, &'a Expected, &'a EntryNotes)>,
 ) {
     let certificates: Vec<(&str, &Expected, &EntryNotes)> = certificates.into_iter().collect();
-    let by_name = certificates
-        .iter()
-        .map(|(name, expected, notes)| (*name, (*expected, *notes)));
-    let by_name: BTreeMap<&str, (&Expected, &EntryNotes)> = by_name.collect();
     let instance = |expected: &'a Expected| expected.instances().map(|i| &i.expected);
     let [mut not_before, mut not_after, mut info] = [const { Vec::new() }; 3];
-    for (name, (expected, notes)) in &by_name {
+    let mut first_to_expire = BTreeMap::new();
+    for (name, expected, notes) in &certificates {
         let facts = instance(expected).map(|i| i.leaf.facts());
         if let Some(Ok(facts)) = facts
             && let Some((begin, end)) = facts.validity()
         {
-            let labels = out.shared(|text| {
-                write_labels(text, false, [("certificate", *name)]);
-                write_labels(text, true, own(notes));
-            });
-            let mut sample = |time: Timestamp| Sample {
-                labels,
-                rest: out.rest(&[], time.0),
-            };
-            not_before.push(sample(begin));
-            not_after.push(sample(end));
+            let known = first_to_expire.entry((*name, &notes.labels));
+            let (first_end, first_begin) = known.or_insert((end, begin));
+            if (end, begin) < (*first_end, *first_begin) {
+                (*first_end, *first_begin) = (end, begin);
+            }
         }
+    }
+    for ((name, own), (end, begin)) in first_to_expire {
+        let labels = out.shared(|text| {
+            write_labels(text, false, [("certificate", name)]);
+            let own = own.iter();
+            write_labels(
+                text,
+                true,
+                own.map(|(name, value)| (name.as_str(), value.as_str())),
+            );
+        });
+        let mut sample = |time: Timestamp| Sample {
+            labels,
+            rest: out.rest(&[], time.0),
+        };
+        not_before.push(sample(begin));
+        not_after.push(sample(end));
     }
     out.series(Metric::CertificateNotBefore, not_before);
     out.series(Metric::CertificateNotAfter, not_after);
     let rest = out.rest(&[], 1);
     // Most names occur once, and then no set is needed.
-    let mut reported = (by_name.len() < certificates.len()).then(HashSet::new);
+    let names: HashSet<&str> = certificates.iter().map(|(name, ..)| *name).collect();
+    let mut reported = (names.len() < certificates.len()).then(HashSet::new);
     for (name, expected, notes) in &certificates {
         let instance = instance(expected);
         let id = instance.and_then(|i| i.id).map(|id| id.to_string());
@@ -287,14 +298,18 @@ pub fn textfile(results: &[Judged], at: Timestamp) -> String {
     let expected = results.iter().filter_map(|judged| {
         let expected = judged.expected.as_deref()?;
         let name = judged.observation.target.certificate.as_str();
-        Some((name, (expected, &*judged.notes)))
+        // A probe for a kind of key names another of the accepted instances.
+        let accepted = expected.instances().into_iter().flat_map(|i| i.accepted());
+        let accepted: BTreeSet<_> = accepted.map(|instance| instance.leaf.sha256()).collect();
+        let key = (name, &judged.notes.labels, expected.source.name(), accepted);
+        Some((key, (expected, &*judged.notes)))
     });
     // All probes of a certificate have the same expectation.
-    let expected: BTreeMap<&str, (&Expected, &EntryNotes)> = expected.collect();
+    let expected: BTreeMap<_, (&Expected, &EntryNotes)> = expected.collect();
     let expected = expected.into_iter();
     certificates(
         &mut out,
-        expected.map(|(name, (what, notes))| (name, what, notes)),
+        expected.map(|((name, ..), (what, notes))| (name, what, notes)),
     );
     hosts(&mut out, &gathered, results);
     out.finish()

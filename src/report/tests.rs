@@ -87,6 +87,7 @@ fn reported(correct: bool) -> Outcome {
         correct,
         chained: true,
         dummy: false,
+        peer: None,
     })
 }
 

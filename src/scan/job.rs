@@ -303,7 +303,11 @@ fn targets_found(certificate: &str, found: &[FoundPlace]) -> impl Iterator<Item 
 }
 
 /// Returns the targets of an entry at these hosts: each host at each port.
-pub fn targets_at(entry: &Entry, certificate: &str, hostnames: &[Hostname]) -> Vec<Arc<Target>> {
+pub(super) fn targets_at(
+    entry: &Entry,
+    certificate: &str,
+    hostnames: &[Hostname],
+) -> Vec<Arc<Target>> {
     let mut targets = Vec::with_capacity(hostnames.len() * entry.ports.len());
     for hostname in hostnames {
         for &port in &entry.ports {

@@ -133,7 +133,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::scan::targets_at;
+    use crate::scan::job::targets_at;
 
     fn target(certificate: &str, host: &str) -> Arc<Target> {
         let hostnames = [host.parse().unwrap()];

@@ -80,7 +80,7 @@ pub(super) async fn admit(
     }
     runtime.guard.may_name(hostname).map_err(|why| {
         if plan.is_whole() {
-            Refused::Forbidden(why.to_string())
+            Refused::Forbidden(format!("port {port} of {hostname}: {why}"))
         } else {
             Refused::TooEarly
         }

@@ -127,9 +127,14 @@ impl Request {
             None => None,
         };
         let protocol = named.map(|(_, module)| module.protocol).or(place.protocol);
-        let port = place
-            .port
-            .or_else(|| port_of(plan, &hostname, named.map(|(_, module)| module), protocol));
+        let port = place.port.or_else(|| {
+            port_of(
+                plan,
+                [&place.hostname, &hostname],
+                named.map(|(_, module)| module),
+                protocol,
+            )
+        });
         let module = match named {
             Some((name, module)) => {
                 let port = port.unwrap_or(module.port);
@@ -142,7 +147,9 @@ impl Request {
                 module
             }
             None => {
-                let known = port.and_then(|port| protocol_at(plan, &hostname, port));
+                let mut hosts = [&hostname, &place.hostname].into_iter();
+                let known =
+                    port.and_then(|port| hosts.find_map(|host| protocol_at(plan, host, port)));
                 let protocol = place.protocol.or(known).unwrap_or_default();
                 runtime
                     .default_module(protocol)
@@ -337,32 +344,36 @@ fn module_of<'r>(runtime: &'r Runtime, name: &str) -> Result<&'r ProbeModule, Bo
     })
 }
 
-/// Returns the port of a host in the inventory, for a target without one: that of the module if the
-/// inventory has it, else the first one with the wanted protocol.
+/// Returns the port of the first of these hosts that the inventory has, for a target without one: that
+/// of the module if the inventory has it, else the first one with the wanted protocol.
 fn port_of(
     plan: &Plan,
-    hostname: &Hostname,
+    hosts: [&Hostname; 2],
     module: Option<&ProbeModule>,
     protocol: Option<Protocol>,
 ) -> Option<u16> {
     let fits = |target: &&Arc<Target>| protocol.is_none_or(|protocol| target.protocol == protocol);
-    let ports = || {
-        plan.of_host(hostname)
-            .filter(fits)
-            .map(|target| target.port)
+    let ports = |hostname| {
+        let targets = plan.of_host(hostname).filter(fits);
+        targets.map(|target| target.port)
     };
     let preferred = module.map_or(DEFAULT_PORT, |module| module.port);
-    ports()
-        .find(|port| *port == preferred)
-        .or_else(|| ports().next())
-        // With another protocol than the module's, the request is refused.
-        .or_else(|| {
-            let mut others = plan.of_host(hostname);
-            let module = module?;
-            let is_same_transport =
-                |t: &&Arc<Target>| t.protocol.is_quic() == module.protocol.is_quic();
-            others.find(is_same_transport).map(|target| target.port)
-        })
+    let fitting = |hostname| {
+        let is_there = ports(hostname).any(|port| port == preferred);
+        is_there
+            .then_some(preferred)
+            .or_else(|| ports(hostname).next())
+    };
+    // With another protocol than the module's, the request is refused.
+    let other = |hostname| {
+        let module = module?;
+        let is_same_transport =
+            |t: &&Arc<Target>| t.protocol.is_quic() == module.protocol.is_quic();
+        let mut others = plan.of_host(hostname);
+        others.find(is_same_transport).map(|target| target.port)
+    };
+    let found = hosts.into_iter().find_map(fitting);
+    found.or_else(|| hosts.into_iter().find_map(other))
 }
 
 /// Returns the protocol of a host and port in the inventory, TCP before QUIC.

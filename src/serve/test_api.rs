@@ -1,5 +1,6 @@
 //! `/api/v2/certs/CN/test`: SSLMate's test, run by certvigil.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use hyper::StatusCode;
@@ -8,12 +9,12 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::config::{Entry, SourceSettings};
+use crate::config::SourceSettings;
 use crate::judge::{Judged, Verdict};
 use crate::model::{Hostname, Protocol, Target, Timestamp, parse_port};
 use crate::observation::ErrorKind;
 use crate::report;
-use crate::scan::{Job, targets_at};
+use crate::scan::Job;
 use crate::source::FetchError;
 use crate::web::Query;
 
@@ -100,7 +101,8 @@ pub(super) async fn test(
 ) -> Response {
     let snapshot = current.snapshot();
     let (runtime, plan) = (&snapshot.runtime, &snapshot.plan);
-    let Some((watch, kept)) = find(plan, name) else {
+    let named = Entries::find(plan, name);
+    let Some(&(watch, kept)) = named.all.first() else {
         if !plan.is_whole() {
             return refuse(Refused::TooEarly);
         }
@@ -120,7 +122,7 @@ pub(super) async fn test(
             format!("the inventory has no certificate `{name}`"),
         );
     };
-    let wanted = match wanted(&watch.entry, kept, query) {
+    let wanted = match named.wanted(query) {
         Ok(wanted) => wanted,
         Err(response) => return *response,
     };
@@ -190,15 +192,132 @@ fn refuse(why: Refused) -> Response {
     error(status, "forbidden", Some("hostname"), words)
 }
 
-/// Returns the certificate with this name in the inventory, or with this common name in the
-/// account.
-fn find<'a>(plan: &'a Plan, name: &str) -> Option<(&'a Watch, &'a Kept)> {
-    let all = || {
-        let watches = plan.watches.values();
-        watches.flat_map(|watch| watch.kept.iter().map(move |kept| (&**watch, kept)))
-    };
-    let by_name = all().find(|(_, kept)| kept.loaded.name == name);
-    by_name.or_else(|| all().find(|(_, kept)| kept.loaded.common_name.as_deref() == Some(name)))
+/// Entries with a certificate of one name. Several may have it: the same certificate at other hosts
+/// or ports, or files of one name in several folders.
+struct Entries<'a> {
+    plan: &'a Plan,
+    name: &'a str,
+    all: Vec<(&'a Watch, &'a Kept)>,
+}
+
+impl<'a> Entries<'a> {
+    /// Returns the entries of the certificate with this name in the inventory, or with this common
+    /// name in the account.
+    fn find(plan: &'a Plan, name: &'a str) -> Self {
+        let of = |is_it: &dyn Fn(&Kept) -> bool| {
+            let watches = plan.watches.values();
+            let all = watches
+                .flat_map(|watch| watch.kept.iter().map(move |kept| (&**watch, kept)))
+                .filter(|(_, kept)| is_it(kept));
+            Vec::from_iter(all)
+        };
+        let mut all = of(&|kept| kept.loaded.name == name);
+        if all.is_empty() {
+            all = of(&|kept| has_common_name(kept, name));
+        }
+        Self { plan, name, all }
+    }
+
+    /// Returns those of these planned targets that are of the certificate: of its name, or else of
+    /// the first with its common name.
+    fn planned<'t>(&self, targets: impl Iterator<Item = &'t Arc<Target>>) -> Vec<Arc<Target>> {
+        let targets: Vec<&Arc<Target>> = targets.collect();
+        let is_named = |name: &str| targets.iter().any(|target| target.certificate == name);
+        let is_common = |target: &&&Arc<Target>| {
+            let planned = self.plan.targets.get(&****target);
+            let kept = planned.and_then(|planned| planned.expectation.as_ref().ok());
+            kept.is_some_and(|kept| has_common_name(kept, self.name))
+        };
+        let name = match targets.iter().find(is_common) {
+            Some(target) if !is_named(self.name) => &target.certificate,
+            _ => self.name,
+        };
+        let of_name = targets.iter().filter(|target| target.certificate == name);
+        of_name.map(|target| Arc::clone(target)).collect()
+    }
+
+    /// Returns the ports of a host if none is requested: those of the entries with this host, or
+    /// else those of its targets, which DNS may have named, or else those of the first entry.
+    fn ports_of(&self, hostname: &Hostname) -> Vec<u16> {
+        let with_host = self.all.iter();
+        let with_host = with_host.filter(|(_, kept)| kept.loaded.hostnames.contains(hostname));
+        let ports = with_host.flat_map(|(watch, _)| &watch.entry.ports);
+        let mut ports: Vec<u16> = ports.copied().collect();
+        if ports.is_empty() {
+            let planned = self.planned(self.plan.of_host(hostname));
+            ports = planned.iter().map(|target| target.port).collect();
+        }
+        if ports.is_empty()
+            && let Some((watch, _)) = self.all.first()
+        {
+            ports.clone_from(&watch.entry.ports);
+        }
+        default_ports(&ports)
+    }
+
+    /// Returns the targets to probe: the requested hosts, or else all hosts of the certificate. A
+    /// host that is not planned for the certificate gets a target of its first entry.
+    fn wanted(&self, query: &Query) -> Result<BTreeSet<Arc<Target>>, Box<Response>> {
+        let bad = |param: &str, what: String| {
+            Box::new(error(
+                StatusCode::BAD_REQUEST,
+                "bad_param",
+                Some(param),
+                what,
+            ))
+        };
+        let port = query.last("port").map(parse_port);
+        let port = port.transpose().map_err(|e| bad("port", e.to_string()))?;
+        let requested = query.all("hostname").map(str::parse::<Hostname>);
+        let mut hostnames: BTreeSet<Hostname> = requested
+            .collect::<Result<_, _>>()
+            .map_err(|e| bad("hostname", e.to_string()))?;
+        if hostnames.is_empty() {
+            let all = self.all.iter();
+            let all = all.flat_map(|(_, kept)| &kept.loaded.hostnames);
+            hostnames = all.cloned().collect();
+        }
+        if hostnames.len() > MAX_HOSTNAMES {
+            let what = format!("a test takes at most {MAX_HOSTNAMES} host names; split it");
+            return Err(bad("hostname", what));
+        }
+        let mut wanted = BTreeSet::new();
+        for hostname in hostnames {
+            for port in port.map_or_else(|| self.ports_of(&hostname), |port| vec![port]) {
+                // HTTPS comes before HTTP/3, for which there are no remote vantages.
+                let planned = self
+                    .planned(self.plan.at(&hostname, port))
+                    .into_iter()
+                    .next();
+                wanted.extend(planned.or_else(|| self.unplanned(&hostname, port)));
+            }
+        }
+        Ok(wanted)
+    }
+
+    /// Returns a target of the first entry at another place. If the inventory has that place for
+    /// another certificate, its protocol is spoken there.
+    fn unplanned(&self, hostname: &Hostname, port: u16) -> Option<Arc<Target>> {
+        let (watch, kept) = self.all.first()?;
+        let own = watch.entry.protocol;
+        let spoken = self.plan.at(hostname, port).map(|target| target.protocol);
+        let spoken: Vec<Protocol> = spoken.collect();
+        let protocol = match spoken.first() {
+            Some(first) if !spoken.contains(&own) => *first,
+            _ => own,
+        };
+        Some(Arc::new(Target {
+            certificate: kept.loaded.name.clone(),
+            hostname: hostname.clone(),
+            port,
+            protocol,
+            names: watch.entry.names_to_match(),
+        }))
+    }
+}
+
+fn has_common_name(kept: &Kept, name: &str) -> bool {
+    kept.loaded.common_name.as_deref() == Some(name)
 }
 
 /// Returns the reason why the expected certificate of this name is unknown; `None` if the inventory
@@ -229,35 +348,8 @@ fn default_ports(of_entry: &[u16]) -> Vec<u16> {
         .collect()
 }
 
-/// Returns the targets to probe: the requested hosts, or else all hosts of the certificate.
-fn wanted(entry: &Entry, kept: &Kept, query: &Query) -> Result<Vec<Arc<Target>>, Box<Response>> {
-    let bad = |param: &str, what: String| {
-        Box::new(error(
-            StatusCode::BAD_REQUEST,
-            "bad_param",
-            Some(param),
-            what,
-        ))
-    };
-    let mut entry = entry.clone();
-    match query.last("port") {
-        Some(port) => entry.ports = vec![parse_port(port).map_err(|e| bad("port", e.to_string()))?],
-        None => entry.ports = default_ports(&entry.ports),
-    }
-    let named = query.all("hostname").map(str::parse::<Hostname>);
-    let mut hostnames: Vec<Hostname> = named
-        .collect::<Result<_, _>>()
-        .map_err(|e| bad("hostname", e.to_string()))?;
-    if hostnames.is_empty() {
-        hostnames.clone_from(&kept.loaded.hostnames);
-    }
-    if hostnames.len() > MAX_HOSTNAMES {
-        let what = format!("a test takes at most {MAX_HOSTNAMES} host names; split it");
-        return Err(bad("hostname", what));
-    }
-    Ok(targets_at(&entry, &kept.loaded.name, &hostnames))
-}
-
+/// Returns the probe of a target: that of the plan, or else one of an entry's certificate at another
+/// place.
 async fn job(
     snapshot: &Snapshot,
     now: Timestamp,
@@ -266,6 +358,9 @@ async fn job(
     target: Arc<Target>,
 ) -> Result<Job, Refused> {
     let (runtime, plan) = (&snapshot.runtime, &snapshot.plan);
+    if let Some(job) = plan.job(&target, runtime, now) {
+        return Ok(job);
+    }
     let timeout = runtime.options.timeout;
     let admitted = admit(runtime, plan, &target.hostname, target.port, None, timeout).await?;
     let expectation = Ok(kept.clone());
@@ -285,7 +380,6 @@ async fn job(
             is_stranger: true,
             ..job
         },
-        Admitted::Known(_) if plan.targets.contains_key(&target) => job,
         // A host of another certificate is probed at the addresses, and with the connection
         // settings, of that certificate's entry.
         Admitted::Known(addresses) => {

@@ -52,7 +52,7 @@ pub(crate) use pem::files_of;
 pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
 pub(crate) use test_rows::TestResponse;
-pub(crate) use test_rows::{MAX_ROWS, TestRow};
+pub(crate) use test_rows::{FindingRow, MAX_ROWS, TestRow};
 
 /// Clock difference to a source above which a warning is reported. A wrong clock may cause wrong
 /// verdicts.

@@ -28,7 +28,8 @@ pub(crate) struct TestRows {
     pub(crate) others: usize,
 }
 
-/// Row of a `/test` response. `error_kind` is an extension of certvigil.
+/// Row of a `/test` response. The keys from `error_kind` on are extensions of certvigil. Those of
+/// another type than certvigil's are ignored.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TestRow {
     pub(crate) hostname: String,
@@ -47,6 +48,43 @@ pub(crate) struct TestRow {
     pub(crate) error: Option<String>,
     #[serde(default)]
     pub(crate) error_kind: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) key_type: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) severity: Option<String>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) findings: Option<Vec<FindingRow>>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) trusted: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) hostname_match: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) expired: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) not_yet_valid: Option<bool>,
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) revoked: Option<bool>,
+}
+
+/// Finding of a row.
+#[derive(Debug, Deserialize)]
+pub(crate) struct FindingRow {
+    pub(crate) code: String,
+    pub(crate) severity: String,
+    #[serde(default)]
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) hint: String,
+}
+
+/// Reads a value; one of another type is `None`.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 impl<'de> Deserialize<'de> for TestRows {

@@ -235,12 +235,13 @@ struct ReportedForm {
     dummy: bool,
 }
 
-impl From<Reported> for ReportedForm {
-    fn from(reported: Reported) -> Self {
-        let Reported {
+impl From<&Reported> for ReportedForm {
+    fn from(reported: &Reported) -> Self {
+        let &Reported {
             correct,
             chained,
             dummy,
+            peer: _,
         } = reported;
         Self {
             correct,

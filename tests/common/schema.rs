@@ -202,6 +202,7 @@ mod tests {
                 correct: false,
                 chained: false,
                 dummy: false,
+                peer: None,
             };
             assert_valid(&json_of(Outcome::Reported(told), &expected));
         }

@@ -30,6 +30,7 @@ fn told(ip: &str, correct: bool) -> Judged {
         correct,
         chained: correct,
         dummy: false,
+        peer: None,
     };
     let mut look = look(Some(ip), Outcome::Reported(told));
     look.vantage = Vantage::named("sslmate");

@@ -17,7 +17,7 @@ use serde::Serialize;
 pub use accepted::{Acceptance, EntryNotes};
 pub use client::{Client, Property, Refusal, Trait, TraitPosition};
 pub use detail::{
-    ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
+    ByVantage, ChainValidity, CipherWeakness, ClientRefusal, Detail, Dummy, LeafValidity,
     MAX_LISTED_ADDRESSES, MAX_LISTED_NAMES, MAX_LISTED_RECORDS, MaterialChange, Missing, Namesake,
     NoPath, Nonconformant, Older, Refused, RevocationReporter, Seen, StsMismatch, TlsaMismatch,
     TlsaMissing, Untrusted, Wanted,

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::certificate::{self, Certificate, MAX_OCSP_BYTES, PublicKeyHash};
+use crate::finding::{Code, Severity};
 use crate::model::{KeyType, Protocol, Sni, Target, Timings, Vantage};
 
 pub use alert::Alert;
@@ -231,7 +232,7 @@ impl KeyProof {
 }
 
 /// The report of a remote `/test` on one address. Properties that it does not report are unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reported {
     /// True if the correct certificate was served.
     pub correct: bool,
@@ -239,6 +240,54 @@ pub struct Reported {
     pub chained: bool,
     /// True if the certificate was a temporary one.
     pub dummy: bool,
+    /// The rest of the result of another certvigil. `None` for SSLMate, which reports no more.
+    pub peer: Option<Box<PeerReport>>,
+}
+
+/// The part of a report that only another certvigil makes. It judged the served certificate itself,
+/// by the trust store, the time and the settings of its own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PeerReport {
+    /// True if it trusts the served chain.
+    pub trusted: Option<bool>,
+    /// True if the leaf is valid for the host name.
+    pub hostname_match: Option<bool>,
+    /// True if the leaf has expired.
+    pub expired: Option<bool>,
+    /// True if the leaf's notBefore is in the future.
+    pub not_yet_valid: Option<bool>,
+    /// True if the leaf has been revoked.
+    pub revoked: Option<bool>,
+    /// Its critical findings and its warnings, of codes that this version knows. Each severity is
+    /// one that its code may have.
+    pub findings: Vec<PeerFinding>,
+}
+
+/// A finding of another certvigil.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PeerFinding {
+    /// Its code.
+    pub code: Code,
+    /// Its severity.
+    pub severity: Severity,
+    /// Its message, for people: one line without a full stop.
+    pub message: String,
+    /// Its hint, for people: one line without a full stop.
+    pub hint: String,
+}
+
+impl PeerFinding {
+    /// Creates a finding. Control characters are removed from its texts. `None` if a finding of the
+    /// code cannot have the severity.
+    pub fn new(code: Code, severity: Severity, message: &str, hint: &str) -> Option<Self> {
+        let is_possible = code.severities().contains(&severity);
+        is_possible.then(|| Self {
+            code,
+            severity,
+            message: certificate::printable(message),
+            hint: certificate::printable(hint),
+        })
+    }
 }
 
 /// The error of a probe without a certificate.

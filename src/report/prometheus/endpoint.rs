@@ -67,9 +67,9 @@ impl Labels {
         )
     }
 
-    /// Returns true if the entry has labels.
-    pub(super) fn has_own(&self) -> bool {
-        self.own < self.text.len()
+    /// Returns the labels of the entry.
+    pub(super) fn own(&self) -> &str {
+        self.text.get(self.own..).unwrap_or_default()
     }
 }
 

@@ -70,13 +70,11 @@ struct Endpoint {
     last_conclusive: u32,
 }
 
-/// Host name of a certificate.
+/// Host name of a certificate, with the labels of one entry.
 #[derive(Clone, Copy, Debug)]
 struct Host {
     /// Index of an endpoint of the host.
     endpoint: usize,
-    /// Index of the endpoint with the labels of the entry.
-    own: usize,
     addresses: Addresses,
 }
 
@@ -233,14 +231,10 @@ impl Gathered {
         let Some(host) = self.hosts.get(at) else {
             return;
         };
-        let labels_of = |at: usize| {
-            let endpoint = self.endpoints.get(at)?;
-            Some((endpoint, self.labels_of(endpoint)))
-        };
-        let of_host = labels_of(host.endpoint);
-        let of_host = of_host.and_then(|(endpoint, labels)| labels.get(..place(endpoint.host)));
-        let own = labels_of(host.own);
-        let own = own.and_then(|(endpoint, labels)| labels.get(place(endpoint.own)..));
+        let endpoint = self.endpoints.get(host.endpoint);
+        let labels = endpoint.map(|endpoint| (endpoint, self.labels_of(endpoint)));
+        let of_host = labels.and_then(|(endpoint, labels)| labels.get(..place(endpoint.host)));
+        let own = labels.and_then(|(endpoint, labels)| labels.get(place(endpoint.own)..));
         let Addresses { ipv4, ipv6 } = host.addresses;
         for (family, count) in [("ipv4", ipv4), ("ipv6", ipv6)] {
             text.push_str(start);
@@ -285,12 +279,10 @@ fn place(at: u32) -> usize {
 #[derive(Default)]
 struct Hosts<'a> {
     all: Vec<(&'a Labels, Host)>,
-    /// Addresses of the last host.
-    addresses: Vec<IpAddr>,
-    /// Index of the first host of the last certificate.
-    of_certificate: usize,
-    /// Index of the last endpoint of the last certificate whose entry has labels.
-    own: Option<usize>,
+    /// Index of the first entry's labels of the last host.
+    of_host: usize,
+    /// Addresses of the last host, each with the index of its labels.
+    addresses: Vec<(usize, IpAddr)>,
 }
 
 impl<'a> Hosts<'a> {
@@ -302,51 +294,45 @@ impl<'a> Hosts<'a> {
         }
         let last = self.all.last().map(|(last, _)| *last);
         if last.is_none_or(|last| last.of_host() != labels.of_host()) {
-            match last.is_some_and(|last| last.certificate() == labels.certificate()) {
-                true => self.end_host(),
-                false => self.end_certificate(),
+            self.end_host();
+        }
+        let of_host = self.all.get(self.of_host..).unwrap_or_default();
+        // Nearly always one entry has the host.
+        let known = of_host
+            .iter()
+            .position(|(known, _)| known.own() == labels.own());
+        let at = match known {
+            Some(at) => self.of_host + at,
+            None => {
+                let addresses = Addresses { ipv4: 0, ipv6: 0 };
+                let host = Host {
+                    endpoint,
+                    addresses,
+                };
+                self.all.push((labels, host));
+                self.all.len() - 1
             }
-            let host = Host {
-                endpoint,
-                own: endpoint,
-                addresses: Addresses { ipv4: 0, ipv6: 0 },
-            };
-            self.all.push((labels, host));
-        }
-        self.addresses.extend(labels.ip);
-        if labels.has_own() {
-            self.own = Some(endpoint);
-        }
+        };
+        self.addresses.extend(labels.ip.map(|ip| (at, ip)));
     }
 
     fn end_host(&mut self) {
         self.addresses.sort();
         self.addresses.dedup();
-        let ipv4 = self.addresses.iter().filter(|ip| ip.is_ipv4()).count();
-        if let Some((_, host)) = self.all.last_mut() {
-            host.addresses = Addresses {
-                ipv4,
-                ipv6: self.addresses.len() - ipv4,
-            };
-        }
-        self.addresses.clear();
-    }
-
-    /// Ends a certificate. Its hosts have the labels of one entry.
-    fn end_certificate(&mut self) {
-        self.end_host();
-        let hosts = self.all.get_mut(self.of_certificate..);
-        if let Some(own) = self.own.take() {
-            for (_, host) in hosts.into_iter().flatten() {
-                host.own = own;
+        for (at, ip) in self.addresses.drain(..) {
+            if let Some((_, host)) = self.all.get_mut(at) {
+                match ip.is_ipv4() {
+                    true => host.addresses.ipv4 += 1,
+                    false => host.addresses.ipv6 += 1,
+                }
             }
         }
-        self.of_certificate = self.all.len();
+        self.of_host = self.all.len();
     }
 
     /// Returns the hosts in the order of their names.
     fn done(mut self) -> Vec<Host> {
-        self.end_certificate();
+        self.end_host();
         // They are almost sorted already.
         self.all.sort_by_key(|(labels, _)| labels.host_name());
         self.all.into_iter().map(|(_, host)| host).collect()

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::finding::EntryNotes;
 use crate::report::prometheus::{
-    Exposition, Gathered, Lines, Pieces, SharedSamples, endpoints, gathered_endpoints, hosts,
+    Exposition, Gathered, Lines, Pieces, SharedSamples, certificates, endpoints,
+    gathered_endpoints, hosts,
 };
 
 /// Result: certificate, host, last byte of the address, family, port, and whether the vantage is
@@ -133,4 +134,75 @@ fn samples_without_an_endpoint_are_dropped() {
         Lines::new(&judged, now()).share(&mut shared);
     }
     assert!(shared.len() < 2_000, "{}", shared.len());
+}
+
+/// One certificate at the ports of two entries, each with labels of its own.
+#[test]
+fn a_host_of_two_entries_has_the_labels_of_each() {
+    let of = |team: &str, port: u16, last: u8| {
+        let base = result_of("www.example.com 192.0.2.1", right());
+        let mut judged = drawn(&base, (0, 0, Some(last), false, port, false));
+        judged.notes = Arc::new(EntryNotes {
+            labels: [("team".to_owned(), team.to_owned())].into(),
+            ..EntryNotes::default()
+        });
+        judged
+    };
+    let results = [of("web", 443, 1), of("api", 444, 1), of("web", 445, 2)];
+    let lines: Vec<Lines> = results
+        .iter()
+        .map(|judged| Lines::new(judged, now()))
+        .collect();
+    let mut out = Exposition::default();
+    hosts(&mut out, &Arc::new(Gathered::new(&lines)), &results);
+    let text = out.finish();
+    for (team, count) in [("web", 2), ("api", 1)] {
+        let wanted = format!("team=\"{team}\",family=\"ipv4\"}} {count}\n");
+        assert!(text.contains(&wanted), "{text}");
+    }
+    assert_eq!(text.matches("family=\"ipv4\"").count(), 2, "{text}");
+}
+
+/// Files of one name in two folders, and one certificate of two entries.
+#[test]
+fn times_of_certificates_are_unique_by_name_and_labels() {
+    let only = |of_file: Certificate| {
+        let instance = Instance {
+            leaf: of_file,
+            ..Instance::from_chain(vec![leaf()]).unwrap()
+        };
+        Expected {
+            what: Expectation::Instances(Box::new(Instances::only(instance))),
+            ..expected()
+        }
+    };
+    let end = |expected: &Expected| {
+        let leaf = &expected.instances().unwrap().expected.leaf;
+        leaf.facts().unwrap().validity().unwrap().1
+    };
+    let (one, other) = (only(leaf()), only(weak()));
+    let earliest = end(&one).min(end(&other));
+    assert_ne!(end(&one), end(&other));
+    let notes = |team: &str| EntryNotes {
+        labels: [("team".to_owned(), team.to_owned())].into(),
+        ..EntryNotes::default()
+    };
+    let (web, api) = (notes("web"), notes("api"));
+    for pair in [[&one, &other], [&other, &one]] {
+        let mut out = Exposition::default();
+        let all = [
+            ("site", pair[0], &web),
+            ("site", pair[1], &web),
+            ("site", &one, &api),
+        ];
+        certificates(&mut out, all);
+        let text = out.finish();
+        let name = "certvigil_certificate_not_after_timestamp_seconds";
+        let of = |team: &str, end: Timestamp| {
+            format!("{name}{{certificate=\"site\",team=\"{team}\"}} {}\n", end.0)
+        };
+        assert!(text.contains(&of("web", earliest)), "{text}");
+        assert!(text.contains(&of("api", end(&one))), "{text}");
+        assert_eq!(text.matches(&format!("{name}{{")).count(), 2, "{text}");
+    }
 }

@@ -141,7 +141,7 @@ impl SeenRow {
         match &judged.observation.outcome {
             Outcome::Served(served) => leaf = Some(served.leaf.sha256().to_string()),
             Outcome::Reported(word) => {
-                reported = serde_json::to_string(&ReportedForm::from(*word)).ok()
+                reported = serde_json::to_string(&ReportedForm::from(word)).ok()
             }
             Outcome::Failed(error) => error_kind = Some(error.kind.name().to_owned()),
         }

@@ -86,6 +86,7 @@ fn reported(correct: bool, chained: bool, dummy: bool) -> Judged {
         correct,
         chained,
         dummy,
+        peer: None,
     });
     let mut flags = flags(correct, chained);
     flags.dummy = dummy;

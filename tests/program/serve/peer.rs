@@ -192,3 +192,37 @@ fn certificate_unknown_to_the_peer_is_reported() {
         "{error}"
     );
 }
+
+/// The expected certificate is known by its hash only, so only the peer can judge it.
+#[test]
+fn fault_that_only_the_peer_can_see_is_reported() {
+    let pki = Pki::new();
+    let expired = pki.leaf_for_days(&[HOST], -1);
+    let server = server(&pki, &expired);
+    let pinned = format!(
+        "name: web, sha256: {}, hostnames: {HOST}, addresses: 127.0.0.1, port: {}",
+        expired.certificate.sha256(),
+        server.port()
+    );
+    let peer = guarded(&inventory(
+        &pki,
+        LONG_INTERVAL,
+        "",
+        std::slice::from_ref(&pinned),
+    ));
+    let folder = tempfile::tempdir().unwrap();
+    let vantage = vantage(&peer, folder.path(), PASSWORD);
+    let config = inventory(&pki, LONG_INTERVAL, &vantage, &[pinned]);
+    let run = check(folder.path(), &config);
+    assert_eq!(run.code, 2, "{run:?}");
+    let rows = rows(&run);
+    let there = from(&rows, "there");
+    assert_eq!(there.flag("correct"), Some(true));
+    assert_eq!(
+        (there.flag("expired"), there.flag("trusted")),
+        (Some(true), Some(false))
+    );
+    assert_eq!(there.text("/severity"), "critical");
+    assert_eq!(there.codes(), from(&rows, "local").codes());
+    assert_eq!(there.text("/findings/0/detail/kind"), "reported_by_vantage");
+}

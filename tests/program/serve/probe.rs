@@ -434,3 +434,24 @@ fn probe_uses_the_port_and_protocol_of_the_inventory() {
         assert_eq!(success(&answer), 0.0);
     }
 }
+
+#[test]
+fn probe_of_another_name_uses_the_port_of_the_target_in_the_inventory() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST, "other.example"]);
+    let server = server(&pki, &leaf);
+    let entries = [entry(&pki, "web", &leaf, server.port())];
+    let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
+    exporter.wait_until_ready();
+    let answer = exporter.probe(&format!("/probe?target={HOST}&hostname=other.example"));
+    assert_eq!(success(&answer), 1.0);
+    let port = label("port", &server.port().to_string());
+    assert_eq!(
+        answer.samples("certvigil_endpoint_status", &[&port]).len(),
+        4
+    );
+    let answer = exporter.probe(&format!("/probe?target={HOST}:1&hostname=other.example"));
+    assert_eq!(answer.status, 403);
+    let text = answer.text();
+    assert!(text.contains(&format!("port 1 of {HOST}")), "{text}");
+}

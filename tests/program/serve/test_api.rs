@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::*;
 use crate::fixture::account::FakeAccount;
 use crate::fixture::exporter::Answer;
+use crate::fixture::tls::stay_silent;
 use crate::support::Refusing;
 
 /// The objects in the response.
@@ -220,4 +221,84 @@ fn host_of_another_certificate_is_tested_at_its_own_address() {
         (first.connections(), second.connections()),
         (before.0, before.1 + 1)
     );
+}
+
+/// Two entries have files of one name, or one certificate at two ports.
+#[test]
+fn each_host_is_tested_as_the_entry_that_has_it_says() {
+    let pki = Pki::new();
+    let (a, b) = (pki.leaf(&["a.example"]), pki.leaf(&["b.example"]));
+    // The server of b has the certificate of a.
+    let (first, second) = two_servers(&pki, &a);
+    let port = first.port();
+    let entries = [
+        format!(
+            "{}, hostnames: a.example, addresses: 127.0.0.1, port: {port}",
+            named(&pki, &a)
+        ),
+        format!(
+            "{}, hostnames: b.example, addresses: 127.0.0.2, port: {port}",
+            named(&pki, &b)
+        ),
+    ];
+    for entries in [entries.clone(), [entries[1].clone(), entries[0].clone()]] {
+        let exporter = Exporter::start(&inventory(&pki, LONG_INTERVAL, "", &entries), &[], |_| {});
+        exporter.wait_until_ready();
+        let before = second.connections();
+        for query in ["", "&hostname=a.example&hostname=b.example"] {
+            let path = format!("/api/v2/certs/site/test?port={port}{query}");
+            let found: Vec<_> = rows(&exporter.get(&path))
+                .iter()
+                .map(|row| {
+                    let text = |key: &str| row[key].as_str().unwrap().to_owned();
+                    (
+                        text("hostname"),
+                        text("ip_address"),
+                        row["correct"].as_bool(),
+                    )
+                })
+                .collect();
+            let of =
+                |host: &str, ip: &str, correct| (host.to_owned(), ip.to_owned(), Some(correct));
+            assert_eq!(
+                found,
+                [
+                    of("a.example", "127.0.0.1", true),
+                    of("b.example", "127.0.0.2", false)
+                ]
+            );
+        }
+        assert_eq!(second.connections(), before + 2);
+    }
+}
+
+fn named(pki: &Pki, leaf: &Leaf) -> String {
+    format!("name: site, pem: {}", pki.full_chain(leaf).display())
+}
+
+#[test]
+fn a_port_of_another_entry_is_tested_with_its_protocol() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let web = server(&pki, &leaf);
+    let mail = Server::start("127.0.0.1", stay_silent);
+    let place = |port: u16| {
+        format!(
+            "{}, hostnames: {HOST}, addresses: 127.0.0.1, port: {port}",
+            named(&pki, &leaf)
+        )
+    };
+    let entries = [
+        place(web.port()),
+        format!("{}, protocol: smtp", place(mail.port())),
+    ];
+    let config = inventory(&pki, "interval: 1h, timeout: 1s", "", &entries);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    exporter.wait_until_ready();
+    for (port, protocol) in [(web.port(), "https"), (mail.port(), "smtp")] {
+        let path = format!("/api/v2/certs/site/test?hostname={HOST}&port={port}");
+        let found = rows(&exporter.get(&path));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0]["protocol"], protocol);
+    }
 }

@@ -8,7 +8,7 @@ use crate::certificate::{Certificate, LeafRecord, Oddity, PublicKeyHash, Unusabl
 use crate::instance::{Expectation, Expected, SourceKind, State};
 use crate::model::{Hostname, KeyType, Protocol, Timestamp, Vantage};
 use crate::mta_sts::{StsFault, StsMode};
-use crate::observation::{Alert, ProbeError, TlsVersion};
+use crate::observation::{Alert, PeerFinding, ProbeError, TlsVersion};
 use crate::tlsa::TlsaRecord;
 
 use super::{Client, Code, Fault, Refusal, Role};
@@ -311,6 +311,9 @@ pub enum Detail {
         /// The certificates of the expected chain that are not served; at least one.
         not_served: Vec<Certificate>,
     },
+    /// A finding that another certvigil reports as a remote vantage, of any code. Its facts are not
+    /// transferred.
+    ByVantage(ByVantage),
     /// [`Code::KeyTypeMissing`].
     KeyTypeMissing {
         /// The requested kind of key.
@@ -362,6 +365,7 @@ impl Detail {
             Self::DuplicateCertificate { .. } => Code::DuplicateCertificate,
             Self::AlternateChain { .. } => Code::AlternateChain,
             Self::KeyTypeMissing { .. } => Code::KeyTypeMissing,
+            Self::ByVantage(ByVantage::ReportedByVantage { finding }) => finding.code,
         }
     }
 
@@ -373,6 +377,18 @@ impl Detail {
             _ => None,
         }
     }
+}
+
+/// A finding that a remote vantage reports.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum ByVantage {
+    /// The finding of another certvigil.
+    ReportedByVantage {
+        /// Its code and its text, which the finding itself has.
+        #[serde(skip)]
+        finding: Box<PeerFinding>,
+    },
 }
 
 /// The expected certificate, as far as its source knows it.

@@ -14,7 +14,7 @@ use crate::certificate::{Certificate, Facts};
 use crate::instance::SourceKind;
 use crate::model::{Timestamp, and_more};
 
-use super::{Detail, RevocationReporter, Role, Seen, Wanted};
+use super::{ByVantage, Detail, RevocationReporter, Role, Seen, Wanted};
 
 /// Maximum certificates in a message. A chain has two or three; a bundle of roots has a hundred.
 const MAX_NAMED_CERTIFICATES: usize = 4;
@@ -194,6 +194,10 @@ pub(super) fn of(detail: &Detail) -> Text {
             other.as_ref(),
             addresses,
             *address_count,
+        ),
+        Detail::ByVantage(ByVantage::ReportedByVantage { finding }) => Text::new(
+            format!("the vantage reports: {}", finding.message),
+            finding.hint.as_str(),
         ),
         Detail::VantagesDisagree {
             vantage,

@@ -240,8 +240,8 @@ pub enum Verdict {
     Inconclusive(ProbeError),
 }
 
-/// Properties of a served certificate, judged independently. `None` is unknown: a remote vantage
-/// reports only the first three, and others are known if the expected certificate is.
+/// Properties of a served certificate, judged independently. `None` is unknown: SSLMate reports only
+/// the first three, and others are known if the expected certificate is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Flags {
     /// True if the leaf is the expected instance.
@@ -312,7 +312,7 @@ pub fn judge_within(
         }
         (Outcome::Reported(reported), Some(expected)) => {
             let names = observation.target.names_to_match();
-            let (flags, findings) = judge_reported(expected, *reported, names, rules, now);
+            let (flags, findings) = judge_reported(expected, reported, names, rules, now);
             (Verdict::Conclusive(flags), findings)
         }
     };

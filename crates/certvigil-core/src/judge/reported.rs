@@ -1,18 +1,21 @@
 //! Judgement of a remote vantage's report, which does not contain the served certificate.
 
-use crate::finding::{Detail, Finding, Missing, Older, RevocationReporter, Severity, Wanted};
+use crate::finding::{
+    ByVantage, Code, Detail, Finding, Missing, Older, RevocationReporter, Severity, Wanted,
+};
 use crate::instance::{Expected, Instance, State};
 use crate::model::{Hostname, Timestamp};
-use crate::observation::Reported;
+use crate::observation::{PeerFinding, PeerReport, Reported};
 
 use super::served::{matches_all, name_findings};
 use super::{Flags, Rules, expiry, identity};
 
 /// Judges a report. The leaf that is correct to serve is known if the source has it, so its validity,
-/// names and state are judged without the served certificate. The path to a root is unknown.
+/// names and state are judged without the served certificate. Other properties, such as the path to a
+/// root, are those that another certvigil reports; SSLMate reports none.
 pub(super) fn judge_reported(
     expected: &Expected,
-    reported: Reported,
+    reported: &Reported,
     names: &[Hostname],
     rules: &Rules,
     now: Timestamp,
@@ -28,6 +31,7 @@ pub(super) fn judge_reported(
         not_yet_valid: None,
         revoked: None,
     };
+    let mut is_expiry_known = false;
     let grace = rules.grace_at(now);
     if reported.dummy {
         findings.push(identity::dummy_finding(reported.correct, expected, grace));
@@ -60,10 +64,49 @@ pub(super) fn judge_reported(
             flags.expired = known.expired;
             flags.not_yet_valid = known.not_yet_valid;
             flags.revoked = known.revoked;
+            is_expiry_known = known.expired.is_some();
             findings.extend(known.findings);
         }
     }
+    if let Some(peer) = reported.peer.as_deref() {
+        complete(&mut flags, peer);
+        let own: Vec<Code> = findings.iter().map(Finding::code).collect();
+        let is_new = |finding: &&PeerFinding| match finding.code {
+            // The thresholds are those of this configuration.
+            Code::Expiring => !is_expiry_known,
+            code => !own.contains(&code) && !is_judged_here(code),
+        };
+        findings.extend(peer.findings.iter().filter(is_new).map(|finding| {
+            let finding = Box::new(finding.clone());
+            let severity = finding.severity;
+            let detail = Detail::ByVantage(ByVantage::ReportedByVantage { finding });
+            Finding::with_severity(severity, detail)
+        }));
+    }
     (flags, findings)
+}
+
+/// Adds the properties that only the vantage knows, which received the certificate.
+fn complete(flags: &mut Flags, peer: &PeerReport) {
+    flags.trusted = peer.trusted;
+    flags.hostname_match = flags.hostname_match.or(peer.hostname_match);
+    flags.expired = flags.expired.or(peer.expired);
+    flags.not_yet_valid = flags.not_yet_valid.or(peer.not_yet_valid);
+    flags.revoked = flags.revoked.or(peer.revoked);
+}
+
+/// Returns true for codes that are judged from the flags of a report, with the grace period of this
+/// configuration, and for those that are about the vantage's own sources and vantages.
+fn is_judged_here(code: Code) -> bool {
+    matches!(
+        code,
+        Code::WrongCertificate
+            | Code::PreviousInstance
+            | Code::SameKeyOtherCertificate
+            | Code::DummyCertificate
+            | Code::VantagesDisagree
+            | Code::SourceStale
+    )
 }
 
 /// The properties of a certificate that is correct to serve.

@@ -39,6 +39,7 @@ fn result(ip: u8, vantage: &Vantage, key_type: KeyType, seen: Result<bool, Error
         correct,
         chained: true,
         dummy: false,
+        peer: None,
     };
     Judged {
         verdict: Verdict::Conclusive(Flags {

@@ -602,6 +602,7 @@ pub(super) fn judged(
         correct: is_correct,
         chained: true,
         dummy: false,
+        peer: None,
     };
     let wrong = Finding::new(Detail::WrongCertificate {
         served: None,

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use super::*;
 use crate::finding::{Code, Detail, Finding, LeafValidity};
 use crate::judge::{agree, together};
-use crate::observation::{Alert, ErrorKind, ProbeError, Reported, Served, Status};
+use crate::observation::{
+    Alert, ErrorKind, PeerFinding, PeerReport, ProbeError, Reported, Served, Status,
+};
 
 const RIGHT: Reported = Reported {
     correct: true,
     chained: true,
     dummy: false,
+    peer: None,
 };
 
 fn seen(outcome: Outcome) -> Judged {
@@ -36,7 +39,7 @@ fn reported(reported: Reported) -> Judged {
         observation: Observation {
             key_type: crate::model::KeyType::Any,
             vantage: Vantage::named("sslmate"),
-            ..seen(Outcome::Reported(reported)).observation
+            ..seen(Outcome::Reported(reported.clone())).observation
         },
         ..seen(Outcome::Reported(reported))
     }
@@ -158,6 +161,7 @@ fn remote_result_is_adopted_as_reported() {
             correct,
             chained,
             dummy,
+            peer: None,
         })
     };
     for (judged, codes) in [
@@ -390,6 +394,7 @@ fn kinds() -> Vec<(Judged, &'static str)> {
             correct,
             chained,
             dummy,
+            peer: None,
         })
     };
     vec![
@@ -543,4 +548,37 @@ fn correct_remote_result_is_judged_by_the_known_certificate() {
     let change = crate::judge::next_change(&soon, &pki.right.rules, now()).unwrap();
     let warned = judged(&pki.right.at(change));
     assert_eq!(warned.codes(), ["expiring"]);
+}
+
+/// Another certvigil judged the served certificate, which SSLMate's flags say nothing about.
+#[test]
+fn findings_of_a_peer_are_reported() {
+    let finding = |code, severity| PeerFinding::new(code, severity, "a fault", "a fix").unwrap();
+    let judged = reported(Reported {
+        peer: Some(Box::new(PeerReport {
+            trusted: Some(false),
+            revoked: Some(true),
+            findings: vec![
+                finding(Code::UntrustedRoot, Severity::Critical),
+                finding(Code::WeakKey, Severity::Warning),
+                // The vantage's own affairs, and a threshold of its own.
+                finding(Code::VantagesDisagree, Severity::Warning),
+                finding(Code::SourceStale, Severity::Warning),
+                finding(Code::Expiring, Severity::Critical),
+            ],
+            ..PeerReport::default()
+        })),
+        ..RIGHT
+    });
+    let codes: Vec<Code> = judged.findings.iter().map(Finding::code).collect();
+    assert_eq!(codes, [Code::UntrustedRoot, Code::WeakKey]);
+    assert_eq!(judged.severity(), Severity::Critical);
+    let Verdict::Conclusive(flags) = judged.verdict else {
+        panic!("{judged:?}");
+    };
+    assert_eq!((flags.trusted, flags.revoked), (Some(false), Some(true)));
+    let message = judged.findings[0].message();
+    assert!(message.contains("a fault"), "{message}");
+    let impossible = PeerFinding::new(Code::Expired, Severity::Warning, "", "");
+    assert_eq!(impossible, None);
 }

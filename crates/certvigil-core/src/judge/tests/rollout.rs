@@ -107,6 +107,7 @@ fn incorrect_remote_result_is_a_rollout_during_grace() {
             correct,
             chained: true,
             dummy: false,
+            peer: None,
         };
         let observation = observation(HOST, Outcome::Reported(reported));
         let expected = Arc::new(case.expected.clone());
