@@ -185,7 +185,9 @@ fn quic_probe_uses_the_given_alpn_key_type_and_source_address() {
     assert_eq!(row.outcome(), "tls_alert", "{row:?}");
     assert!(error(&row).contains("`handshake_failure`"), "{row:?}");
     let row = check().args(&["--alpn", "doq", "--source-address", "192.0.2.1"]);
-    assert_eq!(row.row().outcome(), "connect_unreachable");
+    let row = row.row();
+    assert_eq!(row.outcome(), "connect_unreachable");
+    assert!(error(&row).contains("`--source-address`"), "{row:?}");
 }
 
 #[test]

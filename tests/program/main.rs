@@ -37,6 +37,7 @@ mod mssql;
 mod permissions;
 mod reach;
 mod result;
+mod root_store;
 mod sandbox;
 mod schedule;
 mod serve;

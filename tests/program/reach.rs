@@ -195,6 +195,13 @@ fn probe_uses_the_given_source_address() {
     // This machine does not have the address.
     let row = check().args(&["--source-address", "192.0.2.1"]).row();
     assert_eq!(row.outcome(), "connect_unreachable");
+    let message = row.text("/error");
+    assert!(
+        message.starts_with("this machine does not have the source address 192.0.2.1"),
+        "{message}"
+    );
+    assert!(message.contains("`--source-address`"), "{message}");
+    assert!(message.contains("`source_address`"), "{message}");
     let two = check().args(&[
         "--source-address",
         "127.0.0.9",

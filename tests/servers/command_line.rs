@@ -177,3 +177,39 @@ fn a_link_local_address_is_probed_in_its_zone() {
     assert_eq!(shown, 2, "{run:?}");
     assert!(run.stderr.contains("zone `lo`"), "{run:?}");
 }
+
+/// OpenSSL and GnuTLS do not read such files: `update-ca-certificates` makes the bundle and links
+/// whose names are hashes.
+#[test]
+#[ignore = "needs util-linux"]
+fn file_beside_the_bundle_of_the_system_is_no_root() {
+    const MOUNT: &str =
+        "cp \"$1\" certs/ca-certificates.crt; [ -z \"$2\" ] || cp \"$2\" certs/office.pem
+        mount --bind certs /etc/ssl/certs
+        exec \"$3\" verify \"$4\"";
+    let (pki, other) = (Pki::new(), Pki::new());
+    let leaf = pki.leaf(&[HOST]);
+    let chain = pki.full_chain(&leaf);
+    let (root, other) = (pki.path("root.pem"), other.path("root.pem"));
+    for (bundle, file, code) in [
+        (&root, None, 0),
+        (&other, None, 2),
+        (&other, Some(&root), 2),
+        (&other, Some(&chain), 2),
+        (&root, Some(&chain), 0),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("certs")).unwrap();
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "sh", "-ec", MOUNT, "sh"]);
+        command.arg(bundle);
+        command.arg(file.map_or(Path::new(""), |file| file));
+        command.arg(env!("CARGO_BIN_EXE_certvigil")).arg(&chain);
+        command.current_dir(folder.path());
+        command
+            .env_remove("SSL_CERT_FILE")
+            .env_remove("SSL_CERT_DIR");
+        let run: Run = command.output().unwrap().into();
+        assert_eq!(run.code, code, "{bundle:?} {file:?}: {run:?}");
+    }
+}

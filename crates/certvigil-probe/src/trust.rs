@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use rustls::pki_types::CertificateDer;
 
 use crate::certificate::{Certificate, FileError, parse_roots};
-use crate::io::{ReadError, read_certificate_file, system_roots};
+use crate::io::{ReadError, RootStoreError, read_certificate_file, system_roots};
 use crate::judge::{TrustStore, UnreadableAnchor};
 
 /// Settings for the trusted roots.
@@ -26,10 +26,13 @@ impl Default for TrustSettings {
     }
 }
 
-/// Reason for which the user's own roots cannot be used. It names the file.
+/// Reason for which roots cannot be used. It names the file.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrustError {
+    /// The system's root store cannot be used.
+    #[error(transparent)]
+    System(#[from] RootStoreError),
     /// A file cannot be read.
     #[error("{}: the roots cannot be used: {error}", .file.display())]
     Read {
@@ -59,13 +62,13 @@ pub enum TrustError {
 /// Returns the roots for the validation of served chains.
 ///
 /// # Errors
-/// If a file with roots cannot be read, or contains something other than a root.
+/// If a file with roots cannot be read, or contains something other than a root, or if the system has
+/// a root store that cannot be used.
 pub fn load(settings: &TrustSettings) -> Result<TrustStore, TrustError> {
     let mut store = TrustStore::default();
     if settings.system {
-        let system = system_roots();
-        for der in &system {
-            // A system root that cannot be read is not an error of certvigil's configuration.
+        for der in &system_roots()? {
+            // Clients skip a root whose name or key they cannot read.
             let _ = store.add_der(der);
         }
         if store.is_empty() {

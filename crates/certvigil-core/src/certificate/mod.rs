@@ -38,7 +38,7 @@ pub use extensions::{
 pub(crate) use file::fuzzing::keystore as fuzz_keystore;
 pub use file::{
     FileError, Foreign, KeyError, KeyOfFile, LeafError, MAX_FILE_CERTIFICATES, check_layout,
-    is_unordered, leaf_of, may_have_private_key, parse_certificates, parse_roots,
+    is_unordered, leaf_of, may_have_private_key, parse_certificates, parse_root_store, parse_roots,
     read_certificates, read_private_keys,
 };
 pub use fingerprint::{Fingerprint, FingerprintError, PublicKeyHash, sha1_hex};

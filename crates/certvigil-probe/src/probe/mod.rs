@@ -39,6 +39,7 @@ use crate::observation::{ErrorKind, Outcome, ProbeError, Served};
 pub use bounds::{MAX_CHAIN_BYTES, MAX_CHAIN_CERTIFICATES};
 use cleartext::Offer;
 pub use client_cert::{ClientCertError, ClientFiles, ClientKeyError};
+use reach::ReachError;
 pub use reach::{Reach, ReachSettings, Reaches, UnsuitedSetting};
 pub use request::Request;
 use retry::accepts;
@@ -199,7 +200,7 @@ async fn open(
     let connect_deadline = start + deadline.saturating_duration_since(start) / CONNECT_SHARE;
     let connected = timeout_at(connect_deadline, request.reach.connect(request.address)).await;
     let mut stream = match connected {
-        Ok(connected) => connected.map_err(|e| failed(connect_error(&e, request.address)))?,
+        Ok(connected) => connected.map_err(|e| failed(reach_error(&e, request.address)))?,
         Err(_) => return Err(failed(connect_timeout(start.elapsed()))),
     };
     timings.connect = Some(start.elapsed());
@@ -228,6 +229,28 @@ fn connect_timeout(after: Duration) -> ProbeError {
 /// Linux error for an address family that the kernel lacks, because the machine was started without
 /// IPv6.
 const EAFNOSUPPORT: i32 = 97;
+
+fn reach_error(error: &ReachError, address: SocketAddr) -> ProbeError {
+    match error {
+        ReachError::Connection(error) => connect_error(error, address),
+        ReachError::SourceAddress { ip, error } => ProbeError::new(
+            connect_error(error, address).kind,
+            source_address_error(*ip, error),
+        ),
+    }
+}
+
+/// Returns the message for a source address that cannot be used. The route and the server have no
+/// part in it.
+fn source_address_error(ip: IpAddr, error: &io::Error) -> String {
+    const SETTING: &str = "`--source-address`, or `source_address` in the configuration";
+    match error.kind() {
+        io::ErrorKind::AddrNotAvailable => format!(
+            "this machine does not have the source address {ip}: correct {SETTING} ({error})"
+        ),
+        _ => format!("the source address {ip} cannot be used: correct {SETTING} ({error})"),
+    }
+}
 
 fn connect_error(error: &io::Error, address: SocketAddr) -> ProbeError {
     use io::ErrorKind as Io;

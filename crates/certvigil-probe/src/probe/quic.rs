@@ -22,7 +22,7 @@ use super::handshake::{FIRST_BYTES, readable};
 use super::session::{Crypto, Shown};
 use super::setup::{Configs, Hello, Prepared, Recorder};
 use super::tls_error::{explain, no_certificate, too_large};
-use super::{LINGER, Request, connect_error};
+use super::{LINGER, Request, connect_error, reach_error};
 
 /// Application protocol offered by default (RFC 9114, section 3.1).
 const ALPN: &[u8] = b"h3";
@@ -94,7 +94,7 @@ impl QuicProbe {
         config.token_store(Arc::new(NoneTokenStore));
         let mut endpoint = Endpoint::new(Arc::new(EndpointConfig::default()), None, false, None);
         let associated = request.reach.associate(request.address).await;
-        let socket = associated.map_err(|e| connect_error(&e, request.address))?;
+        let socket = associated.map_err(|e| reach_error(&e, request.address))?;
         // A connection to the unspecified address has an address of this machine as its peer.
         let peer = socket
             .peer_addr()

@@ -92,6 +92,26 @@ impl ReachSettings {
     }
 }
 
+/// Reason for which there is no connection.
+#[derive(Debug)]
+pub(super) enum ReachError {
+    /// The source address cannot be used, so nothing was sent.
+    SourceAddress {
+        /// The address.
+        ip: IpAddr,
+        /// Cause.
+        error: io::Error,
+    },
+    /// The connection failed.
+    Connection(io::Error),
+}
+
+impl From<io::Error> for ReachError {
+    fn from(error: io::Error) -> Self {
+        Self::Connection(error)
+    }
+}
+
 /// Connection options, loaded. `Default` sets none.
 #[derive(Clone, Default)]
 pub struct Reach {
@@ -151,13 +171,15 @@ impl Reach {
     }
 
     /// Connects, and sends the header of the PROXY protocol if it is set.
-    pub(super) async fn connect(&self, address: SocketAddr) -> io::Result<TcpStream> {
+    pub(super) async fn connect(&self, address: SocketAddr) -> Result<TcpStream, ReachError> {
         let socket = match address {
             SocketAddr::V4(_) => TcpSocket::new_v4(),
             SocketAddr::V6(_) => TcpSocket::new_v6(),
         }?;
         if let Some(ip) = self.source_address(address) {
-            socket.bind(SocketAddr::new(ip, 0))?;
+            socket
+                .bind(SocketAddr::new(ip, 0))
+                .map_err(|error| ReachError::SourceAddress { ip, error })?;
         }
         let mut stream = socket.connect(self.scoped(address)).await?;
         if let Some(version) = self.proxy_protocol {
@@ -170,13 +192,17 @@ impl Reach {
     /// Opens a UDP socket connected to this address. A connected socket reports an ICMP port
     /// unreachable (RFC 1122, section 4.1.3.3).
     #[cfg(feature = "h3")]
-    pub(super) async fn associate(&self, address: SocketAddr) -> io::Result<UdpSocket> {
+    pub(super) async fn associate(&self, address: SocketAddr) -> Result<UdpSocket, ReachError> {
         let any: IpAddr = match address {
             SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
             SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
         };
-        let from = self.source_address(address).unwrap_or(any);
-        let socket = UdpSocket::bind((from, 0)).await?;
+        let socket = match self.source_address(address) {
+            Some(ip) => UdpSocket::bind((ip, 0))
+                .await
+                .map_err(|error| ReachError::SourceAddress { ip, error })?,
+            None => UdpSocket::bind((any, 0)).await?,
+        };
         socket.connect(self.scoped(address)).await?;
         Ok(socket)
     }

@@ -25,7 +25,7 @@ pub use leaf::{LeafError, leaf_of};
 use pkcs12::Opening;
 pub use private_key::{KeyError, KeyOfFile, read_private_keys};
 pub use secrecy::may_have_private_key;
-pub use trusted::parse_roots;
+pub use trusted::{parse_root_store, parse_roots};
 
 /// Maximum certificates in one file, beyond any chain file or bundle of roots.
 pub const MAX_FILE_CERTIFICATES: usize = 10_000;
@@ -210,6 +210,9 @@ pub enum FileError {
         /// The block's label.
         label: String,
     },
+    /// A root store without certificates in PEM.
+    #[error("it has no `-----BEGIN CERTIFICATE-----`, and clients read a root store as PEM only")]
+    NoPem,
     /// Trust settings reject every certificate of the file.
     #[error(
         "no certificate in the file is trusted for TLS servers: the settings of its `TRUSTED CERTIFICATE` blocks reject that use; give other roots, or remove the settings with `openssl x509 -in FILE -out FILE.pem`"

@@ -3,7 +3,10 @@
 
 use super::super::{Certificate, Fingerprint, der};
 use super::blocks::{Block, blocks};
-use super::{FileError, SEQUENCE, TRUSTED, ber, is_der, parse_certificates, text};
+use super::{
+    CERTIFICATE_LABELS, FileError, MAX_FILE_CERTIFICATES, SEQUENCE, TRUSTED, ber, is_der,
+    parse_certificates, read_certificate_block, text,
+};
 
 /// id-kp-serverAuth, 1.3.6.1.5.5.7.3.1.
 const SERVER_AUTH: &[u8] = &[0x2b, 6, 1, 5, 5, 7, 3, 1];
@@ -23,6 +26,44 @@ pub fn parse_roots(bytes: &[u8]) -> Result<Vec<Certificate>, FileError> {
     roots.retain(|root| !rejected.contains(&root.sha256()));
     match roots.is_empty() {
         true => Err(FileError::NotForServers),
+        false => Ok(roots),
+    }
+}
+
+/// Returns the roots of a file of the system's root store, as DER: a store has about a hundred and
+/// fifty, few of which are needed. Blocks are left out as [`parse_roots`] does.
+///
+/// # Errors
+/// If a block with the label of a certificate cannot be read, as clients refuse such a store, or if
+/// there is no root. Clients read only PEM there, so other forms have none.
+pub fn parse_root_store(bytes: &[u8]) -> Result<Vec<Vec<u8>>, FileError> {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Err(FileError::Empty);
+    }
+    if is_der(bytes) {
+        return Err(FileError::NoPem);
+    }
+    let text = text::decode(bytes);
+    let mut roots = Vec::new();
+    let mut rejected = Vec::new();
+    for block in blocks(&text)? {
+        if !CERTIFICATE_LABELS.contains(&block.label) {
+            continue;
+        }
+        roots.extend(read_certificate_block(&block)?);
+        if block.label == TRUSTED {
+            rejected.extend(rejects_servers(&block.decode()?));
+        }
+        if roots.len() > MAX_FILE_CERTIFICATES {
+            return Err(FileError::TooMany);
+        }
+    }
+    if !rejected.is_empty() {
+        roots.retain(|root| !rejected.contains(&Fingerprint::of(root)));
+    }
+    match roots.is_empty() {
+        true if !rejected.is_empty() => Err(FileError::NotForServers),
+        true => Err(FileError::NoPem),
         false => Ok(roots),
     }
 }
@@ -155,6 +196,39 @@ mod tests {
             match is_root {
                 true => assert_eq!(alone.as_deref(), Ok(std::slice::from_ref(&root))),
                 false => assert_eq!(alone, Err(FileError::NotForServers)),
+            }
+            // The system's root store is read alike.
+            let store = parse_root_store(both.as_bytes()).unwrap();
+            let expected: Vec<_> = roots.iter().map(Certificate::der).collect();
+            assert_eq!(store, expected);
+            let alone = alone.map(|roots| roots.iter().map(|r| r.der().to_vec()).collect());
+            assert_eq!(parse_root_store(trusted.as_bytes()), alone);
+        }
+    }
+
+    #[test]
+    fn root_store_is_pem_without_a_broken_block() {
+        let root = root();
+        let pem = block("CERTIFICATE", &root, &[]);
+        let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        let store = |text: &str| parse_root_store(text.as_bytes());
+        let read = Ok(vec![root.der().to_vec()]);
+        assert_eq!(store(&format!("# A comment\n\n{pem}\n")), read);
+        assert_eq!(store(&format!("{key}{pem}")), read);
+        for (text, error) in [
+            (" \n", FileError::Empty),
+            ("# nothing\n", FileError::NoPem),
+            (key, FileError::NoPem),
+        ] {
+            assert_eq!(store(text), Err(error), "{text}");
+        }
+        assert_eq!(parse_root_store(root.der()), Err(FileError::NoPem));
+        let damaged = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        let cut = &pem[..pem.len() / 2];
+        for broken in [damaged, cut] {
+            for text in [broken.to_owned(), format!("{pem}{broken}")] {
+                let error = store(&text).unwrap_err().to_string();
+                assert!(error.starts_with("line "), "{error}");
             }
         }
     }

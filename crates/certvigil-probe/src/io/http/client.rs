@@ -41,9 +41,15 @@ pub(super) enum ClientError {
 
 impl Connector {
     pub(super) fn client(&self) -> Result<&reqwest::Client, SourceError> {
-        let made = self
-            .made
-            .get_or_init(|| self.make(api_roots(&self.own_roots)));
+        let made = match self.made.get() {
+            Some(made) => made,
+            None => {
+                // A later request reads the store again: it may be replaced at the moment.
+                let roots = api_roots(&self.own_roots)
+                    .map_err(|error| SourceError::Unusable(error.to_string()))?;
+                self.made.get_or_init(|| self.make(roots))
+            }
+        };
         made.as_ref()
             .map_err(|error| SourceError::Unusable(error.to_string()))
     }
