@@ -106,8 +106,8 @@ fn nonconformant_leaf_is_compared_and_must_prove_its_key() {
                 ..right.clone()
             },
             false,
-            &["hostname_mismatch"],
-            "",
+            &["hostname_mismatch", "nonconformant_certificate"],
+            "none of its subject alternative names is a host name",
         ),
         (
             "NUL in the common name",

@@ -490,7 +490,8 @@ fn setup() -> Setup {
             "",
         ),
         "deferred",
-        (3, &["dns unknown"]),
+        // The row of the lookup, and that of the address.
+        (3, &["dns unknown", "dns unknown"]),
     );
     s.named(
         "failed lookup in an unsigned zone",

@@ -75,6 +75,7 @@
 #[cfg(any(test, feature = "authority"))]
 pub mod authority;
 pub mod certificate;
+mod code;
 pub mod finding;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

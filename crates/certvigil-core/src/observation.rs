@@ -10,7 +10,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::certificate::{self, Certificate, MAX_OCSP_BYTES, PublicKeyHash};
-use crate::finding::{Code, Severity};
+use crate::code::{Code, Severity};
 use crate::model::{KeyType, Protocol, Sni, Target, Timings, Vantage};
 
 pub use alert::Alert;

@@ -180,7 +180,10 @@ fn times_of_certificates_are_unique_by_name_and_labels() {
         let leaf = &expected.instances().unwrap().expected.leaf;
         leaf.facts().unwrap().validity().unwrap().1
     };
-    let (one, other) = (only(leaf()), only(weak()));
+    let later = certificate(include_str!(
+        "../../../crates/certvigil-core/src/judge/testdata/pss-leaf.pem"
+    ));
+    let (one, other) = (only(leaf()), only(later));
     let earliest = end(&one).min(end(&other));
     assert_ne!(end(&one), end(&other));
     let notes = |team: &str| EntryNotes {

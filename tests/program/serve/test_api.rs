@@ -1,5 +1,7 @@
 //! `/api/v2/certs/CN/test`: SSLMate's test API, as in its reference.
 
+use std::fs;
+
 use serde_json::Value;
 
 use super::*;
@@ -178,7 +180,7 @@ fn test_api_refusals_by_the_web_config_are_sslmate_error_objects() {
         let text = format!(
             "rate_limit: {{interval: 1h, burst: 2}}\nbasic_auth_users:\n  reader: {hash}\n"
         );
-        std::fs::write(folder.join("web.yml"), text).unwrap();
+        fs::write(folder.join("web.yml"), text).unwrap();
     });
     let path = "/api/v2/certs/any/test";
     let stranger = exporter.get(path);
@@ -272,8 +274,14 @@ fn each_host_is_tested_as_the_entry_that_has_it_says() {
     }
 }
 
+/// The source of an entry whose name is that of its file.
 fn named(pki: &Pki, leaf: &Leaf) -> String {
-    format!("name: site, pem: {}", pki.full_chain(leaf).display())
+    let chain = pki.full_chain(leaf);
+    let folder = chain.with_extension("site");
+    fs::create_dir(&folder).unwrap();
+    let file = folder.join("site.pem");
+    fs::copy(chain, &file).unwrap();
+    format!("pem: {}", file.display())
 }
 
 #[test]

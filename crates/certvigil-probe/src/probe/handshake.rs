@@ -34,13 +34,16 @@ use super::{Request, key_proof};
 use banner::banner;
 pub(super) use banner::readable;
 
+/// Length of the session ID that clients send with TLS 1.3 (RFC 8446, section 4.1.2).
+const SESSION_ID: usize = 32;
+
 /// Handshake in progress.
 pub(super) struct Connection {
     stream: Transport,
     tls: ClientConnection,
     recorder: Arc<Recorder>,
-    /// Session ID in the ClientHello.
-    session: Box<[u8]>,
+    /// Session ID in the ClientHello: with TLS 1.3, 32 bytes. `None` if it has none.
+    session: Option<Box<[u8; SESSION_ID]>>,
     received: usize,
     first_bytes: Vec<u8>,
     records: Records,
@@ -120,7 +123,7 @@ impl Connection {
             stream,
             tls,
             recorder,
-            session: Box::default(),
+            session: None,
             received: 0,
             first_bytes: Vec::new(),
             records: Records::default(),
@@ -158,7 +161,8 @@ impl Connection {
                 let failure = end.and_then(|end| self.failure(end, start.elapsed()));
                 let ignored = self.warnings.fatal.filter(|_| !self.tls.is_handshaking());
                 let failure = failure.or_else(|| Some(Box::new(ignored?.explain())));
-                let fault = || cleartext::hello_fault(&self.first_bytes, &self.session);
+                let session = self.session.as_deref().map_or(&[][..], |id| id);
+                let fault = || cleartext::hello_fault(&self.first_bytes, session);
                 let failure = failure.or_else(|| Some(Box::new(fault()?.explain())));
                 Ok(Served { failure, ..served })
             }
@@ -307,7 +311,7 @@ impl Connection {
         if self.received == 0
             && let Some(session) = cleartext::session_id(&out)
         {
-            self.session = session.into();
+            self.session = session.try_into().ok().map(Box::new);
         }
         let sent = match is_last {
             true => self.stream.write_last(&out).await,
