@@ -19,12 +19,14 @@ pub(crate) fn describe(packages: &[&str]) -> String {
     let kernel = kernel.join(".");
 
     let versions: Vec<String> = packages.iter().map(|p| version(p)).collect();
+    let versions = match versions.join(", ") {
+        none if none.is_empty() => none,
+        versions => format!("; Debian's {versions}"),
+    };
     let compiler = said(Command::new("rustc").arg("--version"));
     format!(
-        "Measured on: {cores} × {model}, {memory} GiB of memory, Linux {kernel}; certvigil {} by {compiler}; \
-         Debian's {}.\n",
+        "Measured on: {cores} × {model}, {memory} GiB of memory, Linux {kernel}; certvigil {} by {compiler}{versions}.\n",
         env!("CARGO_PKG_VERSION"),
-        versions.join(", ")
     )
 }
 
