@@ -203,7 +203,10 @@ fn file_beside_the_bundle_of_the_system_is_no_root() {
         let mut command = Command::new("unshare");
         command.args(["--map-root-user", "--mount", "sh", "-ec", MOUNT, "sh"]);
         command.arg(bundle);
-        command.arg(file.map_or(Path::new(""), |file| file));
+        match file {
+            Some(file) => command.arg(file),
+            None => command.arg(""),
+        };
         command.arg(env!("CARGO_BIN_EXE_certvigil")).arg(&chain);
         command.current_dir(folder.path());
         command
