@@ -180,12 +180,11 @@ fn alert_before_the_server_hello_is_reported() {
     }
 }
 
-/// Completes a handshake. Sends the alert, as a warning, before the record of this number.
-fn handshake_with_warning(
+/// Completes a handshake. Sends what `edit` makes of each record and its number.
+fn handshake_with_records(
     stream: &mut TcpStream,
     config: &Arc<rustls::ServerConfig>,
-    at: usize,
-    alert: u8,
+    edit: impl Fn(usize, &[u8]) -> Vec<u8>,
 ) {
     let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
     let mut number = 0;
@@ -197,12 +196,9 @@ fn handshake_with_warning(
         let mut out = Vec::new();
         let mut rest = &flight[..];
         while let [_, _, _, high, low, ..] = *rest {
-            if number == at {
-                out.extend([21, 3, 3, 0, 2, 1, alert]);
-            }
             let length = usize::from(u16::from_be_bytes([high, low]));
             let (record, after) = rest.split_at(5 + length);
-            out.extend(record);
+            out.extend(edit(number, record));
             rest = after;
             number += 1;
         }
@@ -212,6 +208,22 @@ fn handshake_with_warning(
             return;
         }
     }
+}
+
+/// Completes a handshake. Sends the alert, as a warning, before the record of this number.
+fn handshake_with_warning(
+    stream: &mut TcpStream,
+    config: &Arc<rustls::ServerConfig>,
+    at: usize,
+    alert: u8,
+) {
+    handshake_with_records(stream, config, |number, record| {
+        let warning = [21, 3, 3, 0, 2, 1, alert];
+        match number == at {
+            true => [&warning, record].concat(),
+            false => record.to_vec(),
+        }
+    });
 }
 
 /// OpenSSL, GnuTLS, Go and Java refuse a close_notify in TLS 1.2 and any alert in cleartext after a
@@ -278,27 +290,13 @@ fn record_with_a_wrong_version_is_reported() {
         let config = tls::config_with_key(&pki, &leaf, &leaf, &[protocol]);
         let what = format!("{protocol:?}, {version:?} at {records:?}");
         let server = Server::start("127.0.0.1", move |stream| {
-            let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
-            let mut number = 0;
-            loop {
-                let mut flight = Vec::new();
-                while tls.wants_write() {
-                    tls.write_tls(&mut flight).unwrap();
+            handshake_with_records(stream, &config, |number, record| {
+                let mut record = record.to_vec();
+                if records.contains(&number) {
+                    record[1..3].copy_from_slice(&version);
                 }
-                let mut at = 0;
-                while let Some(&[_, _, _, high, low]) = flight.get(at..at + 5) {
-                    if records.contains(&number) {
-                        flight[at + 1..at + 3].copy_from_slice(&version);
-                    }
-                    at += 5 + usize::from(u16::from_be_bytes([high, low]));
-                    number += 1;
-                }
-                send_bytes(stream, &flight);
-                let read = tls.read_tls(stream);
-                if !read.is_ok_and(|count| count > 0) || tls.process_new_packets().is_err() {
-                    return;
-                }
-            }
+                record
+            });
         });
         let row = Check::of(&pki, &leaf, &["127.0.0.1"], server.port()).row();
         let expected = if is_failed {
