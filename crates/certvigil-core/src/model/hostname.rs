@@ -210,8 +210,8 @@ impl FromStr for Hostname {
     }
 }
 
-/// Returns a path as text. Each byte that is not UTF-8 is written like `\xE9`, so that different
-/// paths have different texts.
+/// Returns a path as text. Each byte that is not UTF-8 is written like `\xE9`, and the backslash of a
+/// name that has such characters itself like `\x5C`, so that different paths have different texts.
 ///
 /// ```
 /// use std::path::Path;
@@ -219,12 +219,22 @@ impl FromStr for Hostname {
 /// assert_eq!(certvigil_core::model::path_text(Path::new("tls/café.pem")), "tls/café.pem");
 /// ```
 pub fn path_text(path: &Path) -> Cow<'_, str> {
-    if let Some(text) = path.to_str() {
+    if let Some(text) = path.to_str()
+        && !has_escape(text)
+    {
         return Cow::Borrowed(text);
     }
     let mut text = String::new();
     for chunk in path.as_os_str().as_encoded_bytes().utf8_chunks() {
-        text.push_str(chunk.valid());
+        let mut valid = chunk.valid().chars();
+        loop {
+            let is_escape = cfg!(unix) && escape(valid.as_str().as_bytes()).is_some();
+            match valid.next() {
+                Some(_) if is_escape => text.push_str("\\x5C"),
+                Some(character) => text.push(character),
+                None => break,
+            }
+        }
         for byte in chunk.invalid() {
             let _ = write!(text, "\\x{byte:02X}");
         }
@@ -232,29 +242,47 @@ pub fn path_text(path: &Path) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Returns true if a path with this text needs [`path_text`]'s escapes. Only Unix has paths of
+/// arbitrary bytes.
+fn has_escape(text: &str) -> bool {
+    let mut backslashes = text.match_indices('\\');
+    cfg!(unix)
+        && backslashes.any(|(at, _)| text.get(at..).and_then(|t| escape(t.as_bytes())).is_some())
+}
+
+/// Returns the byte that a text begins with as [`path_text`] writes it.
+fn escape(text: &[u8]) -> Option<u8> {
+    let [
+        b'\\',
+        b'x',
+        high @ (b'0'..=b'9' | b'A'..=b'F'),
+        low @ (b'0'..=b'9' | b'A'..=b'F'),
+        ..,
+    ] = text
+    else {
+        return None;
+    };
+    let digit = |c: u8| if c < b'A' { c - b'0' } else { c - b'A' + 10 };
+    let byte = digit(*high) << 4 | digit(*low);
+    (!byte.is_ascii() || byte == b'\\').then_some(byte)
+}
+
 /// Returns the path whose text [`path_text`] returns.
 #[cfg(unix)]
 pub fn path_of_text(text: &str) -> PathBuf {
     use std::os::unix::ffi::OsStringExt as _;
-    let mut parts = text.split("\\x");
-    let mut bytes = parts.next().unwrap_or_default().as_bytes().to_vec();
-    for part in parts {
-        let byte = part
-            .get(..2)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match (byte, part.get(2..)) {
-            (Some(byte), Some(rest)) => {
-                bytes.push(byte);
-                bytes.extend_from_slice(rest.as_bytes());
-            }
-            _ => return text.into(),
-        }
+    const ESCAPE_LENGTH: usize = 4;
+    let mut rest = text.as_bytes();
+    let mut bytes = Vec::with_capacity(rest.len());
+    while let [first, ..] = rest {
+        let (byte, length) = match escape(rest) {
+            Some(byte) => (byte, ESCAPE_LENGTH),
+            None => (*first, 1),
+        };
+        bytes.push(byte);
+        rest = rest.get(length..).unwrap_or_default();
     }
-    // The text of a path in UTF-8 is the path itself.
-    match String::from_utf8(bytes) {
-        Ok(_) => text.into(),
-        Err(error) => std::ffi::OsString::from_vec(error.into_bytes()).into(),
-    }
+    std::ffi::OsString::from_vec(bytes).into()
 }
 
 /// Returns the path with this text.
@@ -289,12 +317,18 @@ mod tests {
         assert_eq!(text(b"/tls/caf\xe9.pem"), "/tls/caf\\xE9.pem");
         assert_eq!(text(b"/tls/caf\xe8.pem"), "/tls/caf\\xE8.pem");
         assert_eq!(text("/tls/caf\u{e9}.pem".as_bytes()), "/tls/caf\u{e9}.pem");
-        assert_eq!(path_of_text("/tls/\\x41.pem"), Path::new("/tls/\\x41.pem"));
+        assert_eq!(text(b"/tls/\\x41.pem"), "/tls/\\x41.pem");
+        assert_eq!(text(b"/tls/caf\\xE9.pem"), "/tls/caf\\x5CxE9.pem");
     }
 
     proptest! {
         #[test]
-        fn path_is_read_back_from_its_text(bytes in proptest::collection::vec(any::<u8>(), 0..20)) {
+        fn path_is_read_back_from_its_text(
+            bytes in proptest::collection::vec(
+                prop_oneof![any::<u8>(), proptest::sample::select(b"\\x5CE9".as_slice())],
+                0..20,
+            ),
+        ) {
             let path = Path::new(OsStr::from_bytes(&bytes));
             prop_assert_eq!(path_of_text(&path_text(path)), path);
         }
