@@ -56,7 +56,7 @@ fn is_small(stream: &TcpStream) -> bool {
 fn row(pki: &Pki, leaf: &Leaf, server: &Server) -> Row {
     // Long enough for a busy machine in a fifth of it.
     let check = Check::of(pki, leaf, &["127.0.0.1"], server.port());
-    check.args(&["--timeout", "20s"]).row()
+    check.args(&["--timeout", "30s"]).row()
 }
 
 #[test]
@@ -71,8 +71,8 @@ fn server_that_cannot_read_a_large_hello_is_judged_and_refused_by_clients() {
                 serve_small(stream, &config, fault);
             });
             assert_refused(&row(&pki, &leaf, &server), what);
-            // The hello, the small one, and the first again.
-            assert_eq!(server.connections(), 3, "{what}");
+            // A large one, a small one, and both again until a third large one.
+            assert_eq!(server.connections(), 5, "{what}");
         }
     }
 }
@@ -99,21 +99,24 @@ fn assert_refused(row: &Row, what: &str) {
     }
 }
 
-/// Another reason for the failure is not hidden by a second try.
+/// Another reason for the failure is not hidden by a second try: a server that is overloaded fails now
+/// and then.
 #[test]
-fn server_that_fails_once_is_reported_as_failing() {
+fn server_that_fails_at_some_connections_is_reported_as_failing() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let config = tls::config(&pki, &leaf);
-    let connections = AtomicUsize::new(0);
-    let server = Server::start("127.0.0.1", move |stream| {
-        match connections.fetch_add(1, Ordering::SeqCst) {
-            0 => CLOSE(stream),
-            _ => complete_handshake(stream, &config),
-        }
-    });
-    let row = row(&pki, &leaf, &server);
-    assert_eq!(row.outcome(), "tls_closed", "{row:?}");
+    for failing in [&[0][..], &[0, 1], &[0, 2], &[0, 2, 3], &[0, 3, 4]] {
+        let config = tls::config(&pki, &leaf);
+        let connections = AtomicUsize::new(0);
+        let server = Server::start("127.0.0.1", move |stream| {
+            match failing.contains(&connections.fetch_add(1, Ordering::SeqCst)) {
+                true => CLOSE(stream),
+                false => complete_handshake(stream, &config),
+            }
+        });
+        let row = row(&pki, &leaf, &server);
+        assert_eq!(row.outcome(), "tls_closed", "{failing:?}: {row:?}");
+    }
 }
 
 /// A server that accepts connections and never answers has one more connection, and its error has

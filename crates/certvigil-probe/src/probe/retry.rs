@@ -1,6 +1,8 @@
 //! Further connections to a server whose first handshake failed, each within the deadline of the
 //! probe: with a smaller ClientHello, and with offers that rustls lacks.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use crate::model::{KeyType, Timings};
@@ -42,26 +44,55 @@ impl Prober {
         Err(failure.error)
     }
 
-    /// Probes a server again with a ClientHello of one packet. Returns `None` if this fails too, or if
-    /// the server then reads a large one: it fails now and then, for another reason.
+    /// Probes a server again with a ClientHello of one packet. Returns `None` if this fails too, or
+    /// unless each further large one fails and each further small one does not. A server, a network
+    /// or a machine that is overloaded fails now and then, whatever the size.
     async fn probe_with_small_hello(
         &self,
         request: Request<'_>,
         deadline: Instant,
         timings: &mut Timings,
     ) -> Option<Served> {
+        let start = Instant::now();
         let mut next = *timings;
         let mut served = self
             .probe_with(Hello::SMALL, request, deadline, &mut next)
             .await?;
+        let took = start.elapsed();
+        // The rest of the time is for the small one in between, and for the second large one.
+        let share = deadline.saturating_duration_since(Instant::now()) / 3;
         let mut unused = *timings;
-        let large = self.probe_with(Hello::FIRST, request, deadline, &mut unused);
-        if large.await.is_some() {
+        if !self.fails_if_large(request, took, share).await {
+            return None;
+        }
+        self.probe_with(Hello::SMALL, request, deadline, &mut unused)
+            .await?;
+        let rest = deadline.saturating_duration_since(Instant::now());
+        if !self.fails_if_large(request, took, rest).await {
             return None;
         }
         *timings = next;
         served.parameters.refused_large_hello = true;
         Some(served)
+    }
+
+    /// Returns true if the server fails after a large ClientHello as one that cannot read it. Silence
+    /// counts only if it lasts for a multiple of the time that the small one took.
+    async fn fails_if_large(&self, request: Request<'_>, took: Duration, limit: Duration) -> bool {
+        const MULTIPLE: u32 = 2;
+        if limit < took * MULTIPLE {
+            return false;
+        }
+        let deadline = Instant::now() + limit;
+        let Ok(stream) = open(request, deadline, &mut Timings::default()).await else {
+            return false;
+        };
+        let Ok(mut connection) = Connection::new(&self.config, request, Hello::FIRST, stream)
+        else {
+            return false;
+        };
+        let result = connection.handshake(deadline, deadline).await;
+        result.is_err_and(|failure| failure.may_be_size)
     }
 
     /// Probes a server that has nothing in common with rustls again. Returns `None` if this yields
