@@ -931,6 +931,28 @@ fn finding_is_a_problem_since_the_probe_that_first_saw_it() {
 }
 
 #[test]
+fn expiry_of_a_certificate_is_not_known_if_each_probe_failed() {
+    let mut state = State::new();
+    let expected = Arc::new(Expected {
+        source: SourceKind::Trust,
+        what: Expectation::TrustOnly,
+    });
+    let (probed, waiting) = (target("probed", 1), target("waiting", 2));
+    let error = ProbeError::new(ErrorKind::ConnectRefused, "the connection was refused");
+    let failed = result(&probed, 1, "local", Outcome::Failed(error), &expected);
+    state.add("probed", &expected, vec![(probed, vec![failed])]);
+    state.add("waiting", &expected, vec![(waiting, Vec::new())]);
+    let page = get(&state.view(), "/", "");
+    let table = between(&page, "id=\"certificates\"", "</section>");
+    let expiry = |name: &str| {
+        let (_, row) = table.split_once(&format!(">{name}<")).unwrap();
+        between(row, "data-label=\"Expires\"", "</td>").to_owned()
+    };
+    assert!(expiry("probed").contains(">not known<"), "{table}");
+    assert!(expiry("waiting").contains(">not probed yet<"), "{table}");
+}
+
+#[test]
 fn rows_show_the_results_of_the_last_day() {
     let leaves = leaves(2);
     let expected = expecting(&leaves[0], &[]);
