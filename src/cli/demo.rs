@@ -1,7 +1,10 @@
 //! `certvigil demo`: checks servers with known faults, without network, account or configuration.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::net::TcpListener;
 
 use crate::config::TrustSettings;
 use crate::judge::TrustStore;
@@ -33,9 +36,12 @@ const CONCURRENCY: usize = 64;
 const INTERVAL: Duration = Duration::from_secs(10);
 /// Listen address of the exporter, on loopback only.
 const LISTEN: &str = "localhost:10843";
+/// Help of the flag for another listen address.
+const LISTEN_HELP: &str = "Address and port to listen on; without an address, on all of them; repeatable [default: localhost:10843]";
 
 /// Check faulty servers on loopback and report whether each fault was found
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("listen_address", |arg| arg.help(LISTEN_HELP)))]
 pub(super) struct Args {
     /// Continue as an exporter at localhost:10843
     #[arg(long)]
@@ -156,10 +162,24 @@ async fn demo(args: &Args, sockets: Sockets) -> Result<Code, Error> {
     if args.serve {
         let endpoint = testbed.endpoint();
         tracing::info!("serving the demo's account: endpoint={endpoint} api_key={API_KEY}");
+        let page = status_page(&web, &routes, &listeners);
         let server = server(&testbed, web, routes, share)?;
-        run_until_signal(server, listeners).await?;
+        run_until_signal(server, listeners, page).await?;
     }
     Ok(code)
+}
+
+/// Returns the URL of the status page on the first listener.
+fn status_page(web: &Web, routes: &Routes, listeners: &[TcpListener]) -> Option<String> {
+    let address = listeners.first()?.local_addr().ok()?;
+    let (ip, port) = (address.ip(), address.port());
+    let is_localhost = ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
+    let host = match is_localhost || ip.is_unspecified() {
+        true => format!("localhost:{port}"),
+        false => address.to_string(),
+    };
+    let scheme = if web.is_tls() { "https" } else { "http" };
+    Some(routes.status_page(&format!("{scheme}://{host}")))
 }
 
 /// Creates the exporter that monitors the testbed.

@@ -405,6 +405,10 @@ fn change_row(replacement: &Replacement) -> ChangeRow<'_> {
             kind: "renewal",
             reasons: &[],
         },
+        Replacement::Older => ChangeRow {
+            kind: "older_certificate",
+            reasons: &[],
+        },
         Replacement::MaterialChange(reasons) => ChangeRow {
             kind: "material_change",
             reasons,

@@ -207,6 +207,7 @@ async fn serve(args: Args) -> Result<Code, Error> {
         state_dir: args.state_dir.clone(),
         authority: None,
         clock: Arc::new(now),
+        logs_requests: true,
     };
     let resolve = args.resolve;
     let sandbox = Sandbox::open(settings, |root| testbed::tester(resolve, root));

@@ -190,7 +190,7 @@ async fn serve(args: Args, sockets: Sockets) -> Result<(), Error> {
         routes: args.web.routes()?,
     })?;
     let listeners = args.web.bind(DEFAULT_PORT, sockets).await?;
-    run_until_signal(server, listeners).await
+    run_until_signal(server, listeners, None).await
 }
 
 impl WebArgs {
@@ -268,10 +268,12 @@ impl WebArgs {
     }
 }
 
-/// Runs a monitor until SIGTERM or Ctrl-C. SIGHUP reloads the configuration.
+/// Runs a monitor until SIGTERM or Ctrl-C. SIGHUP reloads the configuration. The URL of the status
+/// page is logged, if it is given.
 pub(super) async fn run_until_signal(
     server: Server,
     listeners: Vec<TcpListener>,
+    page: Option<String>,
 ) -> Result<(), Error> {
     // Handlers are installed before the log reports that the monitor runs, because an unhandled
     // SIGHUP ends a process.
@@ -280,6 +282,9 @@ pub(super) async fn run_until_signal(
     for listener in &listeners {
         let address = listener.local_addr().map_err(ListenError::Address)?;
         tracing::info!("listening: address={address}");
+    }
+    if let Some(url) = page {
+        tracing::info!("status page: url={url}");
     }
     Ok(server.run(listeners, reloads, shutdown).await?)
 }

@@ -66,6 +66,14 @@ impl Routes {
         })
     }
 
+    /// Returns the URL of the status page; `origin` is that of the server without a proxy.
+    pub fn status_page(&self, origin: &str) -> String {
+        match Url::parse(&self.front) {
+            Ok(url) => url.into(),
+            Err(_) => format!("{origin}{}/", self.prefix),
+        }
+    }
+
     /// Returns the prefix of the paths of links.
     pub(super) fn links(&self) -> &Arc<str> {
         &self.links

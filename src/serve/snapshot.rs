@@ -4,6 +4,7 @@
 mod recent;
 mod result_map;
 mod results;
+mod starts;
 mod summary;
 
 use std::sync::{Arc, OnceLock};

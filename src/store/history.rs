@@ -84,6 +84,8 @@ pub struct Span {
 pub enum Replacement {
     /// A renewal.
     Renewal,
+    /// A return to a certificate that was issued before the previous one, without a material change.
+    Older,
     /// More than a renewal: the differences, at least one.
     MaterialChange(Vec<MaterialChange>),
 }
@@ -262,8 +264,10 @@ pub(super) fn shortened(text: &str) -> String {
 impl fmt::Display for Replacement {
     /// Writes the kind of the change, and the reasons.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self::MaterialChange(changes) = self else {
-            return f.write_str("renewal");
+        let changes = match self {
+            Self::Renewal => return f.write_str("renewal"),
+            Self::Older => return f.write_str("older certificate"),
+            Self::MaterialChange(changes) => changes,
         };
         f.write_str("material change: ")?;
         for (position, change) in changes.iter().enumerate() {

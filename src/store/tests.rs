@@ -25,15 +25,17 @@ fn at(minutes: i64) -> Timestamp {
     Timestamp(NOW.0 + minutes * MINUTE)
 }
 
-/// Valid certificates, of which 4 and 5 cannot be parsed, and 6 renews 0.
+/// Valid certificates, of which 4 and 5 cannot be parsed, 6 renews 0, and 7 was issued before
+/// both.
 static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
     let validity = Validity::around(NOW, 10, 80);
     let root = Authority::root("Root", validity).unwrap();
     let middle = root.intermediate("Intermediate", validity).unwrap();
-    let leaf = |name: &str| {
+    let issue = |name: &str, validity| {
         let issued = middle.issue(&[name.into()], validity, &Key::generate().unwrap());
         issued.unwrap().certificate
     };
+    let leaf = |name| issue(name, validity);
     vec![
         leaf("a.example"),
         leaf("b.example"),
@@ -42,6 +44,7 @@ static CERTIFICATES: LazyLock<Vec<Certificate>> = LazyLock::new(|| {
         Certificate::from_der(Vec::new()),
         Certificate::from_der(vec![0x30, 0x80, 0]),
         leaf("a.example"),
+        issue("a.example", Validity::around(NOW, 40, 50)),
     ]
 });
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use certvigil::model::Timestamp;
 use certvigil::testbed::Scenario;
 
+use crate::fixture::exporter::Exporter;
 use crate::support::certvigil;
 
 #[test]
@@ -25,6 +26,29 @@ fn demo_reports_every_planted_fault_and_no_other() {
             "{} is not told of",
             host.name
         );
+    }
+}
+
+#[test]
+fn demo_that_serves_names_its_status_page_and_no_requests() {
+    let demo = Exporter::demo(&[]);
+    demo.wait_until_ready();
+    let log = std::fs::read_to_string(demo.folder.path().join("log")).unwrap();
+    let port = demo.address.port();
+    let page = format!("INFO status page: url=http://localhost:{port}/");
+    let (start, rest) = log.split_once(&page).unwrap_or_else(|| panic!("{log}"));
+    assert!(start.trim_end().ends_with(&format!(":{port}")), "{log}");
+    assert!(rest.starts_with('\n'), "{log}");
+    assert!(!log.contains("request: "), "{log}");
+}
+
+#[test]
+fn help_of_the_demo_has_its_own_listen_address() {
+    for (command, default) in [("demo", "localhost:10843"), ("serve", ":10843")] {
+        let help = certvigil([command, "--help"]).stdout;
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        let default = format!("[default: {default}]");
+        assert!(help.contains(&default), "{command}: {help}");
     }
 }
 

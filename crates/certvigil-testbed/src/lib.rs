@@ -196,6 +196,8 @@ impl Testbed {
             state_dir: None,
             authority: Some(authority?),
             clock,
+            // The demo sends most of them.
+            logs_requests: false,
         };
         let api = Sandbox::open(settings, |root| tester(overrides(&hosts, port), root))?;
         for (cn, certificate) in account {

@@ -2,6 +2,9 @@
 
 use std::rc::Rc;
 
+use crate::model::Timestamp;
+use crate::observation::Outcome;
+
 use super::super::snapshot::Since;
 use super::clients;
 use super::faults::{About, message, sentence, write_hint};
@@ -102,26 +105,25 @@ fn vantage_result(html: &mut Html, view: &View, result: &VantageResult<'_>, sinc
         html.text(" ");
         html.prose(&sentence(&served::describe(result, view.now)));
     });
-    findings(html, result);
+    findings(html, result, view.now);
     facts(html, |list| {
         list.fact("Last probe", |html| time(html, result.at, view.now));
-        list.fact(
-            if since.is_change {
-                "So since"
-            } else {
-                "At least since"
-            },
-            |html| {
-                time(html, since.at, view.now);
-            },
-        );
+        let key = match (&result.judged.observation.outcome, since.is_change) {
+            (Outcome::Served(_), true) => "This certificate since",
+            (Outcome::Served(_), false) => "This certificate at least since",
+            (Outcome::Reported(_), true) => "This result since",
+            (Outcome::Reported(_), false) => "This result at least since",
+            (Outcome::Failed(_), true) => "This error since",
+            (Outcome::Failed(_), false) => "This error at least since",
+        };
+        list.fact(key, |html| time(html, since.at, view.now));
         if let Some(next) = result.next {
             list.fact("Next probe about", |html| time(html, next, view.now));
         }
     });
 }
 
-fn findings(html: &mut Html, result: &VantageResult<'_>) {
+fn findings(html: &mut Html, result: &VantageResult<'_>, now: Timestamp) {
     if let Some(error) = result.unreported_error() {
         html.element("div", &[("class", "fault unknown")], |html| {
             message(html, &error.message);
@@ -145,8 +147,17 @@ fn findings(html: &mut Html, result: &VantageResult<'_>) {
                     html.prose(&sentence(&text.message));
                 });
                 write_hint(html, &text.hint);
+                let about = About::Finding(finding.code());
+                if let Some(since) = about.since(result) {
+                    html.element("p", &[("class", "explain")], |html| {
+                        html.text(match since.is_change {
+                            true => "Since ",
+                            false => "At least since ",
+                        });
+                        time(html, since.at, now);
+                    });
+                }
                 html.element("p", &[("class", "explain")], |html| {
-                    let about = About::Finding(finding.code());
                     html.link(
                         &about.address(),
                         &format!("What {} means, and how to fix it", finding.code()),

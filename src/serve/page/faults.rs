@@ -47,9 +47,21 @@ impl About {
         }
     }
 
-    /// Returns the time since which a result has had the finding. A certificate expires, or reaches a
-    /// threshold, while its server gives the same result.
-    fn since(self, result: &VantageResult<'_>) -> Since {
+    /// Returns the time since which a result has had the fault; `None` if it does not have it. A
+    /// certificate expires, or reaches a threshold, while its server gives the same result.
+    pub(super) fn since(self, result: &VantageResult<'_>) -> Option<Since> {
+        let since = match self {
+            Self::Finding(code) => {
+                let mut findings = result.findings().iter();
+                findings.find(|finding| finding.code() == code)?;
+                result.last.starts.of(code)?
+            }
+            Self::Error(kind) => {
+                let error = result.unreported_error();
+                error.filter(|error| error.kind == kind)?;
+                result.since
+            }
+        };
         let leaf = || result.served()?.leaf.facts().ok();
         let thresholds = result.judged.thresholds;
         let begin = match self {
@@ -57,13 +69,11 @@ impl About {
             Self::Finding(Code::Expiring) => thresholds.map(|times| times.warn),
             _ => None,
         };
-        match begin.filter(|begin| *begin > result.since.at) {
-            Some(at) => Since {
-                at,
-                is_change: true,
-            },
-            None => result.since,
-        }
+        let begin = begin.filter(|begin| *begin > result.since.at);
+        Some(begin.map_or(since, |at| Since {
+            at,
+            is_change: true,
+        }))
     }
 
     pub(super) fn meaning(self) -> &'static str {
@@ -133,7 +143,7 @@ impl<'a> Fault<'a> {
     /// Returns the time since which the first endpoint has had the fault.
     pub(super) fn since(&self) -> Option<Since> {
         let results = self.endpoints().flat_map(|endpoint| &endpoint.results);
-        let since = results.map(|result| self.about.since(result));
+        let since = results.filter_map(|result| self.about.since(result));
         since.min_by_key(|since| since.at)
     }
 

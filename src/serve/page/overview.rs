@@ -280,8 +280,10 @@ fn expiry(html: &mut Html, certificate: &Certificate<'_>, now: Timestamp) {
             timeline::end(html, read, lifetime.as_ref(), now);
         }
         Some(Err(_)) => html.text("unreadable"),
-        None if certificate.kept.is_err() => html.text("not known"),
-        None => html.text("not probed yet"),
+        None if certificate.kept.is_ok() && certificate.endpoints.is_empty() => {
+            html.text("not probed yet");
+        }
+        None => html.text("not known"),
     }
 }
 

@@ -878,6 +878,81 @@ fn expired_certificate_is_a_problem_since_its_expiry() {
 }
 
 #[test]
+fn finding_is_a_problem_since_the_probe_that_first_saw_it() {
+    let leaves = leaves(2);
+    let expected = expecting(&leaves[1], &[]);
+    let target = target("web", 1);
+    let (wrong, misnamed) = (Code::WrongCertificate, Code::HostnameMismatch);
+    let mut last: Option<TargetResults> = None;
+    let mut probe = |minutes_ago: i64, codes: &[Code]| {
+        let mut judged = result(&target, 1, "local", serving(&leaves[0]), &expected);
+        judged.findings.clear();
+        for code in codes {
+            let one = found(&target, &leaves[0], &expected, *code);
+            judged.findings.extend(one.findings);
+        }
+        let at = Timestamp(NOW.0 - 60 * minutes_ago);
+        let now = TargetResults::probed(&target, vec![judged], at, last.as_ref());
+        last = Some(now.clone());
+        let mut state = State::new();
+        state.add("web", &expected, vec![(target.clone(), Vec::new())]);
+        state.results.push(Arc::new(now));
+        let view = state.view();
+        let page = get(&view, "/", "");
+        let address = view.endpoints()[0].address();
+        let endpoint = get(&view, address.as_str(), "");
+        let found = codes.iter().map(|code| {
+            let rows = page.split("class=\"fault critical\"").skip(1);
+            let mut rows = rows.filter(|row| row.contains(&format!("/findings/{code}")));
+            let since = between(rows.next().unwrap(), "data-label=\"Since\"", "</td>");
+            let since = between(since, "class=\"relative\">", "<").to_owned();
+            let items = endpoint.split("<li class=\"fault").skip(1);
+            let mut items = items.filter(|item| item.contains(&format!("/findings/{code}")));
+            let item = items.next().unwrap();
+            assert!(item.contains(&format!("({})", since.trim_start_matches("at least "))));
+            let is_first = since.starts_with("at least");
+            assert_eq!(item.contains(">At least since "), is_first, "{item}");
+            assert_eq!(item.contains(">Since "), !is_first, "{item}");
+            since
+        });
+        let found = found.collect::<Vec<String>>();
+        assert!(endpoint.contains("<dt>This certificate at least since</dt>"));
+        found
+    };
+    assert_eq!(probe(30, &[wrong]), ["at least 30 minutes ago"]);
+    assert!(probe(20, &[]).is_empty());
+    assert_eq!(probe(18, &[wrong]), ["18 minutes ago"]);
+    let both = ["18 minutes ago", "12 minutes ago"];
+    assert_eq!(probe(12, &[wrong, misnamed]), both);
+    assert_eq!(probe(8, &[misnamed]), ["12 minutes ago"]);
+    let again = ["4 minutes ago", "12 minutes ago"];
+    assert_eq!(probe(4, &[wrong, misnamed]), again);
+    assert_eq!(probe(0, &[wrong, misnamed]), again);
+}
+
+#[test]
+fn expiry_of_a_certificate_is_not_known_if_each_probe_failed() {
+    let mut state = State::new();
+    let expected = Arc::new(Expected {
+        source: SourceKind::Trust,
+        what: Expectation::TrustOnly,
+    });
+    let (probed, waiting) = (target("probed", 1), target("waiting", 2));
+    let error = ProbeError::new(ErrorKind::ConnectRefused, "the connection was refused");
+    let failed = result(&probed, 1, "local", Outcome::Failed(error), &expected);
+    state.add("probed", &expected, vec![(probed, vec![failed])]);
+    state.add("waiting", &expected, vec![(waiting, Vec::new())]);
+    let page = get(&state.view(), "/", "");
+    let table = between(&page, "id=\"certificates\"", "</section>");
+    let expiry = |name: &str| {
+        let (_, row) = table.split_once(&format!(">{name}<")).unwrap();
+        between(row, "data-label=\"Expires\"", "</td>").to_owned()
+    };
+    assert!(expiry("probed").contains(">not known<"), "{table}");
+    assert!(expiry("waiting").contains(">not probed yet<"), "{table}");
+}
+
+#[test]
 fn rows_show_the_results_of_the_last_day() {
     let leaves = leaves(2);
     let expected = expecting(&leaves[0], &[]);

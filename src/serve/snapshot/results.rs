@@ -12,6 +12,7 @@ use crate::scan::KnownDns;
 
 use super::super::dns_failures::dns_answer;
 use super::recent::Recent;
+use super::starts::Starts;
 use super::summary::stale_after;
 
 /// Last result of one endpoint: an address of a target, from one vantage, with one key type.
@@ -29,6 +30,8 @@ pub(in crate::serve) struct EndpointResult {
     pub(in crate::serve) ended: Duration,
     /// Start of the current observation.
     pub(in crate::serve) since: Since,
+    /// Start of each finding of the result.
+    pub(in crate::serve) starts: Starts,
     /// End of the last probe that saw a certificate, or for which a vantage reported one.
     pub(in crate::serve) last_conclusive: Option<Timestamp>,
     /// Number of the probe of the target that the result belongs to.
@@ -37,12 +40,12 @@ pub(in crate::serve) struct EndpointResult {
     pub(in crate::serve) recent: Recent,
 }
 
-/// Time since which probes of an endpoint have had the same result.
+/// Time since which probes of an endpoint have had the same observation or finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::serve) struct Since {
-    /// Time of the first probe with this result.
+    /// Time of the first of these probes.
     pub(in crate::serve) at: Timestamp,
-    /// True if the previous probe had another result. If false, the actual time may be earlier.
+    /// True if there was a probe before it. If false, the actual time may be earlier.
     pub(in crate::serve) is_change: bool,
 }
 
@@ -67,6 +70,10 @@ impl EndpointResult {
                 is_change: false,
             },
         };
+        let starts = match old {
+            Some(old) => old.starts.following(&old.judged, &judged, at),
+            None => Starts::first(&judged, at),
+        };
         let last_conclusive = match judged.verdict {
             Verdict::Conclusive(_) => Some(at),
             Verdict::Inconclusive(_) => old.and_then(|old| old.last_conclusive),
@@ -86,6 +93,7 @@ impl EndpointResult {
             at,
             ended,
             since,
+            starts,
             last_conclusive,
             run,
         }
@@ -98,6 +106,7 @@ impl EndpointResult {
                 .lines
                 .following(&self.judged, &judged, self.at, self.last_conclusive),
             recent: self.recent.with(self.at, judged.severity()),
+            starts: self.starts.with(&judged, self.at),
             judged,
             ..self.clone()
         }

@@ -2,7 +2,8 @@
 
 use rusqlite::{Connection, Row, named_params};
 
-use crate::finding::{MaterialChange, Severity};
+use crate::certificate::LeafRecord;
+use crate::finding::Severity;
 use crate::judge::material_changes;
 use crate::model::{Hostname, Timestamp};
 
@@ -98,7 +99,7 @@ impl Span {
         );
         let replacement = match &leaves {
             (Some(before), Some(after)) if before.sha256 != after.sha256 => {
-                Some(Replacement::of(material_changes(before, after)))
+                Some(Replacement::of(before, after))
             }
             _ => None,
         };
@@ -137,10 +138,14 @@ impl Span {
 }
 
 impl Replacement {
-    fn of(changes: Vec<MaterialChange>) -> Self {
-        match changes.is_empty() {
-            true => Self::Renewal,
-            false => Self::MaterialChange(changes),
+    fn of(before: &LeafRecord, after: &LeafRecord) -> Self {
+        let changes = material_changes(before, after);
+        if !changes.is_empty() {
+            return Self::MaterialChange(changes);
+        }
+        match (before.validity, after.validity) {
+            (Some((before, _)), Some((after, _))) if after < before => Self::Older,
+            _ => Self::Renewal,
         }
     }
 }

@@ -289,6 +289,26 @@ fn each_new_certificate_is_compared_with_the_last_one() {
 }
 
 #[test]
+fn return_to_an_earlier_certificate_is_not_a_renewal() {
+    let folder = folder();
+    let store = open(&folder);
+    for (minute, leaf) in [7, 0, 7, 0].into_iter().enumerate() {
+        let result = saw(leaf, true, true);
+        let at = at(minute.try_into().unwrap());
+        store.note(std::slice::from_ref(&result), at).unwrap();
+    }
+    let changes = history(&store).into_iter().map(|span| span.replacement);
+    let wanted = [
+        None,
+        Some(Replacement::Renewal),
+        Some(Replacement::Older),
+        Some(Replacement::Renewal),
+    ];
+    assert_eq!(changes.collect::<Vec<_>>(), wanted);
+    assert_eq!(Replacement::Older.to_string(), "older certificate");
+}
+
+#[test]
 fn labels_are_those_of_the_last_probe() {
     let folder = folder();
     let store = open(&folder);

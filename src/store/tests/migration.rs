@@ -51,11 +51,14 @@ fn history_of_schema_2_is_read_and_its_leaf_completed() {
     let old = raw(&folder);
     old.execute_batch(SCHEMA_2).unwrap();
     let leaf = certificate(0);
+    let (not_before, not_after) = leaf.facts().unwrap().validity().unwrap();
     let rows = format!(
         "INSERT INTO endpoints VALUES (1, 'example', 'a.example', '192.0.2.1', 443, 'https', 'any', 'local');
-         INSERT INTO leaves VALUES (1, '{}', 'CN=a.example', 'CN=Intermediate', 'Intermediate', '01', 5, 6);
+         INSERT INTO leaves VALUES (1, '{}', 'CN=a.example', 'CN=Intermediate', 'Intermediate', '01', {}, {});
          INSERT INTO spans VALUES (1, 1, 1, {now}, {now}, 1, NULL, NULL, NULL, 1, 1, 'ok');",
         leaf.sha256(),
+        not_before.0,
+        not_after.0,
         now = NOW.0,
     );
     old.execute_batch(&rows).unwrap();

@@ -125,7 +125,11 @@ fn page_shows_history_after_a_restart_and_is_compressed() {
         "/certificates/web/https/",
     );
     let page = exporter.get(&endpoint);
-    assert!(page.text().contains("<dt>So since</dt>"), "{}", page.text());
+    assert!(
+        page.text().contains("<dt>This certificate since</dt>"),
+        "{}",
+        page.text()
+    );
     let packed = exporter.request("GET", &endpoint, &[("Accept-Encoding", "gzip")], "");
     assert_eq!(packed.header("content-encoding"), Some("gzip"));
     assert!(packed.body.len() * 2 < page.body.len());

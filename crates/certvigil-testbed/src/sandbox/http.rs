@@ -94,10 +94,11 @@ impl Sandbox {
             },
         };
         let status = answer.status().as_u16();
-        tracing::info!(
-            "request: method={} path={path} status={status}",
-            parts.method
-        );
+        let method = &parts.method;
+        match self.logs_requests {
+            true => tracing::info!("request: method={method} path={path} status={status}"),
+            false => tracing::debug!("request: method={method} path={path} status={status}"),
+        }
         answer
     }
 

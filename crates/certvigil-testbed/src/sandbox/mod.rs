@@ -91,6 +91,8 @@ pub struct Settings {
     pub authority: Option<SandboxAuthority>,
     /// Clock.
     pub clock: Clock,
+    /// True if requests are logged at info, false if at debug.
+    pub logs_requests: bool,
 }
 
 /// Reason for which a sandbox cannot start.
@@ -126,6 +128,7 @@ pub struct Sandbox {
     policy: Policy,
     tester: Box<dyn HostTester>,
     clock: Clock,
+    logs_requests: bool,
 }
 
 struct State {
@@ -176,6 +179,7 @@ impl Sandbox {
             policy: settings.policy,
             tester: Box::new(tester),
             clock: settings.clock,
+            logs_requests: settings.logs_requests,
         };
         if let (true, Some(scenario)) = (is_new, settings.scenario) {
             sandbox.change(|account, context| scenario.fill(account, context))?;
@@ -201,6 +205,7 @@ impl Sandbox {
             state_dir: None,
             authority: None,
             clock: Arc::new(move || now),
+            logs_requests: true,
         };
         let sandbox = Self::open(settings, |_| Ok::<_, Infallible>(tester))?;
         for (cn, certificate) in certificates {

@@ -63,7 +63,8 @@ fn put(results: &mut TargetResults, judged: Judged, seconds: u64, run: u64) {
     let alone = Arc::new(judged);
     let old = results.endpoint(&alone).cloned();
     let judged = preliminary(&alone, old.as_deref(), std::iter::empty());
-    let at = (Timestamp(0), Duration::from_secs(seconds));
+    let at = Duration::from_secs(seconds);
+    let at = (Timestamp(seconds.try_into().unwrap()), at);
     let result = EndpointResult::new(alone, judged, at, run, old.as_deref());
     results.put(result);
 }
@@ -97,6 +98,36 @@ fn findings_of_two_addresses_stay_between_probes_and_do_not_accumulate() {
     let recovered = result(2, &local, KeyType::Any, Ok(true));
     put(&mut results, recovered, 120, 3);
     assert_eq!(codes(&results), [vec![], vec![]]);
+}
+
+#[test]
+fn finding_of_two_addresses_keeps_its_start_while_the_error_changes() {
+    let local = Vantage::local();
+    let mut results = TargetResults::new(Arc::new(target()));
+    let mut start = |seconds: u64, of_two: Result<bool, ErrorKind>| {
+        put(
+            &mut results,
+            result(2, &local, KeyType::Any, of_two),
+            seconds,
+            seconds,
+        );
+        let live = result(1, &local, KeyType::Any, Ok(true));
+        put(&mut results, live, seconds, seconds);
+        combine(&mut results, |_| true, INTERVAL);
+        let dead = results.endpoints.last().unwrap();
+        let is_found = !dead.judged.findings.is_empty();
+        let start = dead.starts.of(Code::Unreachable).filter(|_| is_found);
+        start.map(|start| (start.at, start.is_change))
+    };
+    let (timeout, refused) = (ErrorKind::ConnectTimeout, ErrorKind::ConnectRefused);
+    let first = Some((Timestamp(1), false));
+    assert_eq!(start(1, Err(timeout)), first);
+    assert_eq!(start(60, Err(refused)), first);
+    assert_eq!(start(120, Err(refused)), first);
+    assert_eq!(start(180, Ok(true)), None);
+    let again = Some((Timestamp(240), true));
+    assert_eq!(start(240, Err(refused)), again);
+    assert_eq!(start(300, Err(timeout)), again);
 }
 
 #[test]

@@ -128,6 +128,7 @@ impl World {
             state_dir: Some(PathBuf::from(self.folder.path())),
             authority: None,
             clock: Arc::new(move || Timestamp(clock.load(Ordering::Relaxed))),
+            logs_requests: true,
         };
         let listener = self.runtime.block_on(TcpListener::bind("127.0.0.1:0"));
         let listener = listener.unwrap();
