@@ -13,7 +13,7 @@ pub enum Severity {
     Warning,
     /// The endpoint could not be judged. Never the severity of a finding.
     Unknown,
-    /// Clients fail, or will within days.
+    /// Clients fail now or within days, or the server does not serve the expected certificate.
     Critical,
 }
 

@@ -1,6 +1,6 @@
 //! Results of an endpoint in the last day: the most severe of each half hour. Pure.
 //!
-//! The history in the state folder merges equal results, also those before and after a time without
+//! The history in the state directory merges equal results, also those before and after a time without
 //! probes. It cannot tell when an endpoint was not probed; this record can.
 
 use std::time::Duration;
