@@ -61,6 +61,7 @@ fn table_fits_80_columns() {
                 own copy, and the handshake gets smaller
     UNKNOWN   nowhere.example.com  :443               dns_nxdomain
               the name does not exist
+              fix: correct the name, or remove it from the inventory
     WARNING   www.example.com      [2001:db8::2]:443
               vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the
@@ -106,6 +107,7 @@ fn table_fits_120_columns() {
               fix: take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller
     UNKNOWN   nowhere.example.com  :443               dns_nxdomain
               the name does not exist
+              fix: correct the name, or remove it from the inventory
     WARNING   www.example.com      [2001:db8::2]:443  vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
               fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
