@@ -192,6 +192,7 @@ fn colours_mark_severity_host_fix_and_counts() {
               ^[[1;36mfix:^[[0m serve a certificate that names
               ^[[1;36mfix:^[[0m take it out of the server's certificate file: clients use their
     ^[[35mUNKNOWN ^[[0m  ^[[1mnowhere.example.com^[[0m  :443               dns_nxdomain
+              ^[[1;36mfix:^[[0m correct the name, or remove it from the inventory
     ^[[33mWARNING ^[[0m  ^[[1mwww.example.com^[[0m      [2001:db8::2]:443
               ^[[1;36mfix:^[[0m check whether both reach the same server: split DNS, a load
     ^[[32mok      ^[[0m  ^[[1mwww.example.com^[[0m      192.0.2.1:443      until 2046-11-19, 6166 days
