@@ -304,7 +304,8 @@ fn report_end(args: &Args, reporter: &Reporter, seen: &Seen, took: Duration, ver
     let is_table = matches!(args.format, Format::Human) && args.file().is_none();
     let is_table_seen = is_table && std::io::stdout().is_terminal();
     if !scan.complete {
-        if !is_table_seen {
+        // The table itself ends with it.
+        if !is_table || args.quiet {
             output::note(report::INCOMPLETE);
         }
     } else if scan.results.is_empty() && seen.failures.is_empty() {

@@ -120,11 +120,21 @@ impl Error {
     }
 }
 
+/// Returns what to do about a configuration file that cannot be read.
+fn advice(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::IsADirectory => "give the path of the file in it",
+        io::ErrorKind::NotFound => "check the path, or create the file",
+        io::ErrorKind::PermissionDenied => "run as a user who may read it",
+        _ => "give the path of a configuration file",
+    }
+}
+
 /// Reason why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum InventoryError {
     /// The file cannot be read.
-    #[error("cannot read configuration {}: {error}", file.display())]
+    #[error("cannot read configuration {}: {error}; {}", file.display(), advice(error))]
     Unreadable {
         /// Configuration file.
         file: PathBuf,

@@ -13,6 +13,7 @@ use crate::judge::{Judged, Verdict};
 use crate::model::Timestamp;
 use crate::observation::Outcome;
 
+use super::fix::fix_of;
 use super::rows::{Row, rows};
 use super::{DAY, Summary};
 
@@ -198,6 +199,7 @@ fn write_block(out: &mut String, block: &Block<'_>, columns: Columns, style: &St
     }
     if let Some(error) = first.unreported_error() {
         write_wrapped(out, &error.message, style);
+        write_wrapped(out, &format!("{FIX} {}", fix_of(error.kind)), style);
     }
     for finding in &first.judged.findings {
         let text = finding.text();

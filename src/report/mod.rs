@@ -1,5 +1,6 @@
 //! Output formats: each file formats judged probes as text in one format.
 
+mod fix;
 mod github;
 mod human;
 pub mod inspect;
@@ -16,6 +17,8 @@ use std::fmt;
 use crate::finding::Severity;
 use crate::judge::Judged;
 
+#[cfg(feature = "serve")]
+pub(crate) use fix::fix_of;
 pub use github::{github, github_summary, incomplete as github_incomplete, without_commands};
 pub use human::{Style, human, human_on_terminal, line};
 pub(crate) use human::{colour_of, paint};

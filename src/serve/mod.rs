@@ -141,7 +141,7 @@ impl Server {
         };
         drop(hangups);
         tracing::info!(
-            "stopping: what is under way has {} s to end",
+            "shutting down: running probes and requests have {} s",
             SHUTDOWN_GRACE.as_secs()
         );
         stop.send_replace(true);
@@ -222,7 +222,7 @@ impl web::Service for Pages {
                 "cross-site request refused; reload from the monitor's own host, with curl or with SIGHUP",
             ),
             "/-/reload" => match reload(&self.commands).await {
-                Ok(()) => plain_text(StatusCode::OK, "the configuration was read anew"),
+                Ok(()) => plain_text(StatusCode::OK, "configuration reloaded"),
                 Err(error) => plain_text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()),
             },
             _ if !is_get => Self::not_allowed(&path, "GET, HEAD"),

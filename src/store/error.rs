@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
 
@@ -13,13 +13,16 @@ use super::schema::Unfit;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder cannot be created.
-    #[error("{}: the folder cannot be made: {error}", folder.display())]
+    #[error("{}: cannot create the state directory: {error}; give another --state-dir, or check the permissions of its parent", folder.display())]
     Folder {
         /// State folder.
         folder: PathBuf,
         /// Error of the operating system.
         error: io::Error,
     },
+    /// A file is in the place of the folder.
+    #[error("--state-dir {} is not a directory; give the path of a directory, or remove the file", .0.display())]
+    NotDirectory(PathBuf),
     /// The lock file cannot be opened.
     #[error(
         "{}: cannot open the lock file: {error}; check the owner, the permissions and the free space of the folder",
@@ -55,7 +58,7 @@ pub enum StoreError {
         error: io::Error,
     },
     /// The database has another schema.
-    #[error("{}: {what}, or move the file away to begin anew", file.display())]
+    #[error("{}: {what}, or move the file away to start again", file.display())]
     Unfit {
         /// Database file.
         file: PathBuf,
@@ -95,10 +98,20 @@ impl StoreError {
             ),
             Self::Removed(_) => true,
             Self::Folder { .. }
+            | Self::NotDirectory(_)
             | Self::Locked(_)
             | Self::Missing(_)
             | Self::Unreadable { .. }
             | Self::Unfit { .. } => false,
+        }
+    }
+
+    /// Returns the error for a folder that could not be created.
+    pub(super) fn of_folder(folder: &Path, error: io::Error) -> Self {
+        let folder = folder.to_owned();
+        match error.kind() {
+            io::ErrorKind::AlreadyExists => Self::NotDirectory(folder),
+            _ => Self::Folder { folder, error },
         }
     }
 
@@ -146,12 +159,12 @@ impl fmt::Display for Advised<'_> {
         match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => write!(
                 f,
-                "it is damaged or no database ({error}): stop certvigil and move the file away, with its -wal and -shm, to begin anew"
+                "it is damaged or no database ({error}): stop certvigil and move the file away, with its -wal and -shm, to start again"
             ),
             Some(ErrorCode::DiskFull) => f.write_str("the disk is full: make room on it"),
             // SQLite writes its index of the log (`-shm`) beside the database, for readers too.
             Some(ErrorCode::ReadOnly) => f.write_str(
-                "it cannot be written, which reading needs too: run as the user who owns it, or mend the permissions of the file and its folder",
+                "it cannot be written, which reading needs too: run as the user who owns it, or correct the permissions of the file and its folder",
             ),
             Some(ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => write!(
                 f,

@@ -67,10 +67,7 @@ impl Store {
     ///
     /// In these cases nothing is deleted or overwritten.
     pub fn open(folder: &Path) -> Result<Self, StoreError> {
-        make_folder(folder).map_err(|error| StoreError::Folder {
-            folder: folder.to_owned(),
-            error,
-        })?;
+        make_folder(folder).map_err(|error| StoreError::of_folder(folder, error))?;
         let lock = FolderLock::take(folder)?;
         let file = folder.join(FILE_NAME);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -145,10 +142,7 @@ impl Store {
     /// Returns one line that names the folder or the file if they cannot be written.
     pub fn restore(&self) -> Result<(), StoreError> {
         let folder = self.file.parent().unwrap_or_else(|| Path::new("."));
-        make_folder(folder).map_err(|error| StoreError::Folder {
-            folder: folder.to_owned(),
-            error,
-        })?;
+        make_folder(folder).map_err(|error| StoreError::of_folder(folder, error))?;
         // A log beside a copy of its database would be applied to it again.
         let has_rest = ["", "-wal"].into_iter().any(|end| {
             let mut path = self.file.clone().into_os_string();

@@ -398,7 +398,7 @@ fn failed_entry_does_not_prevent_checking_the_others() {
         severities.contains(&("unknown.example", "unknown")),
         "{severities:?}"
     );
-    assert!(run.stderr.contains("no file fits"), "{}", run.stderr);
+    assert!(run.stderr.contains("no file matches"), "{}", run.stderr);
 }
 
 /// Such an entry has no row; without this rule the exit code would be ok.
@@ -410,14 +410,14 @@ fn failed_entry_without_hosts_makes_the_exit_code_unknown() {
     let local = ["--vantage", "local", "-c", &config];
     let run = bench.check(&local);
     assert_eq!(run.code, 3, "{run:?}");
-    assert!(run.stderr.contains("no file fits"), "{run:?}");
+    assert!(run.stderr.contains("no file matches"), "{run:?}");
     // The selected target was found and is ok.
     let run = bench.check(&[&local[..], &["right.demo.example"]].concat());
     assert_eq!(run.code, 0, "{run:?}");
     let run = bench.check(&[&local[..], &["--fail-on", "never"]].concat());
     assert_eq!(run.code, 0, "{run:?}");
     // Every format has the error beside the result of the other entry.
-    let told = "the result is incomplete: no file fits `/nonexistent/*.pem`";
+    let told = "the result is incomplete: no file matches `/nonexistent/*.pem`";
     for (format, mark) in [
         ("human", told.to_owned()),
         ("json", "\"complete\": false".into()),
@@ -444,7 +444,7 @@ fn failed_entry_without_hosts_makes_the_exit_code_unknown() {
     let config = bench.config(&format!("  - {nowhere}"));
     let run = bench.check(&["-c", &config, "--format", "nagios"]);
     assert_eq!(run.code, 3, "{run:?}");
-    let told = "CERTVIGIL UNKNOWN - no file fits `/nonexistent/*.pem`";
+    let told = "CERTVIGIL UNKNOWN - no file matches `/nonexistent/*.pem`";
     assert!(run.stdout.starts_with(told), "{run:?}");
 }
 

@@ -239,7 +239,7 @@ fn a_file_that_cannot_be_judged_is_unknown_with_the_reason() {
     ]);
     for (file, wanted) in [
         (bench.pki.path("none.pem"), "No such file"),
-        (bench.pki.path("*.none"), "no file fits"),
+        (bench.pki.path("*.none"), "no file matches"),
         (bench.pki.file(""), "the file is empty"),
         (bench.leaf.key.clone(), "only a private key"),
         (bench.pki.path(""), "Is a directory"),

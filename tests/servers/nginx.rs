@@ -171,7 +171,10 @@ fn nginx_missing_intermediate_is_reported_with_a_fix() {
         "{finding}"
     );
     assert!(
-        finding["hint"].as_str().unwrap().contains("append"),
+        finding["hint"]
+            .as_str()
+            .unwrap()
+            .contains("install the file with the expected certificate"),
         "{finding}"
     );
     assert_eq!(row.text("/severity"), "critical");

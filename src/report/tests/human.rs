@@ -61,6 +61,7 @@ fn table_fits_80_columns() {
                 own copy, and the handshake gets smaller
     UNKNOWN   nowhere.example.com  :443               dns_nxdomain
               the name does not exist
+              fix: correct the name, or remove it from the inventory
     WARNING   www.example.com      [2001:db8::2]:443
               vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the
@@ -106,6 +107,7 @@ fn table_fits_120_columns() {
               fix: take it out of the server's certificate file: clients use their own copy, and the handshake gets smaller
     UNKNOWN   nowhere.example.com  :443               dns_nxdomain
               the name does not exist
+              fix: correct the name, or remove it from the inventory
     WARNING   www.example.com      [2001:db8::2]:443  vantages_disagree (seen from sslmate)
               seen from `local`, it cannot be reached; seen from `sslmate`, the right certificate is served
               fix: check whether both reach the same server: split DNS, a load balancer or a proxy may redirect one of them
@@ -190,6 +192,7 @@ fn colours_mark_severity_host_fix_and_counts() {
               ^[[1;36mfix:^[[0m serve a certificate that names
               ^[[1;36mfix:^[[0m take it out of the server's certificate file: clients use their
     ^[[35mUNKNOWN ^[[0m  ^[[1mnowhere.example.com^[[0m  :443               dns_nxdomain
+              ^[[1;36mfix:^[[0m correct the name, or remove it from the inventory
     ^[[33mWARNING ^[[0m  ^[[1mwww.example.com^[[0m      [2001:db8::2]:443
               ^[[1;36mfix:^[[0m check whether both reach the same server: split DNS, a load
     ^[[32mok      ^[[0m  ^[[1mwww.example.com^[[0m      192.0.2.1:443      until 2046-11-19, 6166 days

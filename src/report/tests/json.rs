@@ -221,6 +221,7 @@ fn json_omits_unknown_keys_as_sslmate_does() {
               "hint": "probe this address from there to see which; then install the expected one and reload the server",
               "detail": {
                 "served": null,
+                "is_newer": false,
                 "expected": {
                   "kind": "instance",
                   "source": "sslmate",

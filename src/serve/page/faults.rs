@@ -8,6 +8,7 @@ use crate::certificate::Fingerprint;
 use crate::finding::{Code, Detail, Severity, Text};
 use crate::model::{Hostname, Timestamp, Vantage};
 use crate::observation::ErrorKind;
+use crate::report::fix_of;
 
 use super::super::snapshot::Since;
 use super::html::{Address, Html};
@@ -271,28 +272,11 @@ fn reported<'a>(
     let error = error.map(|error| {
         let text = Text {
             message: error.message.clone(),
-            hint: hint_of(error.kind).to_owned(),
+            hint: fix_of(error.kind).to_owned(),
         };
         (Severity::Unknown, About::Error(error.kind), Rc::new(text))
     });
     findings.chain(error).collect()
-}
-
-/// Returns the hint for a fix of an error that no finding reports.
-fn hint_of(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::DnsNxdomain => "correct the name, or remove it from the inventory",
-        ErrorKind::DnsNoAddress => "add an A or AAAA record, or remove the name from the inventory",
-        ErrorKind::DnsServfail | ErrorKind::DnsTimeout => {
-            "check the name servers of the zone, and the one that certvigil asks"
-        }
-        ErrorKind::ConnectRefused => "start the server, or correct its address and port",
-        ErrorKind::ConnectTimeout | ErrorKind::ConnectUnreachable | ErrorKind::ConnectReset => {
-            "check that the machine is up, and that the route and the firewalls allow the connection"
-        }
-        ErrorKind::Internal => "see the log of certvigil",
-        _ => "see the log of the server",
-    }
 }
 
 fn is_same(a: &Endpoint<'_>, b: &Endpoint<'_>) -> bool {

@@ -1065,6 +1065,7 @@ fn of_severity(judged: &Judged, target: &Target, ip: u8, severity: Severity) -> 
         _ => {
             let mut finding = Finding::new(Detail::WrongCertificate {
                 served: None,
+                is_newer: false,
                 expected: Wanted::Fingerprint,
             });
             finding.severity = severity;

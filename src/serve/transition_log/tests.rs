@@ -36,6 +36,7 @@ fn result(ip: u8, details: Vec<Detail>) -> Judged {
 fn wrong_certificate() -> Detail {
     Detail::WrongCertificate {
         served: None,
+        is_newer: false,
         expected: Wanted::Fingerprint,
     }
 }

@@ -8,7 +8,7 @@ use crate::source::matching::{has_wildcard, is_lossy, matching};
 
 pub(super) fn no_match(pattern: &str) -> SourceError {
     SourceError::Unusable(format!(
-        "no file fits `{pattern}`; check the pattern and who may read the folder"
+        "no file matches `{pattern}`; check the pattern and the permissions of the directory"
     ))
 }
 

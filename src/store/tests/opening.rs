@@ -32,8 +32,11 @@ fn file_as_state_directory_is_an_error() {
     let folder = folder();
     let file = folder.path().join("file");
     std::fs::write(&file, "").unwrap();
-    assert!(error_of(&file).contains("file: the folder cannot be made"));
-    assert!(error_of(&file.join("x")).contains("the folder cannot be made"));
+    assert!(error_of(&file).starts_with(&format!(
+        "--state-dir {} is not a directory; ",
+        file.display()
+    )));
+    assert!(error_of(&file.join("x")).contains("cannot create the state directory"));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn sigterm_exits_with_0_despite_stuck_probes() {
     assert!(
         exporter
             .log()
-            .contains("stopping: what is under way has 5 s to end"),
+            .contains("shutting down: running probes and requests have 5 s"),
         "{}",
         exporter.log()
     );
@@ -199,9 +199,9 @@ fn invalid_configuration_stops_serve_with_an_error() {
     let nowhere = folder.path().join("no-certificates.yml");
     std::fs::write(&nowhere, "certificates: []\n").unwrap();
     for (file, words) in [
-        (missing.as_path(), "cannot read configuration"),
+        (missing.as_path(), "; check the path, or create the file"),
         (&empty, "certificates"),
-        (folder.path(), "cannot read configuration"),
+        (folder.path(), "; give the path of the file in it"),
         (&nowhere, "certificates"),
     ] {
         let run = certvigil([

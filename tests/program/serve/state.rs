@@ -262,7 +262,7 @@ fn unusable_state_is_reported_at_the_start() {
     assert_eq!(std::fs::read_to_string(&database).unwrap(), garbage);
     std::fs::remove_dir_all(&state).unwrap();
     std::fs::write(&state, "a file").unwrap();
-    assert_error(&serve(), "state: the folder cannot be made");
+    assert_error(&serve(), "state is not a directory");
 }
 
 #[test]

@@ -34,6 +34,9 @@ pub enum Detail {
         /// The served leaf. `None` if a remote vantage reports the finding, which transfers no
         /// certificate.
         served: Option<Certificate>,
+        /// True if the served leaf is likely a renewal that the source does not have: it is for the
+        /// host, has not expired, and is newer than each expected certificate.
+        is_newer: bool,
         /// The expected certificate.
         expected: Wanted,
     },
@@ -51,6 +54,8 @@ pub enum Detail {
     SameKeyOtherCertificate {
         /// The served leaf.
         served: Certificate,
+        /// The same as for [`Self::WrongCertificate`].
+        is_newer: bool,
         /// The expected certificate.
         expected: Wanted,
     },

@@ -119,10 +119,17 @@ fn identity_details() -> Vec<Detail> {
     vec![
         Detail::WrongCertificate {
             served: Some(testdata("root")),
+            is_newer: false,
+            expected: expected(),
+        },
+        Detail::WrongCertificate {
+            served: Some(testdata("root")),
+            is_newer: true,
             expected: expected(),
         },
         Detail::WrongCertificate {
             served: None,
+            is_newer: false,
             expected: Wanted::Fingerprint,
         },
         older(Older::Known {
@@ -137,6 +144,7 @@ fn identity_details() -> Vec<Detail> {
         older(Older::Reported),
         Detail::SameKeyOtherCertificate {
             served: testdata("root"),
+            is_newer: false,
             expected: Wanted::PublicKey,
         },
         dummy(Dummy::ExpectedKey),
@@ -607,11 +615,15 @@ fn a_detail_is_an_object_with_snake_case_keys() {
 fn leaf_identity_details_render_as_json_and_text() {
     insta::assert_snapshot!(written(&identity_details()), @r#"
     wrong_certificate
-      {"served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
+      {"served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"is_newer":false,"expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
       another certificate is served: `Example Root` by `Example Root`, from 2026-11-24 to 2046-11-19
       fix: install instance 331 (expires on 2046-11-19), then reload the server
     wrong_certificate
-      {"served":null,"expected":{"kind":"fingerprint"}}
+      {"served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"is_newer":true,"expected":{"kind":"instance","source":"sslmate","id":331,"certificate":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}}}
+      another certificate is served: `Example Root` by `Example Root`, from 2026-11-24 to 2046-11-19; it is newer than the expected one
+      fix: if it was renewed, give its file as the expected one (--cert, or `pem` of the entry), as the SSLMate account does not have it; otherwise install instance 331 (expires on 2046-11-19), then reload the server
+    wrong_certificate
+      {"served":null,"is_newer":false,"expected":{"kind":"fingerprint"}}
       seen from there, another certificate than the expected one is served
       fix: probe this address from there to see which; then install the expected one and reload the server
     previous_instance
@@ -627,7 +639,7 @@ fn leaf_identity_details_render_as_json_and_text() {
       seen from there, the expected certificate is not served yet; it has time until 2027-03-01T00:00:00Z
       fix: install the expected certificate and reload the server
     same_key_other_certificate
-      {"served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"expected":{"kind":"public_key"}}
+      {"served":{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"is_newer":false,"expected":{"kind":"public_key"}}
       another certificate for the same key is served: `Example Root` by `Example Root`, from 2026-11-24 to 2046-11-19
       fix: install a certificate for the expected public key, then reload the server
     dummy_certificate
@@ -687,15 +699,15 @@ fn chain_details_render_as_json_and_text() {
     missing_intermediate
       {"kind":"known","missing":[{"sha256_fingerprint":"16152417e086283afa5810306c2aff3c0676d2c69907d8c25f34165c3f6ae064","subject":"CN=Example Root","issuer":"CN=Example Root","serial":"01","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"}],"issuer_url":"http://ca.example/ca.der","expected":{"kind":"trust"}}
       the intermediate `CN=Example Root` is not served
-      fix: append the PEM of `CN=Example Root` (DER at http://ca.example/ca.der) to the server's certificate file, after the leaf (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server; `certvigil chain --cert FILE` writes the whole file
+      fix: append the PEM of `CN=Example Root` (DER at http://ca.example/ca.der) to the server's certificate file, after the leaf (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server; `certvigil chain --cert FILE` writes the whole file (add --ca-file ROOT if the system does not have the root)
     missing_intermediate
       {"kind":"unknown","below":{"sha256_fingerprint":"41d8c0301ad038d44d1678e496fafecc425fafd03e0b97636b4cb0d0a9b538bc","subject":"CN=www.example.com","issuer":"CN=Example Root","serial":"07","not_before":"2026-11-24T19:48:00Z","not_after":"2046-11-19T19:48:00Z"},"position":"leaf","issuer":"CN=Example Root","issuer_url":null,"namesake":"root_with_other_key","expected":{"kind":"trust"}}
       the certificate was issued by `CN=Example Root`, which is not served; the trusted root of that name has another key
-      fix: append the PEM of `CN=Example Root` to the server's certificate file, after the leaf (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server; `certvigil chain --cert FILE` writes the whole file; if it is a root that clients hold, give it as --ca-file
+      fix: append the PEM of `CN=Example Root` to the server's certificate file, after the leaf (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server; if it is a root that clients hold, give it as --ca-file
     missing_intermediate
       {"kind":"reported","expected":{"kind":"trust"}}
       seen from there, the chain is not complete
-      fix: append the missing intermediates to the server's certificate file and reload the server; `certvigil chain --cert FILE` writes the whole file
+      fix: append the missing intermediates to the server's certificate file and reload the server; `certvigil chain --cert FILE` writes the whole file (add --ca-file ROOT if the system does not have the root)
     expired
       {"not_after":"2027-01-31T00:00:00Z","judged_at":"2027-02-02T12:00:00Z","is_newer_expected":true}
       the certificate expired on 2027-01-31 (2 days ago)

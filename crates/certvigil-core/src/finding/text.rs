@@ -51,17 +51,21 @@ pub(super) fn replaced(text: Text) -> Text {
 /// Returns the text of a finding with these facts.
 pub(super) fn of(detail: &Detail) -> Text {
     match detail {
-        Detail::WrongCertificate { served, expected } => {
-            identity::wrong_certificate(served.as_ref(), expected)
-        }
+        Detail::WrongCertificate {
+            served,
+            is_newer,
+            expected,
+        } => identity::wrong_certificate(served.as_ref(), *is_newer, expected),
         Detail::PreviousInstance {
             older,
             grace_until,
             expected,
         } => identity::previous_instance(older, *grace_until, expected),
-        Detail::SameKeyOtherCertificate { served, expected } => {
-            identity::same_key(served, expected)
-        }
+        Detail::SameKeyOtherCertificate {
+            served,
+            is_newer,
+            expected,
+        } => identity::same_key(served, *is_newer, expected),
         Detail::DummyCertificate { dummy, expected } => identity::dummy(*dummy, expected),
         Detail::MissingIntermediate { missing, expected } => chain::missing(missing, expected),
         Detail::Expired(validity) => validity::expired(validity),

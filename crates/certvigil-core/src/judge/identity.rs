@@ -6,7 +6,7 @@ use crate::certificate::{Certificate, Facts, San};
 use crate::finding::{Detail, Dummy, Finding, Older, Severity, Wanted};
 use crate::instance::{Expectation, Expected, Instance, Instances, State};
 
-use super::Grace;
+use super::{Flags, Grace};
 
 /// Returns true if the leaf is a temporary certificate: that of a pending instance, or a
 /// self-signed one for an expected public key.
@@ -65,10 +65,15 @@ fn severity_in(grace: Option<Grace>) -> Severity {
 pub(super) fn other_finding(
     expected: &Expected,
     leaf: &Certificate,
+    flags: &Flags,
     grace: Option<Grace>,
 ) -> Finding {
+    let is_newer = flags.hostname_match == Some(true)
+        && flags.expired == Some(false)
+        && is_newer(expected, leaf);
     let wrong = || Detail::WrongCertificate {
         served: Some(leaf.clone()),
+        is_newer,
         expected: Wanted::of(expected),
     };
     let Ok(facts) = leaf.facts() else {
@@ -102,10 +107,23 @@ pub(super) fn other_finding(
     if expected.has_key(&facts.public_key_hash) {
         return Finding::new(Detail::SameKeyOtherCertificate {
             served: leaf.clone(),
+            is_newer,
             expected: Wanted::of(expected),
         });
     }
     Finding::new(wrong())
+}
+
+/// Returns true if the leaf has a later notBefore than each expected certificate. It is unknown for
+/// pins and temporary certificates.
+fn is_newer(expected: &Expected, leaf: &Certificate) -> bool {
+    let (Some(instances), Ok(leaf)) = (expected.instances(), leaf.facts()) else {
+        return false;
+    };
+    instances.accepted().all(|instance| {
+        let accepted = instance.leaf.facts();
+        instance.state != State::Pending && accepted.is_ok_and(|f| f.not_before < leaf.not_before)
+    })
 }
 
 /// Returns true if `leaf` is an older instance of the same certificate as `newer`: the same names,

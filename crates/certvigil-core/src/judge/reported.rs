@@ -50,6 +50,7 @@ pub(super) fn judge_reported(
     } else if !reported.correct {
         findings.push(Finding::new(Detail::WrongCertificate {
             served: None,
+            is_newer: false,
             expected: Wanted::of(expected),
         }));
     } else {

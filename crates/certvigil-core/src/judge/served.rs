@@ -96,7 +96,12 @@ pub(super) fn judge_served(
         let grace = rules.grace_at(now).filter(|g| g.before == leaf.sha256());
         findings.push(identity::dummy_finding(flags.correct, expected, grace));
     } else if accepted == Some(false) {
-        findings.push(identity::other_finding(expected, leaf, rules.grace_at(now)));
+        findings.push(identity::other_finding(
+            expected,
+            leaf,
+            &flags,
+            rules.grace_at(now),
+        ));
     }
     findings.extend(revocation.findings);
     let (staple_refusals, unknown_by_staple) = (revocation.refusals, revocation.unknown);

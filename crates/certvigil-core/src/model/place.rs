@@ -51,7 +51,7 @@ impl FromStr for TargetAddress {
             return Err(with_userinfo(text));
         }
         Self::read(text).map_err(|fault| {
-            let suggestion = meant(text);
+            let suggestion = meant(text).filter(|meant| meant != text);
             let fault = match text.split_once("://") {
                 Some((scheme, _)) if suggestion.is_some() => of_unsupported(scheme, fault),
                 _ => fault,

@@ -80,7 +80,7 @@ impl Direct {
             .and_then(|response| Ok::<_, NetError>(DnsError::from_response(response)?))
         {
             Ok(response) => records(response, name, kind).map(Ok),
-            Err(error) => Some(explain(text, alias.as_deref(), kind, &error))
+            Err(error) => Some(explain(text, alias.as_deref(), kind, None, &error))
                 .filter(ProbeError::is_dns_answer)
                 .map(Err),
         };

@@ -1,6 +1,6 @@
 //! Queries to name servers as `resolv.conf(5)` describes them, and the meaning of their responses.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -168,6 +168,7 @@ struct Server {
 
 /// The means to query one name server in one way.
 struct Client {
+    address: IpAddr,
     direct: Option<Direct>,
     resolver: TokioResolver,
 }
@@ -306,7 +307,11 @@ impl Client {
             .with_options(options)
             .build()
             .map_err(ResolverError::Client)?;
-        Ok(Self { direct, resolver })
+        Ok(Self {
+            address: server.ip,
+            direct,
+            resolver,
+        })
     }
 
     async fn records(
@@ -326,7 +331,10 @@ impl Client {
         }
         match timeout_at(end, self.resolver.lookup(name.clone(), kind)).await {
             Ok(Ok(lookup)) => Ok(lookup.answers().iter().map(|r| r.data.clone()).collect()),
-            Ok(Err(error)) => Err(Failure::explained(text, alias.as_deref(), kind, &error)),
+            Ok(Err(error)) => {
+                let error = Failure::explained(text, alias.as_deref(), kind, self.address, &error);
+                Err(error)
+            }
             Err(_) => Err(Failure::of(timed_out(text, kind))),
         }
     }
@@ -340,9 +348,15 @@ impl Failure {
         }
     }
 
-    fn explained(text: &str, alias: Option<&str>, kind: RecordType, error: &NetError) -> Self {
+    fn explained(
+        text: &str,
+        alias: Option<&str>,
+        kind: RecordType,
+        server: IpAddr,
+        error: &NetError,
+    ) -> Self {
         Self {
-            error: explain(text, alias, kind, error),
+            error: explain(text, alias, kind, Some(server), error),
             rejects_edns: rejects_edns(error),
         }
     }

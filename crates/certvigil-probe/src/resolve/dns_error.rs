@@ -1,10 +1,14 @@
 //! Interpretation of DNS responses without records.
 
+use std::net::IpAddr;
+
 use hickory_resolver::net::{DnsError, NetError};
 use hickory_resolver::proto::op::ResponseCode;
 use hickory_resolver::proto::rr::RecordType;
 
 use crate::observation::{ErrorKind, ProbeError};
+
+use super::RESOLV_CONF;
 
 pub(super) fn timed_out(name: &str, kind: RecordType) -> ProbeError {
     ProbeError::new(
@@ -13,11 +17,13 @@ pub(super) fn timed_out(name: &str, kind: RecordType) -> ProbeError {
     )
 }
 
-/// Returns the meaning of an error. `alias` is the name for which `name` is an alias.
+/// Returns the meaning of an error. `alias` is the name for which `name` is an alias; `server` is
+/// the address of the name server, if it is known.
 pub(super) fn explain(
     name: &str,
     alias: Option<&str>,
     kind: RecordType,
+    server: Option<IpAddr>,
     error: &NetError,
 ) -> ProbeError {
     match error {
@@ -46,7 +52,13 @@ pub(super) fn explain(
         NetError::Timeout => timed_out(name, kind),
         NetError::NoConnections | NetError::Io(_) => ProbeError::new(
             ErrorKind::DnsTimeout,
-            format!("cannot query the {kind} records of {name}: {error}"),
+            format!(
+                "cannot query the name server{} for the {kind} records of {name}: {error}; check {RESOLV_CONF}, \
+                 or give another name server with --dns",
+                server
+                    .map(|server| format!(" {server}"))
+                    .unwrap_or_default()
+            ),
         ),
         other => ProbeError::new(
             ErrorKind::DnsServfail,

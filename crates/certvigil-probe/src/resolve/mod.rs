@@ -276,7 +276,7 @@ impl Resolver {
             .flatten()
             .collect();
         if !from_hosts.is_empty() {
-            return Ok(Resolution::of(from_hosts, families));
+            return Ok(Resolution::of_hosts_file(text, from_hosts, families));
         }
 
         let servers = self.servers()?;

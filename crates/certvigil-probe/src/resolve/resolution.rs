@@ -59,6 +59,22 @@ impl Resolution {
         }
     }
 
+    /// Creates a result of the addresses that the hosts file has for a name.
+    pub(super) fn of_hosts_file(
+        name: &str,
+        addresses: impl IntoIterator<Item = IpAddr>,
+        families: Families,
+    ) -> Self {
+        let mut resolution = Self::of(addresses, families);
+        if let Some(failure) = &mut resolution.failure {
+            failure.message = format!(
+                "the hosts file has no {} address for {name}",
+                families.name()
+            );
+        }
+        resolution
+    }
+
     /// Creates a result without addresses of these families, for this reason. It is certain that
     /// there are none only if a name server reported it.
     pub(super) fn without_addresses(failure: ProbeError, families: Families) -> Self {

@@ -149,3 +149,34 @@ fn failure_of_one_family_is_reported_with_the_other_familys_addresses() {
         Some(ErrorKind::DnsNoAddress)
     );
 }
+
+#[test]
+fn hosts_file_without_a_family_is_named() {
+    let local: IpAddr = "127.0.0.1".parse().unwrap();
+    let families = Families::V6;
+    let resolution = Resolution::of_hosts_file("localhost", [local], families);
+    let failure = resolution.failure.unwrap();
+    assert_eq!(
+        failure.message,
+        "the hosts file has no IPv6 address for localhost"
+    );
+    let both = Families::Both;
+    let resolution = Resolution::of_hosts_file("localhost", [local], both);
+    assert!(resolution.failure.is_none());
+}
+
+#[test]
+fn unreachable_name_server_is_named_with_what_to_check() {
+    let error = dns_error::explain(
+        "www.example.com",
+        None,
+        RecordType::AAAA,
+        Some("192.0.2.53".parse().unwrap()),
+        &hickory_resolver::net::NetError::NoConnections,
+    );
+    assert_eq!(
+        error.message,
+        "cannot query the name server 192.0.2.53 for the AAAA records of www.example.com: no \
+         connections available; check /etc/resolv.conf, or give another name server with --dns"
+    );
+}

@@ -276,7 +276,7 @@ async fn ask_for(
     };
     match response {
         Ok(response) => Ok(answer(&response)),
-        Err(error) => match explain(&text, None, kind, &error) {
+        Err(error) => match explain(&text, None, kind, None, &error) {
             none if none.is_dns_answer() => Ok(Answer::default()),
             // A name server without EDNS does not validate (RFC 6891, section 7).
             _ if kind.is_ip_addr() && rejects_edns(&error) => Ok(Answer::default()),

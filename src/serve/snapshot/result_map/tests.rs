@@ -64,6 +64,7 @@ fn judged(target: &Target, (ip, is_remote, severity, _, has_interval): Probed) -
     if ![Severity::Unknown, Severity::Ok].contains(&severity) {
         let mut finding = Finding::new(Detail::WrongCertificate {
             served: None,
+            is_newer: false,
             expected: Wanted::Fingerprint,
         });
         finding.severity = severity;

@@ -606,6 +606,7 @@ pub(super) fn judged(
     };
     let wrong = Finding::new(Detail::WrongCertificate {
         served: None,
+        is_newer: false,
         expected: Wanted::Fingerprint,
     });
     Judged {

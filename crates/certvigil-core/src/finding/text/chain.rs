@@ -1,6 +1,7 @@
 //! Text of findings about the served chain and the path to a root.
 
 use crate::certificate::{Certificate, Oddity};
+use crate::instance::SourceKind;
 
 use super::super::{Fault, Missing, Namesake, NoPath, Nonconformant, Untrusted, Wanted};
 use super::fault::advice;
@@ -21,7 +22,7 @@ pub(super) fn missing(missing: &Missing, expected: &Wanted) -> Text {
                     subjects.join(", "),
                     is_or_are(subjects.len())
                 ),
-                append(&subjects.join(", then "), issuer_url.as_deref(), expected),
+                complete(&subjects.join(", then "), issuer_url.as_deref(), expected),
             )
         }
         Missing::Unknown {
@@ -32,10 +33,8 @@ pub(super) fn missing(missing: &Missing, expected: &Wanted) -> Text {
             namesake,
         } => {
             let what = described(*position, below);
-            let mut hint = append(&format!("`{issuer}`"), issuer_url.as_deref(), expected);
+            let mut hint = append_unknown(issuer, issuer_url.as_deref(), expected);
             if issuer_url.is_none() {
-                // Certificates of public authorities contain an issuer URL. Without one, the issuer
-                // may be the root of a private authority.
                 hint.push_str("; if it is a root that clients hold, give it as --ca-file");
             }
             Text::new(
@@ -53,9 +52,8 @@ pub(super) fn missing(missing: &Missing, expected: &Wanted) -> Text {
         Missing::Reported => Text::new(
             "seen from there, the chain is not complete",
             format!(
-                "append the missing intermediates to the server's certificate file and reload the server; \
-                 {} writes the whole file",
-                chain_command(expected)
+                "append the missing intermediates to the server's certificate file and reload the server; {}",
+                writes_whole_file(expected)
             ),
         ),
     }
@@ -66,16 +64,68 @@ fn subject(certificate: &Certificate) -> String {
     format!("`{}`", facts.map_or("(unreadable)", |f| f.subject.as_str()))
 }
 
-fn append(names: &str, url: Option<&str>, expected: &Wanted) -> String {
+/// The directives of the server's certificate file.
+const DIRECTIVES: &str = "(nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt)";
+
+/// Returns the fix for a server that does not serve these certificates of the expected chain. A file
+/// with the expected certificate has them.
+fn complete(names: &str, url: Option<&str>, expected: &Wanted) -> String {
+    match expected {
+        Wanted::Instance {
+            source: SourceKind::Pem,
+            ..
+        } => format!(
+            "install the file with the expected certificate (--cert, or `pem` of the entry), which has the \
+             whole chain, leaf first, as the server's certificate file {DIRECTIVES}, and reload the server"
+        ),
+        _ => {
+            let append = append(names, url);
+            format!("{append}; {}", writes_whole_file(expected))
+        }
+    }
+}
+
+/// Returns the fix for an issuer that is unknown. `certvigil chain` downloads it from the URL.
+fn append_unknown(issuer: &str, url: Option<&str>, expected: &Wanted) -> String {
+    let append = append(&format!("`{issuer}`"), url);
+    match (url, expected) {
+        (Some(_), _)
+        | (
+            _,
+            Wanted::Instance {
+                source: SourceKind::Sslmate | SourceKind::Download,
+                ..
+            },
+        ) => format!("{append}; {}", writes_whole_file(expected)),
+        // Certificates of public authorities contain an issuer URL. Without one, the issuer may be
+        // the root of a private authority.
+        (None, _) => append,
+    }
+}
+
+fn append(names: &str, url: Option<&str>) -> String {
     let from = url
         .map(|url| format!(" (DER at {url})"))
         .unwrap_or_default();
     format!(
         "append the PEM of {names}{from} to the server's certificate file, after the leaf \
-         (nginx ssl_certificate, Apache SSLCertificateFile, HAProxy crt), and reload the server; \
-         {} writes the whole file",
-        chain_command(expected)
+         {DIRECTIVES}, and reload the server"
     )
+}
+
+/// Returns the command that writes the server's certificate file. Sources return the chain, which the
+/// command does not verify; that of a file must end at a trusted root.
+fn writes_whole_file(expected: &Wanted) -> String {
+    let command = chain_command(expected);
+    match expected {
+        Wanted::Instance {
+            source: SourceKind::Sslmate | SourceKind::Download,
+            ..
+        } => format!("{command} writes the whole file"),
+        _ => format!(
+            "{command} writes the whole file (add --ca-file ROOT if the system does not have the root)"
+        ),
+    }
 }
 
 fn difference(namesake: Namesake) -> &'static str {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use crate::certificate::{Certificate, Facts, PublicKeyHash};
-use crate::instance::State;
+use crate::instance::{SourceKind, State};
 use crate::model::{Hostname, Timestamp, and_more};
 
 use super::super::{Dummy, Older, Wanted};
@@ -16,7 +16,11 @@ const MAX_ADDRESSES: usize = 4;
 const DAY_SECONDS: i64 = 24 * 60 * 60;
 
 /// Returns the text of [`Detail::WrongCertificate`](super::Detail::WrongCertificate).
-pub(super) fn wrong_certificate(served: Option<&Certificate>, expected: &Wanted) -> Text {
+pub(super) fn wrong_certificate(
+    served: Option<&Certificate>,
+    is_newer: bool,
+    expected: &Wanted,
+) -> Text {
     let Some(served) = served else {
         return Text::new(
             "seen from there, another certificate than the expected one is served",
@@ -25,27 +29,29 @@ pub(super) fn wrong_certificate(served: Option<&Certificate>, expected: &Wanted)
     };
     let message = match served.facts() {
         Ok(facts) => format!(
-            "another certificate is served: {}{}",
+            "another certificate is served: {}{}{}",
             describe(facts),
-            apart_from_expected(served, expected)
+            apart_from_expected(served, expected),
+            newer_than_expected(is_newer)
         ),
         Err(_) => format!(
             "the served certificate {} cannot be read, and is not the expected one",
             served.sha256()
         ),
     };
-    Text::new(message, install_and_reload(expected))
+    Text::new(message, update_or_install(is_newer, expected))
 }
 
 /// Returns the text of [`Detail::SameKeyOtherCertificate`](super::Detail::SameKeyOtherCertificate).
-pub(super) fn same_key(served: &Certificate, expected: &Wanted) -> Text {
+pub(super) fn same_key(served: &Certificate, is_newer: bool, expected: &Wanted) -> Text {
     Text::new(
         format!(
-            "another certificate for the same key is served: {}{}",
+            "another certificate for the same key is served: {}{}{}",
             served.facts().map(describe).unwrap_or_default(),
-            apart_from_expected(served, expected)
+            apart_from_expected(served, expected),
+            newer_than_expected(is_newer)
         ),
-        install_and_reload(expected),
+        update_or_install(is_newer, expected),
     )
 }
 
@@ -268,6 +274,43 @@ fn apart_from_expected(leaf: &Certificate, expected: &Wanted) -> String {
 
 fn install_and_reload(expected: &Wanted) -> String {
     format!("{}, then reload the server", install(expected))
+}
+
+fn newer_than_expected(is_newer: bool) -> &'static str {
+    if is_newer {
+        "; it is newer than the expected one"
+    } else {
+        ""
+    }
+}
+
+/// Returns the fix for a certificate that is not the expected one. A newer one is likely a renewal,
+/// which the installation of the expected certificate would undo.
+fn update_or_install(is_newer: bool, expected: &Wanted) -> String {
+    let install = install_and_reload(expected);
+    if !is_newer {
+        return install;
+    }
+    let update = match expected {
+        Wanted::Instance {
+            source: SourceKind::Pem,
+            ..
+        } => "update the file with the expected certificate (--cert, or `pem` of the entry)",
+        Wanted::Instance {
+            source: SourceKind::Download,
+            ..
+        } => "update the certificate at the download URL (--download, or `download` of the entry)",
+        Wanted::Instance {
+            source: SourceKind::Sslmate,
+            ..
+        } => {
+            "give its file as the expected one (--cert, or `pem` of the entry), as the SSLMate account does not have it"
+        }
+        Wanted::Instance { .. } | Wanted::Fingerprint | Wanted::PublicKey | Wanted::Trust => {
+            "update the expected certificate"
+        }
+    };
+    format!("if it was renewed, {update}; otherwise {install}")
 }
 
 fn install(expected: &Wanted) -> String {

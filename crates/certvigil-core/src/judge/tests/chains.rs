@@ -467,11 +467,39 @@ fn hint_names_the_chain_command() {
         let command = format!("`certvigil chain --sslmate {word}` writes the whole file");
         assert_eq!(hint(SourceKind::Sslmate, name), command);
     }
-    for (source, command) in [
-        (SourceKind::Pem, "`certvigil chain --cert FILE`"),
-        (SourceKind::Download, "`certvigil chain --download URL`"),
-    ] {
-        let written = format!("{command} writes the whole file");
-        assert_eq!(hint(source, HOST), written);
-    }
+    assert_eq!(
+        hint(SourceKind::Download, HOST),
+        "`certvigil chain --download URL` writes the whole file"
+    );
+}
+
+#[test]
+fn hint_of_a_file_with_the_whole_chain_is_to_install_it() {
+    let pki = pki();
+    let expected = Expected {
+        source: SourceKind::Pem,
+        ..expect(Instances::only(instance(&pki.leaf(), &[pki.mid.cert()])))
+    };
+    let case = pki.right.expecting(expected).serving([pki.leaf()]);
+    assert_eq!(
+        case.reported("missing_intermediate").1,
+        "install the file with the expected certificate (--cert, or `pem` of the entry), which has the \
+         whole chain, leaf first, as the server's certificate file (nginx ssl_certificate, Apache \
+         SSLCertificateFile, HAProxy crt), and reload the server"
+    );
+}
+
+#[test]
+fn hint_for_an_issuer_without_url_names_no_command() {
+    let pki = pki();
+    let case = pki
+        .right
+        .expecting(Expected::trust_only())
+        .serving([pki.leaf()]);
+    let (_, hint) = case.reported("missing_intermediate");
+    assert!(!hint.contains("certvigil chain"), "{hint}");
+    assert!(
+        hint.ends_with("; if it is a root that clients hold, give it as --ca-file"),
+        "{hint}"
+    );
 }

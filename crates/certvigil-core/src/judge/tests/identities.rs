@@ -46,12 +46,52 @@ fn wrong_certificate_message_describes_the_served_certificate() {
     assert_eq!(
         message,
         "another certificate is served: `www.example.com` by `Intermediate`, \
-         from 2026-11-14 to 2027-03-04"
+         from 2026-11-14 to 2027-03-04; it is newer than the expected one"
     );
     assert_eq!(
         hint,
-        "install the expected certificate (expires on 2027-06-12), then reload the server"
+        "if it was renewed, give its file as the expected one (--cert, or `pem` of the entry), as the \
+         SSLMate account does not have it; otherwise install the expected certificate (expires on 2027-06-12), then reload the server"
     );
+}
+
+#[test]
+fn newer_certificate_is_not_rolled_back() {
+    let pki = pki();
+    let other_key = pki.mid.leaf(HOST, days(1, 230)).certificate;
+    let issue = |name: &str, validity| {
+        let names = [name.into()];
+        let issued = pki.mid.issue(&names, validity, &pki.leaf.key);
+        issued.unwrap().certificate
+    };
+    let same_key = issue(HOST, days(1, 230));
+    for (served, code) in [
+        (other_key, "wrong_certificate"),
+        (same_key, "same_key_other_certificate"),
+    ] {
+        let case = pki.right.serving([served, pki.mid.cert()]);
+        assert_eq!(case.codes(), [code]);
+        let (message, hint) = case.reported(code);
+        assert!(
+            message.ends_with("; it is newer than the expected one"),
+            "{message}"
+        );
+        assert_eq!(
+            hint,
+            "if it was renewed, give its file as the expected one (--cert, or `pem` of the entry), \
+             as the SSLMate account does not have it; otherwise install the expected certificate (expires on 2027-06-12), then reload the server"
+        );
+    }
+    for served in [
+        issue("other.example.com", days(1, 230)),
+        issue(HOST, days(5, -2)),
+    ] {
+        let case = pki.right.serving([served, pki.mid.cert()]);
+        assert_eq!(
+            case.reported("same_key_other_certificate").1,
+            "install the expected certificate (expires on 2027-06-12), then reload the server"
+        );
+    }
 }
 
 #[test]

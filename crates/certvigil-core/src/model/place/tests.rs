@@ -159,7 +159,6 @@ fn error_suggests_the_intended_target() {
         ("https:\\\\example.com\\", "https://example.com"),
         ("a.example:443,b.example:443", "a.example:443 b.example:443"),
         ("a.example; b.example", "a.example b.example"),
-        ("a.example b.example", "a.example b.example"),
         ("a.example 8443", "a.example:8443"),
         ("a.example:", "a.example"),
         ("http://a.example:80/", "https://a.example"),
@@ -179,6 +178,9 @@ fn error_suggests_the_intended_target() {
         "mongodb+srv://example.com",
         "ssh://example.com",
         "im/a?@",
+        // What was written is no suggestion.
+        "www example",
+        "a.example b.example",
     ] {
         let error = text.parse::<TargetAddress>().unwrap_err().to_string();
         assert!(!error.contains("did you mean"), "{text}: {error}");
