@@ -136,10 +136,14 @@ struct Web {
 
 impl Web {
     fn start() -> Self {
+        Self::start_at("127.0.0.1")
+    }
+
+    fn start_at(address: &str) -> Self {
         let pages = Arc::<Mutex<BTreeMap<String, Page>>>::default();
         let paths = Arc::<Mutex<Vec<String>>>::default();
         let (known, asked) = (pages.clone(), paths.clone());
-        let server = Server::start("127.0.0.1", move |stream| {
+        let server = Server::start(address, move |stream| {
             let Some(path) = read_path(stream) else {
                 return;
             };
@@ -634,7 +638,8 @@ fn crl_url_of_a_foreign_certificate_reaches_no_internal_address() {
     let by_address = web.put("/list", Page::Body(list(&pki, &[SERIAL])));
     let by_name = by_address.replace("127.0.0.1", "localhost");
     assert_ne!(by_address, by_name);
-    let outside = web.put("/redirect", Page::Redirect(by_address.clone()));
+    let redirecting = Web::start_at("127.0.0.2");
+    let outside = redirecting.put("/redirect", Page::Redirect(by_address.clone()));
     let probe = |allow: &str, url: &str| {
         let listed = leaf(&pki, &[names_list(url)]);
         let stranger = Server::tls("127.0.0.2", config(&pki, &listed));
@@ -664,6 +669,7 @@ fn crl_url_of_a_foreign_certificate_reaches_no_internal_address() {
         assert_eq!(probe("127.0.0.2/32", url), None, "{url}");
     }
     assert_eq!(web.paths(), [""; 0]);
+    assert_eq!(redirecting.paths(), ["/redirect"]);
     for url in [&by_address, &outside] {
         assert_eq!(probe("127.0.0.0/8", url), Some(1.0), "{url}");
     }
