@@ -12,7 +12,15 @@ pub const LOCK_NAME: &str = "certvigil.lock";
 /// Lock of a state folder, released on drop.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing the file is not sufficient: until it executes its program, a process that is being
+        // started has a copy of the descriptor, and so the lock.
+        let _ = self.file.unlock();
+    }
 }
 
 impl FolderLock {
@@ -44,6 +52,22 @@ impl FolderLock {
                 folder.display()
             ),
         }
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_is_released_although_a_process_has_a_copy_of_its_descriptor() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = FolderLock::take(folder.path()).unwrap();
+        let copy = lock.file.try_clone().unwrap();
+        assert!(FolderLock::take(folder.path()).is_err());
+        drop(lock);
+        FolderLock::take(folder.path()).unwrap();
+        drop(copy);
     }
 }

@@ -151,6 +151,11 @@ impl Connection {
     ) -> Result<Served, Failure> {
         let start = Instant::now();
         let end = self.drive_until(answer_by, deadline).await;
+        self.result(end, start.elapsed())
+    }
+
+    /// Returns the result of a handshake that ended like this after this time.
+    fn result(&mut self, end: Option<HandshakeEnd>, elapsed: Duration) -> Result<Served, Failure> {
         if let Some(fatal @ FatalWarning::ClosedFirst) = self.warnings.fatal {
             return Err(fatal.explain().into());
         }
@@ -158,7 +163,7 @@ impl Connection {
         match (chain.filter(|chain| !chain.is_empty()), end) {
             (Some(chain), end) => {
                 let served = self.served(chain)?;
-                let failure = end.and_then(|end| self.failure(end, start.elapsed()));
+                let failure = end.and_then(|end| self.failure(end, elapsed));
                 let ignored = self.warnings.fatal.filter(|_| !self.tls.is_handshaking());
                 let failure = failure.or_else(|| Some(Box::new(ignored?.explain())));
                 let session = self.session.as_deref().map_or(&[][..], |id| id);
@@ -170,7 +175,7 @@ impl Connection {
                 shares_nothing: self.shares_nothing(&end),
                 may_be_size: self.may_be_size(&end),
                 is_silent: self.received == 0 && matches!(end, HandshakeEnd::Timeout),
-                error: self.explain(end, start.elapsed()),
+                error: self.explain(end, elapsed),
             }),
             (None, None) => Err(no_certificate().into()),
         }
@@ -473,3 +478,6 @@ fn rare_group(group: NamedGroup) -> Option<&'static str> {
 const HELLO_BYTES: usize = 4096;
 /// Number of initial bytes that identify a protocol other than TLS.
 pub(super) const FIRST_BYTES: usize = 16;
+
+#[cfg(test)]
+mod tests;
