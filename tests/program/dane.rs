@@ -435,6 +435,63 @@ fn serve_keeps_tlsa_records_while_their_lookup_fails() {
     assert!(!exporter.log().contains("endpoint recovered"));
 }
 
+/// The TLSA records of a host count only if DNSSEC authenticates the MX or SRV record that names it.
+#[test]
+fn serve_keeps_the_answer_about_dnssec_of_mx_and_srv_records_while_the_question_fails() {
+    let bench = Bench::new();
+    let port = bench.server.port();
+    let owner = "_imaps._tcp.service.example";
+    for (kind, place) in [
+        (
+            MX,
+            format!("mx: [service.example], protocol: https, port: {port}"),
+        ),
+        (SRV, format!("srv: [{owner}]")),
+    ] {
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let fails = is_failing.clone();
+        let zone = bench.zone(&[for_key(&bench.other)]);
+        let zone = zone.add(owner, SRV, &srv(0, port, HOST));
+        let mail = [&[0, 0][..], &wire_name(HOST)].concat();
+        let zone = zone.add("service.example", MX, &mail);
+        let dns = zone.serve_failing(move |asked| {
+            asked.kind == kind && asked.dnssec_ok && fails.load(Ordering::Relaxed)
+        });
+        let config = format!(
+            "trust: {{system: false, ca_files: [{}]}}\ndns: [\"{}\"]\ndefaults: {{interval: 1s, dane: true}}\n\
+             certificates:\n  - {{pem: {}, {place}}}\n",
+            bench.pki.path("root.pem").display(),
+            dns.address,
+            bench.pki.full_chain(&bench.leaf).display(),
+        );
+        let exporter = Exporter::start(&config, &[], |_| {});
+        let finding = "certvigil_endpoint_finding";
+        let mismatch = [r#"ip="127.0.0.1""#, r#"code="tlsa_mismatch""#];
+        exporter.wait_for_metrics("the mismatch", |metrics| {
+            metrics.sample(finding, &mismatch).is_some()
+        });
+        let asked = |kind: u16| {
+            let of_kind = |asked: &DnsQuery| asked.kind == kind && asked.dnssec_ok;
+            dns.asked().iter().filter(|asked| of_kind(asked)).count()
+        };
+        // A lookup of TLSA records that follows a failed question belongs to a later probe.
+        is_failing.store(true, Ordering::Relaxed);
+        let before = asked(kind);
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        exporter.wait_for_metrics("a failed question", |_| asked(kind) > before);
+        let before = asked(TLSA);
+        let metrics = exporter.wait_for_metrics("two more probes", |_| asked(TLSA) > before + 2);
+        assert!(
+            metrics.sample(finding, &mismatch).is_some(),
+            "{}",
+            metrics.text()
+        );
+        let errors = metrics.samples("certvigil_endpoint_error", &[r#"ip="""#]);
+        assert!(errors.is_empty(), "{errors:?}");
+        assert!(!exporter.log().contains("endpoint recovered"));
+    }
+}
+
 #[test]
 fn serve_checks_tlsa_records_if_configured() {
     let bench = Bench::new();
