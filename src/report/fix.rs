@@ -2,9 +2,10 @@
 
 use crate::observation::ErrorKind;
 
-/// Returns the fix of an error, as the hint of a finding: a sentence without a full stop.
-pub(crate) fn fix_of(kind: ErrorKind) -> &'static str {
-    match kind {
+/// Returns the fix of an error, as the hint of a finding: a sentence without a full stop. `None` if
+/// the message of the error says what to do, or if only a log can.
+pub(crate) fn fix_of(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
         ErrorKind::DnsNxdomain => "correct the name, or remove it from the inventory",
         ErrorKind::DnsNoAddress => "add an A or AAAA record, or remove the name from the inventory",
         ErrorKind::DnsServfail | ErrorKind::DnsTimeout => {
@@ -14,7 +15,6 @@ pub(crate) fn fix_of(kind: ErrorKind) -> &'static str {
         ErrorKind::ConnectTimeout | ErrorKind::ConnectUnreachable | ErrorKind::ConnectReset => {
             "check that the machine is up, and that the route and the firewalls allow the connection"
         }
-        ErrorKind::Internal => "see the log of certvigil",
-        _ => "see the log of the server",
-    }
+        _ => return None,
+    })
 }

@@ -199,7 +199,9 @@ fn write_block(out: &mut String, block: &Block<'_>, columns: Columns, style: &St
     }
     if let Some(error) = first.unreported_error() {
         write_wrapped(out, &error.message, style);
-        write_wrapped(out, &format!("{FIX} {}", fix_of(error.kind)), style);
+        if let Some(fix) = fix_of(error.kind) {
+            write_wrapped(out, &format!("{FIX} {fix}"), style);
+        }
     }
     for finding in &first.judged.findings {
         let text = finding.text();

@@ -395,3 +395,16 @@ fn empty_result_is_a_summary_line() {
         "0 endpoints: 0 critical, 0 unknown, 0 warning, 0 ok\n"
     );
 }
+
+#[test]
+fn only_an_error_of_dns_or_of_the_connection_has_a_fix_of_its_own() {
+    for (kind, has_fix) in [
+        (ErrorKind::ConnectRefused, true),
+        (ErrorKind::DnsNxdomain, true),
+        (ErrorKind::Internal, false),
+    ] {
+        let result = result_of("www.example.com", failed(kind, "it failed; do this"));
+        let text = table(&[result], 80, false);
+        assert_eq!(text.contains("fix:"), has_fix, "{text}");
+    }
+}

@@ -270,9 +270,13 @@ fn reported<'a>(
         .unreported_error()
         .filter(|_| result.judged.severity() >= Severity::Unknown && is_wanted(Severity::Unknown));
     let error = error.map(|error| {
+        let log = match error.kind {
+            ErrorKind::Internal => "see the log of certvigil",
+            _ => "see the log of the server",
+        };
         let text = Text {
             message: error.message.clone(),
-            hint: fix_of(error.kind).to_owned(),
+            hint: fix_of(error.kind).unwrap_or(log).to_owned(),
         };
         (Severity::Unknown, About::Error(error.kind), Rc::new(text))
     });
