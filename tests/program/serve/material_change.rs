@@ -48,7 +48,8 @@ fn material_change_is_reported_until_it_is_undone_and_survives_a_restart() {
         "name: web, trust: true, files: {}, hostnames: {HOST}, labels: {{team: web}}",
         file.display()
     );
-    let config = inventory(&pki, SHORT_INTERVAL, "", &[entry]);
+    // A probe that times out on a busy machine would be a change in the history.
+    let config = inventory(&pki, "interval: 1s, timeout: 20s", "", &[entry]);
     let args = ["--state-dir", "state"];
     let exporter = Exporter::start(&config, &args, |_| {});
     exporter.wait_until_ready();
