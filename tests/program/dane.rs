@@ -369,10 +369,13 @@ fn failed_question_about_dnssec_of_mx_or_srv_records_is_unknown() {
     for (kind, target) in [
         (MX, format!("mx:service.example:{port}")),
         (SRV, format!("srv:{owner}")),
+        (SRV, "xmpp:service.example".to_owned()),
     ] {
         for dane in ["--dane", "--dane=required"] {
             let zone = bench.zone(&[for_key(&bench.leaf)]);
             let zone = zone.add(owner, SRV, &srv(0, port, HOST));
+            let xmpp = "_xmpps-client._tcp.service.example";
+            let zone = zone.add(xmpp, SRV, &srv(0, port, HOST));
             let mail = [&[0, 0][..], &wire_name(HOST)].concat();
             let zone = zone.add("service.example", MX, &mail);
             let dns = zone.serve_failing(move |asked| asked.kind == kind && asked.dnssec_ok);

@@ -76,7 +76,7 @@ fn unusable_root_store_is_an_error_and_not_replaced() {
             &["serve", "--config", config],
         ] {
             let run = with(variable, &store, args);
-            assert_one_line(&run, &[path, reason, variable], &args);
+            assert_one_line(&run, &[path, reason, variable, "unset the variable"], &args);
             assert_eq!(run.code, 3, "{args:?}: {run:?}");
         }
         // Without the system's roots, the store is not read.

@@ -2,13 +2,16 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
+use crate::common::monitor::{SHORT_INTERVAL, inventory};
 use crate::common::tlsa::{local, zones};
 use crate::dane_mail::{mail_server, own_address};
 use crate::fixture::check::{Check, Row};
+use crate::fixture::exporter::{Answer, Exporter};
 use crate::fixture::pki::Pki;
 use crate::fixture::process::Process;
 use crate::fixture::tls::{self, Server};
@@ -55,6 +58,8 @@ struct Setup {
     mail: Server,
     _policies: Server,
     requests: Arc<Mutex<Vec<String>>>,
+    /// True if the policy host has lost all policies.
+    is_empty: Arc<AtomicBool>,
     address: Ipv4Addr,
     knot: Process,
 }
@@ -72,10 +77,11 @@ impl Setup {
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let config = tls::config(&pki, &pki.leaf(&names));
         let (requests, address) = (Arc::<Mutex<Vec<String>>>::default(), own_address());
-        let heard = requests.clone();
+        let (heard, is_empty) = (requests.clone(), Arc::new(AtomicBool::new(false)));
+        let gone = is_empty.clone();
         let listener = TcpListener::bind((address, 443)).expect("port 443 needs root");
         let policies = Server::listen(listener, move |stream| {
-            let _ = answer(stream, &config, &heard);
+            let _ = answer(stream, &config, &heard, &gone);
         });
         let mut zone = String::from("mail.t A 127.0.0.1\n");
         for domain in served.into_iter().chain(["foreign", "absent"]) {
@@ -94,6 +100,7 @@ impl Setup {
             mail,
             _policies: policies,
             requests,
+            is_empty,
             address,
             knot: zones(&zone, ""),
         }
@@ -111,6 +118,7 @@ fn answer(
     stream: &TcpStream,
     config: &Arc<ServerConfig>,
     requests: &Mutex<Vec<String>>,
+    is_empty: &AtomicBool,
 ) -> std::io::Result<()> {
     let tls = ServerConnection::new(config.clone()).map_err(std::io::Error::other)?;
     let mut tls = BufReader::new(StreamOwned::new(tls, stream.try_clone()?));
@@ -125,6 +133,10 @@ fn answer(
     }
     requests.lock().unwrap().push(format!("{host}{path}"));
     let domain = host.strip_prefix("mta-sts.").unwrap_or_default();
+    let domain = match is_empty.load(Ordering::Relaxed) {
+        true => "gone.t.example",
+        false => domain,
+    };
     let (status, media_type, body) = response(domain);
     let length = body.len();
     let head = format!(
@@ -219,4 +231,39 @@ fn the_request_of_a_policy_follows_resolve() {
     let row = setup.row("resolved.t.example", &["--resolve", &resolve]);
     row.assert_right(&[]);
     assert_eq!(setup.requests.lock().unwrap().len(), 1);
+}
+
+/// RFC 8461, section 5.1: senders apply the policy that they know while the policy host fails.
+#[test]
+#[ignore = "needs knot"]
+fn serve_applies_the_last_policy_while_the_policy_host_fails() {
+    let setup = Setup::new();
+    let entry = format!(
+        "name: post, trust: true, mx: [outside.t.example], protocol: smtp, port: {}",
+        setup.mail.port()
+    );
+    let dns = format!("dns: ['{}']", local(setup.knot.port));
+    let config = inventory(&setup.pki, SHORT_INTERVAL, &dns, &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    let finding = "certvigil_endpoint_finding";
+    let mismatch = [r#"code="mta_sts_mismatch""#];
+    exporter.wait_for_metrics("the policy", |metrics| {
+        metrics.sample(finding, &mismatch).is_some()
+    });
+    setup.is_empty.store(true, Ordering::Relaxed);
+    let asked = || setup.requests.lock().unwrap().len();
+    let before = asked();
+    assert_eq!(exporter.post("/-/reload", "").status, 200);
+    let last_probe = |metrics: &Answer| {
+        let metric = "certvigil_endpoint_last_check_timestamp_seconds";
+        metrics.sample(metric, &[r#"ip="127.0.0.1""#]).unwrap()
+    };
+    let metrics = exporter.wait_for_metrics("a request that fails", |_| asked() > before);
+    let failed_at = last_probe(&metrics);
+    let metrics = exporter.wait_for_metrics("two more probes", |metrics| {
+        last_probe(metrics) > failed_at + 2.0
+    });
+    let found = metrics.sample(finding, &mismatch);
+    assert!(found.is_some(), "{}", metrics.text());
+    assert!(!exporter.log().contains("endpoint recovered"));
 }

@@ -165,7 +165,7 @@ fn a_host_of_two_entries_has_the_labels_of_each() {
 
 /// Files of one name in two folders, and one certificate of two entries.
 #[test]
-fn times_of_certificates_are_unique_by_name_and_labels() {
+fn series_of_certificates_are_unique_by_name_and_labels() {
     let only = |of_file: Certificate| {
         let instance = Instance {
             leaf: of_file,
@@ -196,6 +196,7 @@ fn times_of_certificates_are_unique_by_name_and_labels() {
         let all = [
             ("site", pair[0], &web),
             ("site", pair[1], &web),
+            ("site", pair[1], &web),
             ("site", &one, &api),
         ];
         certificates(&mut out, all);
@@ -207,5 +208,8 @@ fn times_of_certificates_are_unique_by_name_and_labels() {
         assert!(text.contains(&of("web", earliest)), "{text}");
         assert!(text.contains(&of("api", end(&one))), "{text}");
         assert_eq!(text.matches(&format!("{name}{{")).count(), 2, "{text}");
+        // The certificates themselves, of which two are the same.
+        let info = text.matches("certvigil_certificate_info{").count();
+        assert_eq!(info, 3, "{text}");
     }
 }

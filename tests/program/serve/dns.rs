@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::common::monitor::{error, probed};
+use crate::common::resolution::srv;
 use crate::fixture::dns::{
     A, DnsQuery, DnsResponse, MX, NXDOMAIN, NameServer, SERVFAIL, wire_name,
 };
@@ -9,6 +10,8 @@ use crate::fixture::exporter::Answer;
 use crate::support::command;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex};
+
+const SRV: u16 = 33;
 
 /// Response of the name server for the names of the zone.
 #[derive(Clone, Debug)]
@@ -236,6 +239,50 @@ fn a_dns_failure_keeps_the_known_mail_hosts_and_nxdomain_removes_them() {
     wait_for(0, &both, &[]);
     wait_for(NXDOMAIN, &both[..1], &["two.example"]);
     wait_for(SERVFAIL, &both[..1], &["two.example"]);
+}
+
+#[test]
+fn a_dns_failure_keeps_the_known_hosts_of_a_service_and_nxdomain_removes_them() {
+    const OWNER: &str = "_imaps._tcp.example.com";
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let server = server(&pki, &leaf);
+    let port = server.port();
+    let code = Arc::new(Mutex::new(0));
+    let current = code.clone();
+    let name_server = NameServer::start(move |asked| {
+        Some(match (asked.kind, *current.lock().unwrap()) {
+            (SRV, 0) => DnsResponse {
+                records: vec![(asked.name.clone(), SRV, srv(0, port, HOST))],
+                ..DnsResponse::default()
+            },
+            (SRV, code) => error(code),
+            _ => addresses(asked, &[FIRST]),
+        })
+    });
+    let dns = format!("dns: ['{}']", name_server.address);
+    let entry = expecting(&pki, "post", &leaf, &format!("srv: [{OWNER}]"));
+    let config = inventory(&pki, SHORT_INTERVAL, &dns, &[entry]);
+    let exporter = Exporter::start(&config, &[], |_| {});
+    // Whether the host is probed, and whether it is reported that the service's hosts are unknown.
+    let wait_for = |codes: u8, is_probed: bool, is_unknown: bool| {
+        *code.lock().unwrap() = codes;
+        assert_eq!(exporter.post("/-/reload", "").status, 200);
+        exporter.wait_for_metrics("the hosts of the service", |metrics| {
+            let host = [&*label("hostname", HOST), r#"ip="127.0.0.1""#];
+            let service = label("hostname", OWNER);
+            (metrics.sample("certvigil_endpoint_correct", &host) == Some(1.0)) == is_probed
+                && metrics
+                    .sample("certvigil_endpoint_error", &[&service])
+                    .is_some()
+                    == is_unknown
+        });
+    };
+    wait_for(0, true, false);
+    wait_for(SERVFAIL, true, true);
+    wait_for(0, true, false);
+    wait_for(NXDOMAIN, false, true);
+    wait_for(SERVFAIL, false, true);
 }
 
 #[test]

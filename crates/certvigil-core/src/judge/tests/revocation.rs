@@ -1,7 +1,7 @@
 //! Revocation of a leaf, by each reporter.
 
 use crate::certificate::{Answer, Crl, Issuer, Status, staple_with_content};
-use crate::judge::{Signatures, issuer_to_ask};
+use crate::judge::{Signatures, issuer_to_ask, next_change};
 use crate::model::RevocationCheck;
 use crate::observation::{Fetched, Publication, Staple};
 
@@ -145,6 +145,14 @@ fn unusable_stapled_response_is_reported() {
             .contains("it ended at 2026-12-02")
     );
     assert!(hint(&late).contains("fetch a new response"));
+    // A monitor judges the result again when the response ends.
+    let right = case("leaf").stapling_file("good");
+    let change = next_change(&right.judged(), &right.rules, right.now).unwrap();
+    let before = right.at(Timestamp(change.0 - 1));
+    assert_eq!(
+        (before.codes(), right.at(change).codes()),
+        (vec![], vec!["bad_ocsp_staple".into()])
+    );
     // SHA-1 is verified like any other hash.
     assert_eq!(case("leaf").stapling_file("sha1").codes(), [""; 0]);
 }

@@ -3,6 +3,7 @@
 
 use super::super::Grace;
 use super::*;
+use crate::judge::next_change;
 use crate::observation::Reported;
 
 const HOUR: i64 = 3_600;
@@ -66,6 +67,9 @@ fn previous_instance_is_a_warning_until_grace_ends() {
             .ends_with("; a rollout is under way until 2026-11-24T13:00:00Z")
     );
     assert!(!case.flags().correct);
+    // A monitor judges the result again when grace ends.
+    let change = next_change(&case.judged(), &case.rules, case.now).unwrap();
+    assert_eq!(change, Timestamp(now().0 + HOUR));
 }
 
 #[test]
