@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use memchr::memmem;
 
 use super::FileError;
 
@@ -69,7 +70,7 @@ impl Block<'_> {
 
     /// Returns true if the content is encrypted: its headers say so (RFC 1421, section 4.6.1.1).
     pub(super) fn is_encrypted(&self) -> bool {
-        self.label.starts_with("ENCRYPTED ") || find(self.body, b"ENCRYPTED").is_some()
+        self.label.starts_with("ENCRYPTED ") || memmem::find(self.body, b"ENCRYPTED").is_some()
     }
 }
 
@@ -172,7 +173,7 @@ pub(super) fn blocks(text: &[u8]) -> Result<Vec<Block<'_>>, FileError> {
 /// `line` is the number of the line that `from` is in.
 fn check_between(text: &[u8], from: usize, to: usize, line: usize) -> Result<(), FileError> {
     let between = text.get(from..to).unwrap_or_default();
-    let end = find(between, END);
+    let end = memmem::find(between, END);
     let mut offset = 0;
     for (number, content) in between.split_inclusive(|byte| *byte == b'\n').enumerate() {
         let start = offset;
@@ -200,12 +201,15 @@ fn check_between(text: &[u8], from: usize, to: usize, line: usize) -> Result<(),
 
 /// Returns true if a line begins as a boundary of a certificate might: dashes of some kind, then `BEGIN … CERTIFICATE`.
 fn looks_like_boundary(line: &[u8]) -> bool {
-    let line = String::from_utf8_lossy(line).to_uppercase();
+    let line = String::from_utf8_lossy(line);
     let line = line.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     let is_dash = |c: char| matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}');
+    if !line.starts_with(is_dash) {
+        return false;
+    }
     let words = line.trim_start_matches(|c: char| is_dash(c) || c == ' ');
-    line.starts_with(is_dash)
-        && (words.starts_with("BEGIN") || words.starts_with("END"))
+    let words = words.to_uppercase();
+    (words.starts_with("BEGIN") || words.starts_with("END"))
         && words.contains("CERTIFICATE")
         && !words.contains("REQUEST")
 }
@@ -214,7 +218,7 @@ fn looks_like_boundary(line: &[u8]) -> bool {
 fn label(text: &[u8], from: usize) -> Option<(&str, usize)> {
     let rest = text.get(from..)?;
     let rest = rest.get(..MAX_LABEL_BYTES + DASHES.len()).unwrap_or(rest);
-    let length = find(rest, DASHES)?;
+    let length = memmem::find(rest, DASHES)?;
     let label = std::str::from_utf8(rest.get(..length)?).ok()?;
     let is_label = |c: char| c.is_ascii_graphic() || c == ' ';
     label
@@ -223,13 +227,8 @@ fn label(text: &[u8], from: usize) -> Option<(&str, usize)> {
         .then_some((label, from + length + DASHES.len()))
 }
 
-fn find(text: &[u8], wanted: &[u8]) -> Option<usize> {
-    text.windows(wanted.len())
-        .position(|window| window == wanted)
-}
-
 fn find_from(text: &[u8], from: usize, wanted: &[u8]) -> Option<usize> {
-    find(text.get(from..)?, wanted).map(|at| from + at)
+    memmem::find(text.get(from..)?, wanted).map(|at| from + at)
 }
 
 fn line_breaks(text: &[u8], from: usize, to: usize) -> usize {

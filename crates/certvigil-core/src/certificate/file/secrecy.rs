@@ -1,6 +1,9 @@
 //! Whether a file may have a private key, so that it must not be overwritten.
 
+use std::borrow::Cow;
+
 use base64::Engine as _;
+use memchr::{memchr, memmem};
 
 use super::blocks::{BASE64, blocks};
 use super::{Foreign, SEQUENCE, ber, text};
@@ -30,7 +33,10 @@ pub fn may_have_private_key(bytes: &[u8]) -> bool {
         return true;
     }
     // UTF-16 without a byte order mark, or of one part of the file only.
-    let text: Vec<u8> = text.iter().copied().filter(|byte| *byte != 0).collect();
+    let text = match memchr(0, &text) {
+        Some(_) => Cow::Owned(text.iter().copied().filter(|byte| *byte != 0).collect()),
+        None => text,
+    };
     if has_boundary(&text) {
         return true;
     }
@@ -40,8 +46,12 @@ pub fn may_have_private_key(bytes: &[u8]) -> bool {
         return true;
     }
     let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
-    let mut words = text.split(|byte| !is_base64(byte));
-    if words.any(|word| word.starts_with(BASE64_OF_PEM) && has_boundary(&decoded(word))) {
+    let mut words = memmem::find_iter(&text, BASE64_OF_PEM).filter_map(|at| {
+        let (before, rest) = text.split_at_checked(at)?;
+        let begins = !before.last().is_some_and(is_base64);
+        begins.then(|| rest.split(|byte| !is_base64(byte)).next())?
+    });
+    if words.any(|word| has_boundary(&decoded(word))) {
         return true;
     }
     let is_one_value = |byte: &u8| is_base64(byte) || byte.is_ascii_whitespace();
@@ -65,7 +75,7 @@ fn has_binary_key(bytes: &[u8]) -> bool {
 }
 
 fn has_boundary(text: &[u8]) -> bool {
-    let has = |wanted: &&[u8]| text.windows(wanted.len()).any(|part| part == *wanted);
+    let has = |wanted: &&[u8]| memmem::find(text, wanted).is_some();
     BOUNDARIES.iter().chain(&LABELS).any(has)
 }
 
