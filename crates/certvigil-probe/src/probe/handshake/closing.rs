@@ -1,15 +1,11 @@
 //! The end of a connection after its handshake: the quit command, close_notify, and alerts with
 //! which the server refuses the completed handshake.
 
-use std::future::poll_fn;
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
-use std::task::{Poll, ready};
 use std::time::Duration;
 
 use rustls::{AlertDescription, Error, ProtocolVersion};
-use tokio::io::{AsyncRead as _, AsyncReadExt as _, AsyncWriteExt as _, Interest, ReadBuf};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::observation::{Alert, ErrorKind, ProbeError};
@@ -21,6 +17,12 @@ use super::Connection;
 
 /// Size of one read of data that is discarded, in bytes.
 const REST_SIZE: usize = 512;
+/// Event that includes the end of the connection. With that of urgent data, session tickets wake no
+/// thread for a read each.
+#[cfg(target_os = "linux")]
+const CLOSE: Interest = Interest::PRIORITY;
+#[cfg(not(target_os = "linux"))]
+const CLOSE: Interest = Interest::READABLE;
 
 /// Event that ends the reading.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -130,23 +132,26 @@ impl Connection {
         {
             return;
         }
-        let goodbye = async {
+        let closed = async {
             self.tls.send_close_notify();
             self.flush(true).await.ok()?;
             self.stream.tcp.shutdown().await.ok()?;
-            let mut drained = 0;
-            while drained < MAX_HANDSHAKE_BYTES {
-                let ready = self.stream.tcp.ready(Interest::READABLE).await.ok()?;
-                match self.read_rest().await.ok()? {
-                    0 => break,
-                    // The server has closed the connection, and all data has been read.
-                    count if ready.is_read_closed() && count < REST_SIZE => break,
-                    count => drained += count,
-                }
-            }
+            self.wait_for_close().await;
             Some(())
         };
-        let _ = timeout_at(end, goodbye).await;
+        let _ = timeout_at(end, closed).await;
+        self.read_rest();
+    }
+
+    /// Waits until the server closes the connection.
+    async fn wait_for_close(&mut self) {
+        let mut event = CLOSE;
+        while let Ok(ready) = self.stream.tcp.ready(event).await {
+            if ready.is_read_closed() || !self.read_rest() {
+                return;
+            }
+            event = Interest::READABLE;
+        }
     }
 
     /// Sends the application protocol's quit command. Returns `None` if the server has closed the
@@ -170,21 +175,28 @@ impl Connection {
         Some(())
     }
 
-    /// Reads data after the close_notify, and processes an alert at its start. Returns its length in
-    /// bytes.
-    async fn read_rest(&mut self) -> io::Result<usize> {
-        poll_fn(|context| {
-            let mut space = [MaybeUninit::uninit(); REST_SIZE];
-            let mut rest = ReadBuf::uninit(&mut space);
-            ready!(Pin::new(&mut self.stream.tcp).poll_read(context, &mut rest))?;
-            if may_be_alert(rest.filled()) {
-                let _ = self.process_rest(rest.filled());
+    /// Discards the data that has arrived since the close_notify, except for an alert at its start.
+    /// Returns true if more may arrive.
+    fn read_rest(&mut self) -> bool {
+        let mut rest = [0; REST_SIZE];
+        while self.received < MAX_HANDSHAKE_BYTES {
+            let count = match self.stream.tcp.try_read(&mut rest) {
+                Ok(count @ 1..) => count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
+                Ok(0) | Err(_) => return false,
+            };
+            self.received += count;
+            let bytes = rest.get(..count).unwrap_or_default();
+            if may_be_alert(bytes) {
+                let _ = self.process_rest(bytes);
             }
             // Tickets and data end the wait for an alert, and are not decrypted.
             self.is_over = true;
-            Poll::Ready(Ok(rest.filled().len()))
-        })
-        .await
+            if count < REST_SIZE {
+                return true;
+            }
+        }
+        false
     }
 
     /// Processes data after the handshake, until TLS ends. Returns `None` if it does not end with a
