@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs, uses, upgrades, removes and purges the Debian package in a separate root: package.sh ROOT PACKAGE, as a hook of
-# mmdebstrap (tests/repository/package.rs). The first failing step ends it; the last line of the output names the step.
+# mmdebstrap (tests/repository/debian.rs). The first failing step ends it; the last line of the output names the step.
 set -eu
 root=$1
 package=$2

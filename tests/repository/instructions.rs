@@ -9,9 +9,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::hint::black_box;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use certvigil::certificate::{Certificate, parse_certificates};
 use certvigil::finding::Severity;
@@ -185,22 +186,57 @@ fn fixed_work() -> usize {
 #[test]
 fn the_corpus_is_read_and_judged() {
     let corpus = Corpus::new();
-    for _ in 0..ROUNDS {
-        black_box(fixed_work());
-        let read = black_box(reading(&corpus));
-        assert!(read.iter().all(|c| c.facts().is_ok()));
-        black_box(common(&corpus));
-        let judged = black_box(judging(&corpus));
-        assert!(judged[0].severity() <= Severity::Info, "{:?}", judged[0]);
-        assert!(judged[1..].iter().all(|j| !j.findings.is_empty()));
-    }
+    in_threads([
+        &|| {
+            black_box(fixed_work());
+        },
+        &|| {
+            let read = black_box(reading(&corpus));
+            assert!(read.iter().all(|c| c.facts().is_ok()));
+        },
+        &|| {
+            black_box(common(&corpus));
+        },
+        &|| {
+            let judged = black_box(judging(&corpus));
+            assert!(judged[0].severity() <= Severity::Info, "{:?}", judged[0]);
+            assert!(judged[1..].iter().all(|j| !j.findings.is_empty()));
+        },
+    ]);
+}
+
+/// Runs each function in a thread of its own, one after the other. Callgrind counts threads
+/// separately. All threads live until the end: valgrind reuses the number of one that has ended.
+fn in_threads(functions: [&(dyn Fn() + Sync); 4]) {
+    thread::scope(|scope| {
+        let mut holds = Vec::new();
+        for function in functions {
+            let (hold, held) = mpsc::channel::<()>();
+            let (done, is_done) = mpsc::channel();
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    function();
+                }
+                done.send(()).unwrap();
+                // Returns an error when `holds` is dropped.
+                let _ = held.recv();
+            });
+            holds.push(hold);
+            is_done.recv().expect("the function panicked");
+        }
+    });
 }
 
 #[test]
 #[ignore = "needs valgrind"]
 fn instruction_counts_match_the_baseline() {
-    let fixed = count("fixed_work");
-    let figures = ["reading", "judging", "common"].map(|name| (name, count(name) / fixed));
+    let [fixed, reading, judging, common] = count(["fixed_work", "reading", "judging", "common"]);
+    let figures = [
+        ("reading", reading),
+        ("judging", judging),
+        ("common", common),
+    ]
+    .map(|(name, counted)| (name, counted / fixed));
     let text: String = figures
         .iter()
         .map(|(name, figure)| format!("{name} {figure:.2}\n"))
@@ -223,22 +259,28 @@ fn instruction_counts_match_the_baseline() {
     }
 }
 
-/// Instructions of Rust code within one of the functions above.
-fn count(function: &str) -> f64 {
+/// Instructions of Rust code within each of the functions above, of one run.
+fn count<const N: usize>(functions: [&str; N]) -> [f64; N] {
     let folder = tempfile::tempdir().unwrap();
-    let out: PathBuf = folder.path().join("callgrind.out");
+    let out = folder.path().join("callgrind.out");
     let module = module_path!();
-    let run = Command::new("valgrind")
+    let mut command = Command::new("valgrind");
+    command
         .args([
             "--tool=callgrind",
             "--collect-atstart=no",
+            "--separate-threads=yes",
             "--compress-strings=no",
         ])
-        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(format!("--callgrind-out-file={}", out.display()));
+    for function in functions {
         // A function's name may end in a hash. A closure in it has another name, which must not end
         // the counting.
-        .arg(format!("--toggle-collect={module}::{function}"))
-        .arg(format!("--toggle-collect={module}::{function}::h*"))
+        command
+            .arg(format!("--toggle-collect={module}::{function}"))
+            .arg(format!("--toggle-collect={module}::{function}::h*"));
+    }
+    let run = command
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", "instructions::the_corpus_is_read_and_judged"])
         .stdin(Stdio::null())
@@ -246,10 +288,22 @@ fn count(function: &str) -> f64 {
         .unwrap();
     let told = String::from_utf8_lossy(&run.stderr);
     assert!(run.status.success(), "{told}");
-    let counted = fs::read_to_string(&out).unwrap();
-    let total = of_rust(&counted);
-    assert!(total > 0, "{function} was not found: {told}");
-    total as f64
+    let threads: Vec<String> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap())
+        .collect();
+    functions.map(|function| {
+        let name = format!("fn={module}::{function}");
+        let is_it = |line: &str| {
+            let rest = line.strip_prefix(&name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("::h"))
+        };
+        let mut counted = threads.iter().filter(|text| text.lines().any(is_it));
+        let total = counted.next().map_or(0, |text| of_rust(text));
+        assert!(total > 0, "{function} was not found: {told}");
+        assert!(counted.next().is_none(), "{function} has several threads");
+        total as f64
+    })
 }
 
 /// The sum of the self costs of Rust functions, in callgrind's format: `fn=` is followed by lines

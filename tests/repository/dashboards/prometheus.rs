@@ -51,9 +51,16 @@ pub(crate) fn panels_without_data(prometheus: &str) -> Vec<String> {
 }
 
 fn promtool(arguments: &[&str]) -> String {
-    run(Command::new("promtool")
+    run(promtool_command()
         .args(arguments)
         .current_dir(folder().join("prometheus")))
+}
+
+/// promtool with fewer garbage collections, which are a quarter of the time of a test of rules.
+pub(super) fn promtool_command() -> Command {
+    let mut command = Command::new("promtool");
+    command.env("GOGC", "800");
+    command
 }
 
 #[test]
