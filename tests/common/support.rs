@@ -83,6 +83,18 @@ pub(crate) fn limited(program: &Command, limits: &str) -> Command {
     shell
 }
 
+/// Tests the cases concurrently, each in a thread. Fails if one of them fails.
+pub(crate) fn for_each_concurrently<T: Send>(
+    cases: impl IntoIterator<Item = T>,
+    test: impl Fn(T) + Sync,
+) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| test(case));
+        }
+    });
+}
+
 /// Environment variable that makes tests rewrite the files they compare with.
 pub(crate) const REWRITE: &str = "CERTVIGIL_REWRITE";
 

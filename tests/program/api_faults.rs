@@ -15,7 +15,7 @@ use crate::fixture::pki::{Leaf, Pki, now};
 use crate::fixture::process::PATIENCE;
 use crate::fixture::tls::{Server, config, read_some, send_bytes};
 use crate::sources::{object, source_succeeded};
-use crate::support::{Run, command};
+use crate::support::{Run, command, for_each_concurrently};
 
 const MEBIBYTE: usize = 1 << 20;
 const JSON: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n";
@@ -121,7 +121,7 @@ fn slow_api_response_ends_at_the_deadline() {
 #[test]
 fn api_error_status_is_reported_and_not_used_as_a_result() {
     let page = "<html>bad gateway</html>";
-    for (case, answer, words) in [
+    let cases = [
         (
             "404",
             canned::json(404, &json!({"reason": "no_such", "message": "Gone"})),
@@ -147,12 +147,14 @@ fn api_error_status_is_reported_and_not_used_as_a_result() {
             canned::response(799, "text/html", page),
             "HTTP status 799",
         ),
-    ] {
+    ];
+    for_each_concurrently(cases, |(case, answer, words)| {
         let api = Canned::start(move |_, _| answer.clone());
-        // Long enough for one repetition after two to three seconds, and no other.
-        let run = check(&api.endpoint(), None, "5s");
+        // The source has three times as long: enough for one repetition after two to three seconds,
+        // and for no other.
+        let run = check(&api.endpoint(), None, "2s");
         assert_error(case, &run, &[words]);
-    }
+    });
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::fixture::check::Check;
 use crate::fixture::pki::HOST;
 use crate::fixture::pki::Pki;
 use crate::fixture::tls::{Server, read_some, send_bytes, stay_silent};
+use crate::support::for_each_concurrently;
 
 fn record(kind: u8, content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len()).unwrap().to_be_bytes();
@@ -266,7 +267,7 @@ fn every_broken_legacy_handshake_ends_with_its_error_kind() {
     };
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    for (what, second, outcome) in [
+    let cases = [
         ("nothing", nothing, "tls_alert"),
         ("another protocol", http, "tls_alert"),
         ("stalled", stalled, "tls_timeout"),
@@ -280,20 +281,20 @@ fn every_broken_legacy_handshake_ends_with_its_error_kind() {
         ("drips", drips, "tls_timeout"),
         ("refuses", refuses, "tls_alert"),
         ("hangs up", hangs_up, "tls_closed"),
-    ] {
+    ];
+    for_each_concurrently(cases, |(what, second, outcome)| {
         let server = refusing(&HANDSHAKE_FAILURE, second);
         let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
-        // Long enough for a busy machine, except where the probe must end at its deadline.
-        let timeout = if outcome == "tls_timeout" {
-            "1s"
-        } else {
-            "30s"
+        // Long enough for a busy machine, and short where the probe ends at its deadline.
+        let timeout = match what {
+            "nothing" | "stalled" | "drips" => "5s",
+            _ => "30s",
         };
         let row = check.args(&["--timeout", timeout]).row();
         assert_eq!(row.outcome(), outcome, "{what}: {row:?}");
         assert_eq!(row.codes(), ["handshake_failed"], "{what}");
         assert_eq!(server.connections(), 2, "{what}");
-    }
+    });
 }
 
 #[test]

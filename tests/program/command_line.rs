@@ -6,7 +6,7 @@ use crate::fixture::pki::{HOST, Leaf, Pki, now};
 use crate::fixture::process::signal;
 use crate::fixture::tls::{Server, config, stay_silent};
 use crate::support::assert_one_line;
-use crate::support::{Run, certvigil, command};
+use crate::support::{Run, certvigil, command, for_each_concurrently};
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -416,11 +416,12 @@ fn signal_ends_a_command_while_its_output_is_blocked() {
         .map(|n| format!("file:///missing/{n}.pem"))
         .collect();
     bench.write("many", many.join("\n"));
-    for mut run in [
+    let commands = [
         bench.check(&["--output", "pipe", &bench.place()]),
         verify,
         bench.check(&["--format", "json", "--targets", "many"]),
-    ] {
+    ];
+    for_each_concurrently(commands, |mut run| {
         let run = run.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = run.spawn().unwrap();
         let pause = |ms| std::thread::park_timeout(std::time::Duration::from_millis(ms));
@@ -434,7 +435,7 @@ fn signal_ends_a_command_while_its_output_is_blocked() {
         });
         let code = child.wait().unwrap().code();
         assert_eq!(code, Some(3), "{run:?}");
-    }
+    });
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::fixture::dns::{
 };
 use crate::fixture::exporter::Exporter;
 use crate::fixture::pki::{HOST, Leaf};
+use crate::support::for_each_concurrently;
 use serde_json::{Value, json};
 use std::slice::from_ref;
 use std::sync::Arc;
@@ -366,37 +367,40 @@ fn failed_question_about_dnssec_of_mx_or_srv_records_is_unknown() {
     let bench = Bench::new();
     let port = bench.server.port();
     let owner = "_imaps._tcp.service.example";
-    for (kind, target) in [
+    let cases = [
         (MX, format!("mx:service.example:{port}")),
         (SRV, format!("srv:{owner}")),
         (SRV, "xmpp:service.example".to_owned()),
-    ] {
-        for dane in ["--dane", "--dane=required"] {
-            let zone = bench.zone(&[for_key(&bench.leaf)]);
-            let zone = zone.add(owner, SRV, &srv(0, port, HOST));
-            let xmpp = "_xmpps-client._tcp.service.example";
-            let zone = zone.add(xmpp, SRV, &srv(0, port, HOST));
-            let mail = [&[0, 0][..], &wire_name(HOST)].concat();
-            let zone = zone.add("service.example", MX, &mail);
-            let dns = zone.serve_failing(move |asked| asked.kind == kind && asked.dnssec_ok);
-            let check = Check::new(&bench.pki).arg(&target);
-            let rows = check
-                .args(&["-4", "--dns", &dns.address.to_string(), dane])
-                .rows();
-            let unknown = |row: &&Row| row.outcome() == "dns_servfail";
-            // The failure has a row of its own, that of the domain or the service.
-            let of_domain = |row: &Row| row.text("/hostname").ends_with("service.example");
-            let own = rows.iter().find(|row| of_domain(row));
-            assert!(own.is_some_and(|row| unknown(&row)), "{rows:?}");
-            if kind == SRV {
-                assert!(rows.iter().all(|row| unknown(&row)), "{rows:?}");
-            }
-            let mut findings = rows
-                .iter()
-                .flat_map(|r| r.0["findings"].as_array().unwrap());
-            assert!(findings.all(|f| f["code"] != "tlsa_missing"), "{rows:?}");
+    ];
+    let flags = ["--dane", "--dane=required"];
+    let cases = flags
+        .iter()
+        .flat_map(|dane| cases.iter().map(move |case| (dane, case)));
+    for_each_concurrently(cases, |(dane, &(kind, ref target))| {
+        let zone = bench.zone(&[for_key(&bench.leaf)]);
+        let zone = zone.add(owner, SRV, &srv(0, port, HOST));
+        let xmpp = "_xmpps-client._tcp.service.example";
+        let zone = zone.add(xmpp, SRV, &srv(0, port, HOST));
+        let mail = [&[0, 0][..], &wire_name(HOST)].concat();
+        let zone = zone.add("service.example", MX, &mail);
+        let dns = zone.serve_failing(move |asked| asked.kind == kind && asked.dnssec_ok);
+        let check = Check::new(&bench.pki).arg(target);
+        let rows = check
+            .args(&["-4", "--dns", &dns.address.to_string(), dane])
+            .rows();
+        let unknown = |row: &&Row| row.outcome() == "dns_servfail";
+        // The failure has a row of its own, that of the domain or the service.
+        let of_domain = |row: &Row| row.text("/hostname").ends_with("service.example");
+        let own = rows.iter().find(|row| of_domain(row));
+        assert!(own.is_some_and(|row| unknown(&row)), "{rows:?}");
+        if kind == SRV {
+            assert!(rows.iter().all(|row| unknown(&row)), "{rows:?}");
         }
-    }
+        let mut findings = rows
+            .iter()
+            .flat_map(|r| r.0["findings"].as_array().unwrap());
+        assert!(findings.all(|f| f["code"] != "tlsa_missing"), "{rows:?}");
+    });
 }
 
 /// A failed lookup changes nothing for mail servers that refuse the certificate.
@@ -447,13 +451,14 @@ fn serve_keeps_the_answer_about_dnssec_of_mx_and_srv_records_while_the_question_
     let bench = Bench::new();
     let port = bench.server.port();
     let owner = "_imaps._tcp.service.example";
-    for (kind, place) in [
+    let cases = [
         (
             MX,
             format!("mx: [service.example], protocol: https, port: {port}"),
         ),
         (SRV, format!("srv: [{owner}]")),
-    ] {
+    ];
+    for_each_concurrently(cases, |(kind, place)| {
         let is_failing = Arc::new(AtomicBool::new(false));
         let fails = is_failing.clone();
         let zone = bench.zone(&[for_key(&bench.other)]);
@@ -495,7 +500,7 @@ fn serve_keeps_the_answer_about_dnssec_of_mx_and_srv_records_while_the_question_
         let errors = metrics.samples("certvigil_endpoint_error", &[r#"ip="""#]);
         assert!(errors.is_empty(), "{errors:?}");
         assert!(!exporter.log().contains("endpoint recovered"));
-    }
+    });
 }
 
 #[test]

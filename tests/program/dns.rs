@@ -5,6 +5,7 @@ use crate::fixture::dns::{
     A, AAAA, DnsQuery, DnsResponse, HTTPS, NXDOMAIN, NameServer, REFUSED, Responder, SERVFAIL,
 };
 use crate::fixture::process::free_port;
+use crate::support::for_each_concurrently;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 
@@ -55,13 +56,14 @@ fn working_name_server_replaces_failing_ones() {
     let fails = Responder::start(|_| Err(SERVFAIL));
     let (_silent, silent) = silent();
     let nobody = local(free_port());
-    for others in [
+    let cases = [
         vec![silent],
         vec![nobody],
         vec![refuses.address],
         vec![fails.address],
         vec![silent, nobody, refuses.address],
-    ] {
+    ];
+    for_each_concurrently(cases, |others| {
         let mut first = others.clone();
         first.push(good.address);
         let mut last = others;
@@ -71,7 +73,7 @@ fn working_name_server_replaces_failing_ones() {
             assert_eq!(summary(&rows), ["127.0.0.2"], "{servers:?}");
             rows[0].assert_right(&[]);
         }
-    }
+    });
 }
 
 /// A split horizon: the second name server has another address for the name, or does not have the name. The first one

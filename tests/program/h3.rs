@@ -8,7 +8,7 @@ use crate::fixture::pki::{HOST, Leaf, Pki};
 use crate::fixture::process::wait_until;
 use crate::fixture::quic::{QuicServer, RefusingUdp, udp_server, version_negotiation};
 use crate::fixture::tls::{Server, config, config_with_key};
-use crate::support::{Refusing, certvigil};
+use crate::support::{Refusing, certvigil, for_each_concurrently};
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::pem::PemObject as _;
@@ -204,7 +204,27 @@ fn quic_server_may_require_a_retry() {
 fn each_kind_of_non_quic_responder_has_its_own_error() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    let told = |port: u16, timeout: &str, kind: &str, words: &str| {
+    let refusing = RefusingUdp::new();
+    let silent = udp_server(|_| None);
+    let another = udp_server(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
+    let empty = udp_server(|_| Some(Vec::new()));
+    let newer = udp_server(version_negotiation);
+    // The server returns each packet to its client.
+    let mirror = udp_server(|packet| Some(packet.to_vec()));
+    let cases = [
+        (
+            refusing.port(),
+            "60s",
+            "connect_refused",
+            "at this UDP port",
+        ),
+        (silent, "5s", "connect_timeout", "no answer"),
+        (another, "5s", "tls_protocol", "it sent `HTTP/1.1 400 Bad`"),
+        (empty, "5s", "tls_protocol", "does not speak QUIC"),
+        (newer, "60s", "tls_protocol", "not its version 1"),
+        (mirror, "5s", "tls_protocol", "does not speak QUIC"),
+    ];
+    for_each_concurrently(cases, |(port, timeout, kind, words)| {
         let row = check(&pki, &leaf, &["127.0.0.1"], port).args(&["--timeout", timeout]);
         let row = row.row();
         assert_eq!(row.outcome(), kind, "{row:?}");
@@ -213,25 +233,7 @@ fn each_kind_of_non_quic_responder_has_its_own_error() {
             let hint = row.finding("handshake_failed")["hint"].as_str();
             assert!(hint.unwrap().contains("UDP port"), "{row:?}");
         }
-    };
-    let refusing = RefusingUdp::new();
-    told(
-        refusing.port(),
-        "60s",
-        "connect_refused",
-        "at this UDP port",
-    );
-    let silent = udp_server(|_| None);
-    told(silent, "500ms", "connect_timeout", "no answer");
-    let another = udp_server(|_| Some(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec()));
-    told(another, "2s", "tls_protocol", "it sent `HTTP/1.1 400 Bad`");
-    let empty = udp_server(|_| Some(Vec::new()));
-    told(empty, "2s", "tls_protocol", "does not speak QUIC");
-    let newer = udp_server(version_negotiation);
-    told(newer, "60s", "tls_protocol", "not its version 1");
-    // The server returns each packet to its client.
-    let mirror = udp_server(|packet| Some(packet.to_vec()));
-    told(mirror, "2s", "tls_protocol", "does not speak QUIC");
+    });
 }
 
 #[test]

@@ -13,6 +13,7 @@ use crate::fixture::check::{Check, rows};
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::process::signal;
 use crate::fixture::tls::{self, Server, complete_handshake, read_some, send_bytes, stay_silent};
+use crate::support::for_each_concurrently;
 
 /// The header of a TLS record of 16 KiB with a handshake message (RFC 8446, section 5.1).
 const RECORD: [u8; 5] = [0x16, 3, 3, 0x40, 0];
@@ -88,7 +89,7 @@ fn every_broken_handshake_has_its_error_kind() {
         record.resize(RECORD.len() + 0x4000, 0);
         while std::io::Write::write_all(stream, &record).is_ok() {}
     };
-    for (what, serve, kind) in [
+    let cases = [
         ("silent", silent, "tls_timeout"),
         ("drips", drips, "tls_timeout"),
         ("closes", closes, "tls_closed"),
@@ -103,14 +104,14 @@ fn every_broken_handshake_has_its_error_kind() {
         ("resets amid a record", resets_amid, "tls_closed"),
         ("alert", alert, "tls_alert"),
         ("endless", endless, "too_large"),
-    ] {
+    ];
+    for_each_concurrently(cases, |(what, serve, kind)| {
         let server = Server::start("127.0.0.1", serve);
         let check = Check::of(&pki, &leaf, &["127.0.0.1"], server.port());
-        // Long enough for a busy machine, except where the probe must end at its deadline. A server
+        // Long enough for a busy machine, and short where the probe must end at its deadline. A server
         // that sends nothing for half of the time is probed again with a smaller ClientHello.
         let timeout = match what {
-            "silent" => "1s",
-            "drips" => "10s",
+            "silent" | "drips" => "6s",
             _ => "30s",
         };
         let row = check.args(&["--timeout", timeout]).row();
@@ -127,7 +128,7 @@ fn every_broken_handshake_has_its_error_kind() {
             _ => 1,
         };
         assert_eq!(server.connections(), connections, "{what}");
-    }
+    });
 }
 
 #[test]

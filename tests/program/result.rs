@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::fixture::check::Check;
+use crate::fixture::dns::{NXDOMAIN, Responder};
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls::{self, Server};
 use crate::support::Run;
@@ -37,9 +38,10 @@ fn run() -> Run {
     let leaf = pki.leaf(&[HOST]);
     let server = Server::tls("127.0.0.2", tls::config(&pki, &leaf));
     let check = Check::of(&pki, &leaf, &["127.0.0.2", "127.0.0.3"], server.port());
+    let dns = Responder::start(|_| Err(NXDOMAIN));
     check
         .arg(format!("unknown.example:{}", server.port()))
-        .args(&["--dns", "127.0.0.1:1"])
+        .args(&["--dns", &dns.address.to_string()])
         .run()
 }
 

@@ -11,7 +11,7 @@ use certvigil::testbed::{API_KEY, Scenario, Testbed};
 use serde_json::{Value, json};
 
 use crate::canned::{self, Canned};
-use crate::support::{Run, certvigil, command};
+use crate::support::{Run, certvigil, command, for_each_concurrently};
 
 /// The system time, which the testbed and the program use.
 fn now() -> Timestamp {
@@ -541,10 +541,11 @@ fn api_fault_error_is_one_line_with_advice() {
         ("not an object", canned::json(200, &json!([1, 2])), "the API's response does not match its reference"),
         ("garbage", b"SSH-2.0-OpenSSH_9.2\r\n\r\n".to_vec(), "check the endpoint and the network"),
     ];
-    for (case, answer, wanted) in cases {
+    for_each_concurrently(cases, |(case, answer, wanted)| {
         let api = Canned::start(move |_, _| answer.clone());
-        // Long enough for one repetition after two to three seconds, and no other.
-        let run = ask(&api, "5s");
+        // The source has three times as long: enough for one repetition after two to three seconds,
+        // and for no other.
+        let run = ask(&api, "2s");
         assert_eq!((run.code, run.stdout.as_str()), (3, ""), "{case}: {run:?}");
         assert_eq!(run.stderr.lines().count(), 1, "{case}: {}", run.stderr);
         assert!(
@@ -552,7 +553,7 @@ fn api_fault_error_is_one_line_with_advice() {
             "{case}: {}",
             run.stderr
         );
-    }
+    });
 }
 
 #[test]
@@ -571,41 +572,35 @@ fn api_response_over_the_maximum_size_is_refused() {
 
 #[test]
 fn only_temporary_api_errors_are_retried() {
-    let good = object();
-    let answer = good.clone();
-    let api = Canned::start(move |n, _| match n {
-        0 => canned::response(502, "text/html", "<html>bad gateway</html>"),
-        _ => canned::json(200, &answer),
-    });
-    let run = ask(&api, "10s");
-    assert!(source_succeeded(&run), "{run:?}");
-    assert_eq!(api.requests().len(), 2);
-
-    let answer = good;
-    let api = Canned::start(move |n, _| match n {
-        0 => canned::json(
-            429,
-            &json!({"reason": "rate", "message": "Slow down", "retry_after": 1}),
+    // The first response, and the number of requests. The later responses are good.
+    let reason = |retry_after: Option<u64>| json!({"reason": "rate", "message": "Slow down", "retry_after": retry_after});
+    let bad_gateway = canned::response(502, "text/html", "<html>bad gateway</html>");
+    let cases = [
+        (bad_gateway, 2),
+        (canned::json(429, &reason(Some(1))), 2),
+        (
+            canned::json(401, &json!({"reason": "no", "message": "No"})),
+            1,
         ),
-        _ => canned::json(200, &answer),
+        // Later than any clock can represent.
+        (canned::json(503, &reason(Some(u64::MAX))), 1),
+    ];
+    let good = object();
+    for_each_concurrently(cases, |(first, requests)| {
+        let case = String::from_utf8_lossy(&first).into_owned();
+        let answer = good.clone();
+        let api = Canned::start(move |n, _| match n {
+            0 => first.clone(),
+            _ => canned::json(200, &answer),
+        });
+        let run = ask(&api, "10s");
+        assert_eq!(api.requests().len(), requests, "{case}: {run:?}");
+        assert_eq!(source_succeeded(&run), requests > 1, "{case}: {run:?}");
+        if case.contains("503") {
+            assert_eq!((run.code, run.stdout.as_str()), (3, ""));
+            assert!(run.stderr.contains("Slow down"), "{}", run.stderr);
+        }
     });
-    assert!(source_succeeded(&ask(&api, "10s")));
-
-    let api = Canned::start(|_, _| canned::json(401, &json!({"reason": "no", "message": "No"})));
-    ask(&api, "10s");
-    assert_eq!(api.requests().len(), 1, "a 4xx is not asked for again");
-
-    // Later than any clock can represent.
-    let api = Canned::start(|_, _| {
-        canned::json(
-            503,
-            &json!({"reason": "rate", "message": "Slow down", "retry_after": u64::MAX}),
-        )
-    });
-    let run = ask(&api, "10s");
-    assert_eq!((run.code, run.stdout.as_str()), (3, ""));
-    assert!(run.stderr.contains("Slow down"), "{}", run.stderr);
-    assert_eq!(api.requests().len(), 1, "there is no time for another");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::fixture::flight::{End, end, send_up_to};
 use crate::fixture::pki::{HOST, Pki};
 use crate::fixture::tls;
 use crate::fixture::wrong::{self, FaultyServer, probe_all};
+use crate::support::for_each_concurrently;
 
 /// Maximum record length here, so that a flight has many records and is cut within and between
 /// messages. A Finished does not fit in one record.
@@ -27,7 +28,7 @@ const SHORT_TIMEOUTS: &[&str] = &["4s", "16s", "64s"];
 fn aborted_handshake_is_conclusive_only_after_key_proof() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
-    for version in [&TLS12, &TLS13] {
+    for_each_concurrently([&TLS12, &TLS13], |version| {
         let mut config = (*tls::config_with_key(&pki, &leaf, &leaf, &[version])).clone();
         config.max_fragment_size = Some(FRAGMENT);
         let config = Arc::new(config);
@@ -63,7 +64,7 @@ fn aborted_handshake_is_conclusive_only_after_key_proof() {
             let proved = rows.iter().filter(|row| row.flag("correct") == Some(true));
             assert_eq!(proved.count(), 4);
         }
-    }
+    });
 }
 
 #[test]

@@ -122,8 +122,15 @@ async fn clock_jump_changes_the_verdict_and_stops_no_probe() {
 /// A leaf that expires between two regular probes is critical seconds later, in every output.
 #[test]
 fn certificate_that_expires_between_two_probes_is_critical_within_seconds() {
+    // A long validity only if the machine is too busy for a probe within a short one.
+    let has_expired = [6, 30].into_iter().any(expires_between_two_probes);
+    assert!(has_expired, "the first probe is never before the expiry");
+}
+
+/// Returns false if the first probe is not before the expiry.
+fn expires_between_two_probes(seconds: i64) -> bool {
     let pki = Pki::new();
-    let leaf = pki.leaf_for_seconds(&[HOST], 20);
+    let leaf = pki.leaf_for_seconds(&[HOST], seconds);
     let server = server(&pki, &leaf);
     let place = format!(
         "hostnames: {HOST}, addresses: 127.0.0.1, port: {}",
@@ -138,16 +145,19 @@ fn certificate_that_expires_between_two_probes_is_critical_within_seconds() {
     let exporter = Exporter::start(&text, &[], |_| {});
     exporter.wait_until_ready();
     let of_local = [r#"vantage="local""#];
-    // Otherwise the first probe, and not the one of the expiry, reports it.
+    // Otherwise the first probe, and not the one of the expiry, may report it.
     let trusted = exporter
         .get("/metrics")
         .sample("certvigil_endpoint_trusted", &of_local);
-    assert_eq!(trusted, Some(1.0));
+    if trusted != Some(1.0) {
+        return false;
+    }
     exporter.wait_for_metrics("the expiry is reported", |metrics| {
         let expired = [r#"code="expired""#, r#"severity="critical""#];
         metrics.sample("certvigil_endpoint_finding", &expired) == Some(1.0)
             && metrics.sample("certvigil_endpoint_trusted", &of_local) == Some(0.0)
     });
+    true
 }
 
 /// Offset of the clock of a machine that was suspended, in seconds.

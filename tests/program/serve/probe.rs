@@ -8,7 +8,7 @@ use super::metrics::assert_well_formed;
 use super::*;
 use crate::fixture::exporter::Answer;
 use crate::fixture::tls::stay_silent;
-use crate::support::Refusing;
+use crate::support::{Refusing, for_each_concurrently};
 
 /// Header with the scrape timeout of Prometheus, in seconds.
 const SCRAPE_TIMEOUT: &str = "X-Prometheus-Scrape-Timeout-Seconds";
@@ -422,17 +422,18 @@ fn probe_uses_the_port_and_protocol_of_the_inventory() {
             Some(1.0)
         );
     }
-    for target in [
+    let targets = [
         "mail.example".to_owned(),
         format!("mail.example:{}", silent.port()),
-    ] {
+    ];
+    for_each_concurrently(targets, |target| {
         let answer = exporter.probe(&format!("/probe?target={target}&module=https"));
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains("with smtp"), "{}", answer.text());
         let answer = exporter.probe(&format!("/probe?target={target}"));
         assert_eq!(answer.status, 200, "{}", answer.text());
         assert_eq!(success(&answer), 0.0);
-    }
+    });
 }
 
 #[test]

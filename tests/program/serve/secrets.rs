@@ -9,7 +9,7 @@ use base64::Engine as _;
 use super::*;
 use crate::canned::{self, Canned};
 use crate::fixture::exporter::basic;
-use crate::support::{Run, command};
+use crate::support::{Run, command, for_each_concurrently};
 
 /// A secret in every form in which it could be written.
 struct Secrets(Vec<(&'static str, String)>);
@@ -73,9 +73,9 @@ fn write(folder: &Path, name: &str, text: &str, mode: u32) {
 }
 
 /// An API whose responses are all invalid, each in another way. A refusal has the API's own text
-/// and repeats the credentials. The account's first request is refused.
-fn broken_api() -> Canned {
-    let of_account = AtomicUsize::new(0);
+/// and repeats the credentials. The ways follow one another from `first` on; 0 is the refusal.
+fn broken_api(first: usize) -> Canned {
+    let of_account = AtomicUsize::new(first);
     Canned::start(move |n, request| {
         let is_test = request.path.contains("/test?");
         let (user, password) = match is_test {
@@ -85,7 +85,7 @@ fn broken_api() -> Canned {
         let header = basic(user, password);
         let n = match request.has_credentials() && !is_test {
             true => of_account.fetch_add(1, Ordering::Relaxed),
-            false => n,
+            false => n + first,
         };
         match n % 4 {
         0 => canned::json(401, &serde_json::json!({
@@ -110,14 +110,18 @@ struct Bench {
 }
 
 impl Bench {
+    /// The account's first request is refused.
     fn new() -> Self {
+        Self::with(broken_api(0))
+    }
+
+    fn with(api: Canned) -> Self {
         let pki = Pki::new();
         let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example"]));
         let server = server(&pki, &leaf);
-        let api = broken_api();
         let (endpoint, host) = (api.endpoint(), api.address);
         let settings = format!(
-            "sslmate: {{endpoint: \"{endpoint}\", api_key_file: key}}\n\
+            "sslmate: {{endpoint: \"{endpoint}\", api_key_file: key, refresh_interval: 1s}}\n\
              vantages: [{{name: there, type: certvigil, url: \"{endpoint}\", username: prober, password_file: peer}}]\n\
              webhook: {{secret_file: webhook}}"
         );
@@ -265,22 +269,19 @@ fn no_secret_is_in_any_log_response_or_metric() {
     );
 }
 
+/// Runs the program with these arguments in a folder with all files.
+fn run_in(folder: &Path, args: &[&str]) -> Run {
+    let mut command = command();
+    command
+        .current_dir(folder)
+        .env("SSLMATE_API_KEY", API_KEY)
+        .args(args);
+    command.output().unwrap().into()
+}
+
 #[test]
 fn no_secret_is_in_the_output_of_check() {
-    let bench = Bench::new();
-    let secrets = bench.secrets();
-    let folder = tempfile::tempdir().unwrap();
-    bench.write_secrets(folder.path(), 0o600);
-    write(folder.path(), "certvigil.yml", &bench.config, 0o600);
-    let run = |args: &[&str]| -> Run {
-        let mut command = command();
-        command
-            .current_dir(folder.path())
-            .env("SSLMATE_API_KEY", API_KEY);
-        command.args(args).output().unwrap().into()
-    };
-    let of_client = format!("{}: everybody can", bench.client.key.display());
-    let url = format!("http://{}/{DOWNLOAD}", bench.api.address);
+    const URL: &str = "URL of the download";
     let commands: [&[&str]; 9] = [
         &["config", "check", "certvigil.yml"],
         &[
@@ -321,11 +322,22 @@ fn no_secret_is_in_the_output_of_check() {
             "--timeout",
             "1s",
         ],
-        &["check", "-vvv", "--download", &url, "--timeout", "1s"],
-        &["chain", "-vvv", "--download", &url],
+        &["check", "-vvv", "--download", URL, "--timeout", "1s"],
+        &["chain", "-vvv", "--download", URL],
     ];
-    for args in commands {
-        let run = run(args);
+    for_each_concurrently(commands.into_iter().enumerate(), |(number, args)| {
+        // Each command has its own API, which begins with another way.
+        let bench = Bench::with(broken_api(number));
+        let secrets = bench.secrets();
+        let folder = tempfile::tempdir().unwrap();
+        bench.write_secrets(folder.path(), 0o600);
+        write(folder.path(), "certvigil.yml", &bench.config, 0o600);
+        let url = format!("http://{}/{DOWNLOAD}", bench.api.address);
+        let args: Vec<&str> = args
+            .iter()
+            .map(|arg| if *arg == URL { &url } else { *arg })
+            .collect();
+        let run = run_in(folder.path(), &args);
         secrets.assert_absent(&format!("stdout of {args:?}"), &run.stdout);
         secrets.assert_absent(&format!("stderr of {args:?}"), &run.stderr);
         let of_file = run
@@ -338,6 +350,7 @@ fn no_secret_is_in_the_output_of_check() {
         // Two entries have a download over plain HTTP.
         let is_read = args.contains(&"certvigil.yml");
         assert_eq!(warnings.len(), if is_read { 2 } else { 0 }, "{run:?}");
+        let of_client = format!("{}: everybody can", bench.client.key.display());
         let readable = run
             .stderr
             .lines()
@@ -346,7 +359,11 @@ fn no_secret_is_in_the_output_of_check() {
         for line in readable {
             assert!(line.contains(&of_client), "{args:?}: {line}");
         }
-    }
+    });
+    let bench = Bench::new();
+    let secrets = bench.secrets();
+    let folder = tempfile::tempdir().unwrap();
+    bench.write_secrets(folder.path(), 0o600);
     // The file itself is invalid.
     for (key, value) in [
         ("api_key_file: key", format!("api_key: {API_KEY}")),
@@ -354,7 +371,7 @@ fn no_secret_is_in_the_output_of_check() {
     ] {
         let broken = bench.config.replace(key, &value);
         write(folder.path(), "certvigil.yml", &broken, 0o600);
-        let run = run(&["config", "check", "certvigil.yml"]);
+        let run = run_in(folder.path(), &["config", "check", "certvigil.yml"]);
         assert_eq!(run.code, 3, "{run:?}");
         secrets.assert_absent("config check", &format!("{}{}", run.stdout, run.stderr));
     }

@@ -32,7 +32,7 @@ fn one_instance() -> (Pki, Server, FakeAccount, String) {
 #[test]
 fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
     let (pki, server, account, entry) = one_instance();
-    let text = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
+    let text = inventory(&pki, SHORT_INTERVAL, &account.settings("200ms"), &[entry]);
     let exporter = Exporter::start(&text, STATE, |folder| account.write_key(folder));
     exporter.wait_until_ready();
     let metrics = exporter.get("/metrics");
@@ -107,7 +107,7 @@ fn restarted_monitor_uses_the_last_account_result_during_an_outage() {
 #[test]
 fn instance_that_the_account_revokes_is_critical_where_it_is_served() {
     let (pki, server, account, entry) = one_instance();
-    let text = inventory(&pki, SHORT_INTERVAL, &account.settings("1s"), &[entry]);
+    let text = inventory(&pki, SHORT_INTERVAL, &account.settings("200ms"), &[entry]);
     let exporter = Exporter::start(&text, STATE, |folder| account.write_key(folder));
     exporter.wait_until_ready();
     let finding = |metrics: &Answer, code: &str, severity: &str| {
@@ -269,17 +269,21 @@ fn unusable_state_is_reported_at_the_start() {
 fn shutdown_does_not_wait_for_a_locked_database() {
     /// Each record waits for ten seconds: all of them take longer than the test.
     const NOTES: f64 = 12.0;
+    /// Entries with one endpoint each.
+    const ENTRIES: usize = 6;
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);
     let server = server(&pki, &leaf);
-    let text = inventory(
-        &pki,
-        SHORT_INTERVAL,
-        "",
-        &[entry(&pki, "web", &leaf, server.port())],
-    );
+    let entries: Vec<String> = (1..=ENTRIES)
+        .map(|n| entry(&pki, &format!("web{n}"), &leaf, server.port()))
+        .collect();
+    let text = inventory(&pki, SHORT_INTERVAL, "", &entries);
     let mut exporter = Exporter::start(&text, STATE, |_| {});
     exporter.wait_until_ready();
+    wait_until("the first results are kept", || {
+        let kept = history(exporter.folder.path(), &["web1"]);
+        (kept.code == 0).then_some(())
+    });
     let looks = |metrics: &Answer| metrics.sample("certvigil_probes_total", &[STATUS]);
     const STATUS: &str = r#"status="conclusive""#;
     let file = exporter.path("state").join(certvigil::store::FILE_NAME);
@@ -298,7 +302,7 @@ fn shutdown_does_not_wait_for_a_locked_database() {
     assert!(log.contains("notes are given up"), "{log}");
     drop(holder);
     // Everything that was written before is intact.
-    let kept = history(exporter.folder.path(), &["web"]);
+    let kept = history(exporter.folder.path(), &["web1"]);
     assert_eq!(kept.code, 0, "{kept:?}");
 }
 
