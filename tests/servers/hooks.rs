@@ -40,6 +40,8 @@ impl Acme {
                 .arg(file)
                 .env("PEBBLE_VA_ALWAYS_VALID", "1")
                 .env("PEBBLE_VA_NOSLEEP", "1")
+                // By default, half of the renewals validate the name again.
+                .env("PEBBLE_AUTHZREUSE", "100")
                 .env("PEBBLE_WFE_NONCEREJECT", "0");
             command
         });
@@ -108,7 +110,7 @@ impl Site {
         };
         let settings = format!(
             "CERTVIGIL_TARGETS={target}\nCERTVIGIL_WAIT={wait}\n\
-             CERTVIGIL_ARGS='--no-system-roots --ca-file {} --resolve {target}:127.0.0.1'\n\
+             CERTVIGIL_ARGS='--every 100ms --no-system-roots --ca-file {} --resolve {target}:127.0.0.1'\n\
              CERTVIGIL_RELOAD='{reload}'\n",
             self.folder.path().join("root.pem").display()
         );

@@ -53,17 +53,21 @@ fn promtool_accepts_exposed_and_probe_metrics() {
 #[ignore = "needs prometheus"]
 fn planted_faults_reach_prometheus() {
     let demo = Exporter::demo(&[]);
-    demo.wait_until_ready();
     let config = format!(
         "{SHORT_INTERVALS}scrape_configs: [{{job_name: certvigil, static_configs: [{{targets: ['{}']}}]}}]\n",
         demo.address
     );
+    // Prometheus starts during the first round of the demo, whose results it scrapes at the end.
     let prometheus = Prometheus::start(&config, |_| {});
+    demo.wait_until_ready();
     let up = prometheus.wait_for("up", |up| up.len() == 1 && up[0].value == 1.0);
     assert_eq!(up[0].label("instance"), demo.address.to_string());
 
     let local = r#"certvigil_endpoint_finding{vantage="local"}"#;
-    let found = prometheus.wait_for(local, |found| !found.is_empty());
+    let exposed = demo.get("/metrics");
+    let exposed = exposed.samples("certvigil_endpoint_finding", &[r#"vantage="local""#]);
+    assert!(!exposed.is_empty());
+    let found = prometheus.wait_for(local, |found| found.len() == exposed.len());
     let place = |s: &Sample| (s.label("hostname").to_owned(), s.label("ip").to_owned());
     let found: BTreeSet<_> = found
         .iter()
@@ -106,7 +110,7 @@ fn probed_by(exporter: &Exporter) -> String {
   metrics_path: /probe
   scrape_interval: 5s
   scrape_timeout: 5s
-  http_sd_configs: [{{url: 'http://{0}/sd'}}]
+  http_sd_configs: [{{url: 'http://{0}/sd', refresh_interval: 1s}}]
   relabel_configs:
   - {{source_labels: [__address__], target_label: __param_target}}
   - {{source_labels: [__param_target], target_label: instance}}
@@ -121,8 +125,9 @@ fn probed_by(exporter: &Exporter) -> String {
 #[ignore = "needs prometheus"]
 fn prometheus_discovers_the_inventory_and_probes_it() {
     let demo = Exporter::demo(&[]);
-    demo.wait_until_ready();
+    // Prometheus starts during the first round of the demo.
     let prometheus = Prometheus::start(&probed_by(&demo), |_| {});
+    demo.wait_until_ready();
     let discovered = demo.get("/sd").json();
     let groups = discovered.as_array().unwrap();
     let success = prometheus.wait_for("probe_success", |found| found.len() == groups.len());

@@ -382,9 +382,9 @@ fn query_of_a_dashboard_shows_the_faults_in_prometheus() {
     );
     let prometheus = Prometheus::start(&config, |_| {});
     let query = query_of_panel("certvigil-fleet", "Current findings");
+    let browser = Browser::start();
     // The third fault is an error, which has a panel of its own.
     prometheus.wait_for(&query, |found| found.len() == 2);
-    let browser = Browser::start();
     browser.resize(1440, 900);
     let query: String = byte_serialize(query.as_bytes()).collect();
     browser.open(&format!(
@@ -419,6 +419,7 @@ fn status_page_shows_a_rollout_and_an_unavailable_source() {
     exporter.wait_until_ready();
     account.issue(&pki, HOST, 2, &new);
     first.serve(config(&pki, &new));
+    let browser = Browser::start();
     let at = |ip: &str| [label("ip", ip), label("vantage", "local")];
     let correct = |metrics: &Answer, ip: &str| {
         let labels = at(ip);
@@ -438,7 +439,6 @@ fn status_page_shows_a_rollout_and_an_unavailable_source() {
         (page.contains("an unexpected certificate") || page.matches("the first probe").count() > 1)
             .then_some(())
     });
-    let browser = Browser::start();
     let scene = Scene {
         name: "rollout",
         path: format!("/certificates/{HOST}"),

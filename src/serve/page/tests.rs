@@ -403,13 +403,20 @@ fn page_size_is_bounded_for_many_addresses_and_long_texts() {
     let expected = expecting(&leaves(1)[0], &[]);
     let mut state = State::new();
     let text = "'".repeat(2_000);
+    let first = target("certificate-0", 0);
+    let at_first = (1..=5).map(|ip| {
+        let mut judged = result(&first, ip, "local", serving(&long), &expected);
+        let words = format!("{ip} {text}");
+        judged.findings.extend(findings_with(&words));
+        judged
+    });
+    let at_first: Vec<Judged> = at_first.collect();
     for number in 0..2_000 {
         let name = format!("certificate-{number}");
         let target = target(&name, number);
-        let results = (1..=5).map(|ip| {
-            let mut judged = result(&target, ip, "local", serving(&long), &expected);
-            let words = format!("{ip} {text}");
-            judged.findings.extend(findings_with(&words));
+        let of_target = Arc::new(target.clone());
+        let results = at_first.iter().cloned().map(|mut judged| {
+            judged.observation.target = of_target.clone();
             judged
         });
         let results = results.collect();

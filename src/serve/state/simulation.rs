@@ -6,6 +6,9 @@ mod checks;
 mod renewals;
 mod world;
 
+use std::num::NonZero;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::*;
@@ -40,33 +43,57 @@ impl Rng {
     }
 }
 
+/// Runs the world of each seed, on all processors, until one fails.
+fn run_all(seeds: std::ops::Range<u64>, run: impl Fn(u64) + Sync) {
+    let next = AtomicU64::new(seeds.start);
+    let run_some = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= seeds.end {
+                return;
+            }
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(seed))) {
+                next.store(seeds.end, Ordering::Relaxed);
+                resume_unwind(panic);
+            }
+        }
+    };
+    let count = std::thread::available_parallelism().map_or(1, NonZero::get);
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..count).map(|_| scope.spawn(run_some)).collect();
+        for thread in threads {
+            if let Err(panic) = thread.join() {
+                resume_unwind(panic);
+            }
+        }
+    });
+}
+
 /// Long runs in which the work fits: every target is probed in time, despite all failures.
 #[test]
 fn simulated_results_are_correct_and_timely_despite_failures() {
-    let mut hours = 0;
-    for seed in 0..160 {
-        let mut world = World::new(seed, Kind::Fitting);
-        world.run(64 * HOUR);
-        hours += 64;
-    }
-    assert!(hours >= 10_000);
+    const HOURS: u32 = 64;
+    let hours = AtomicU32::new(0);
+    run_all(0..160, |seed| {
+        World::new(seed, Kind::Fitting).run(HOURS * HOUR);
+        hours.fetch_add(HOURS, Ordering::Relaxed);
+    });
+    assert!(hours.into_inner() >= 10_000);
 }
 
 /// Short intervals, and files that are fetched again every minute.
 #[test]
 fn simulated_results_are_correct_with_short_intervals() {
-    for seed in 0..40 {
-        World::new(seed, Kind::Dense).run(HOUR);
-    }
+    run_all(0..40, |seed| World::new(seed, Kind::Dense).run(HOUR));
 }
 
 /// Probes of dead servers take longer than the interval in total: all targets are probed equally
 /// often.
 #[test]
 fn simulated_overload_is_shared_evenly_with_a_correct_lag() {
-    for seed in 0..20 {
+    run_all(0..20, |seed| {
         let mut world = World::new(seed, Kind::Overloaded);
         world.run(HOUR);
         world.check_evenness();
-    }
+    });
 }
