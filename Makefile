@@ -22,8 +22,8 @@ BUILT := $(if $(CARGO_TARGET_DIR),$(CARGO_TARGET_DIR),target)
 
 export PATH := $(PATH):$(TOOLS)/bin:$(TOOLS)/python/bin
 
-# Most tests wait for servers, so twice as many as processors take half of the time.
-export RUST_TEST_THREADS ?= $(shell expr 2 '*' $$(nproc))
+# Most tests wait for servers, so three times as many as processors take less time.
+export RUST_TEST_THREADS ?= $(shell expr 3 '*' $$(nproc))
 
 # Measurements cannot fail. No Debian package has a current kubectl.
 SKIPPED := --skip capacity_cost --skip page_cost --skip publish_cost $(if $(shell command -v kubectl),,--skip kustomize_overlay)

@@ -50,14 +50,12 @@ impl Bench {
 
     /// Checks the server and asserts that it is ok.
     fn look(&self, protocol: &str, port: u16) {
-        self.look_with(protocol, port, &[]);
-    }
-
-    fn look_with(&self, protocol: &str, port: u16, args: &[&str]) {
         let resolve = format!("{HOST}:{port}:{HERE}");
         let check = Check::new(&self.pki).expect(&self.pki.full_chain(&self.leaf));
         let check = check.arg(format!("{protocol}://{HOST}:{port}"));
-        let row = check.args(&["--resolve", &resolve]).args(args).row();
+        // Some servers are slow on a busy machine.
+        let check = check.args(&["--timeout", "60s", "--resolve", &resolve]);
+        let row = check.row();
         row.assert_right(&[]);
         assert_eq!(row.text("/protocol"), protocol);
     }
@@ -287,7 +285,7 @@ fn innd_starts_tls_after_mode_reader() {
         command
     });
     // It starts a process for each reader, which takes seconds on a busy machine.
-    bench.look_with("nntp", server.port, &["--timeout", "60s"]);
+    bench.look("nntp", server.port);
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl Bench {
     fn check(&self, knot: &Process) -> Check {
         let dns = format!("127.0.0.1:{}", knot.port);
         let check = Check::new(&self.pki).expect(&self.pki.full_chain(&self.leaf));
-        check.args(&["--timeout", "5s", "--dns", &dns])
+        check.args(&["--timeout", "30s", "--dns", &dns])
     }
 }
 

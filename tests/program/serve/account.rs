@@ -134,12 +134,10 @@ fn large_account_is_fetched_from_a_slow_api_concurrently() {
         "--config",
     ];
     let run = certvigil([&args[..], &[file.to_str().unwrap()]].concat());
-    assert_eq!(
-        run.stdout.matches("dns_no_address").count(),
-        COUNT,
-        "{}",
-        run.stderr
-    );
+    // On a busy machine, a name server may be too slow for the timeout.
+    let is_read = |row: &&str| row.contains("\"error_kind\":\"dns_");
+    let read = run.stdout.lines().filter(is_read).count();
+    assert_eq!(read, COUNT, "{}{}", run.stdout, run.stderr);
 }
 
 #[test]
