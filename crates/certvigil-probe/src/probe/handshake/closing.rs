@@ -17,8 +17,8 @@ use super::Connection;
 
 /// Size of one read of data that is discarded, in bytes.
 const REST_SIZE: usize = 512;
-/// Event that includes the end of the connection. With that of urgent data, session tickets wake no
-/// thread for a read each.
+/// Event to wait for, which includes the close by the server. On Linux, that of urgent data does, and
+/// session tickets do not wake the probe.
 #[cfg(target_os = "linux")]
 const CLOSE: Interest = Interest::PRIORITY;
 #[cfg(not(target_os = "linux"))]
