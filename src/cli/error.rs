@@ -44,7 +44,7 @@ pub(super) enum Error {
     /// A source failed.
     #[error("{0}")]
     Fetch(Arc<FetchError>),
-    /// The state folder cannot be used.
+    /// The state directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The monitor cannot be started, or has failed.

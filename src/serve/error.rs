@@ -84,7 +84,7 @@ pub enum ReloadError {
 /// Reason why the monitor did not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
-    /// The state folder cannot be used.
+    /// The state directory cannot be used.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The configuration is invalid.

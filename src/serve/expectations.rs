@@ -59,7 +59,7 @@ pub(super) struct News {
     pub(super) errors: Vec<String>,
 }
 
-/// Returns the key of an entry in the state folder: its source and its configured name.
+/// Returns the key of an entry in the state directory: its source and its configured name.
 pub(super) fn key(entry: &Entry) -> EntryKey {
     let texts = |hosts: &[Hostname]| hosts.iter().map(ToString::to_string).collect::<Vec<_>>();
     let (source, has_hosts) = match &entry.source {

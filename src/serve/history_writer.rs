@@ -1,4 +1,4 @@
-//! Writer of the state folder. It has its own thread, so that no probe waits for the disk.
+//! Writer of the state directory. It has its own thread, so that no probe waits for the disk.
 //!
 //! While the folder cannot be written, the thread keeps the last note about each subject, and tries
 //! to write them again at an interval.
@@ -30,13 +30,13 @@ const MAX_WAITING: usize = 1 << 14;
 /// another process.
 const MAX_WRITE: Duration = Duration::from_secs(30);
 
-/// Time between two attempts to write into a state folder that cannot be written.
+/// Time between two attempts to write into a state directory that cannot be written.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Time between two checks that the state folder was not removed, while nothing is written.
+/// Time between two checks that the state directory was not removed, while nothing is written.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// State folder of a monitor.
+/// State directory of a monitor.
 #[derive(Debug)]
 pub(super) struct StateFolder {
     folder: PathBuf,
@@ -47,7 +47,7 @@ pub(super) struct StateFolder {
 }
 
 impl StateFolder {
-    /// Opens a state folder. If the disk is full, or the database cannot be written for another
+    /// Opens a state directory. If the disk is full, or the database cannot be written for another
     /// reason that may pass, the folder is used for reading, and is opened again later.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl StateFolder {
     }
 }
 
-/// Health of the state folder, shared between the writing thread and `/metrics`.
+/// Health of the state directory, shared between the writing thread and `/metrics`.
 #[derive(Debug, Default)]
 pub(super) struct StateHealth {
     /// The last write failed.
@@ -125,7 +125,7 @@ pub(super) struct HistoryWriter {
 }
 
 impl HistoryWriter {
-    /// Starts the thread, which writes into a state folder.
+    /// Starts the thread, which writes into a state directory.
     pub(super) fn new(folder: StateFolder) -> Self {
         let (notes, waiting) = sync_channel(MAX_WAITING);
         let (end, ended) = oneshot::channel();
@@ -148,7 +148,7 @@ impl HistoryWriter {
         }
     }
 
-    /// Returns the health of the state folder.
+    /// Returns the health of the state directory.
     pub(super) fn health(&self) -> Arc<StateHealth> {
         self.health.clone()
     }

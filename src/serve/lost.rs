@@ -11,7 +11,7 @@ use crate::store::{FORGET_AFTER, Remembered};
 use super::expectations::{Kept, Watch};
 use super::state::{Fetched, Now};
 
-/// Maximum entries that are kept in memory; further ones are dropped. The state folder has them for
+/// Maximum entries that are kept in memory; further ones are dropped. The state directory has them for
 /// the next start.
 const MAX_LOST: usize = 100_000;
 
@@ -56,7 +56,7 @@ impl Lost {
         if remembered.is_empty() {
             return;
         }
-        // The state folder stores no entries. Either the configuration adds this one, or it
+        // The state directory stores no entries. Either the configuration adds this one, or it
         // expires.
         let mut watch = Watch::new(Entry::new(SourceSettings::TrustOnly));
         watch.kept = remembered.into_iter().map(Kept::from).collect();

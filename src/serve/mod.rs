@@ -75,7 +75,7 @@ impl Server {
     /// Reads the configuration and prepares the monitor.
     ///
     /// # Errors
-    /// Returns an error if the configuration is invalid, or if the state folder cannot be used.
+    /// Returns an error if the configuration is invalid, or if the state directory cannot be used.
     pub fn new(setup: Setup) -> Result<Self, ServerError> {
         let folder = setup.state.as_deref().map(StateFolder::open).transpose()?;
         let requests = Requests::default();
@@ -174,7 +174,7 @@ struct Pages {
     scrapes: Scrapes,
     /// Permits to write status pages.
     page_limiter: Limiter,
-    /// State folder.
+    /// State directory.
     state: Option<PathBuf>,
     routes: Routes,
 }

@@ -126,7 +126,7 @@ fn lag(oldest_due: Option<Duration>, elapsed: Duration) -> Duration {
 /// The current snapshot, and the counters.
 pub(super) struct Current {
     snapshot: ArcSwap<Snapshot>,
-    /// Health of the state folder; not set without one.
+    /// Health of the state directory; not set without one.
     state_health: OnceLock<Arc<StateHealth>>,
     reread: OnceLock<Reread>,
     pub(super) counters: Counters,
@@ -166,7 +166,7 @@ impl Current {
         self.snapshot.store(Arc::new(snapshot));
     }
 
-    /// Returns true if the state folder can be written; `None` without one.
+    /// Returns true if the state directory can be written; `None` without one.
     pub(super) fn is_state_up(&self) -> Option<bool> {
         let health = self.state_health.get()?;
         Some(health.is_up(Instant::now()))
@@ -183,7 +183,7 @@ impl Current {
         let _ = self.reread.set(reread);
     }
 
-    /// Sets the health of the state folder, which is set once in the life of the process.
+    /// Sets the health of the state directory, which is set once in the life of the process.
     pub(super) fn set_state_health(&self, health: Arc<StateHealth>) {
         let _ = self.state_health.set(health);
     }

@@ -18,7 +18,7 @@ use crate::source::Environment;
 use crate::testbed::authority::{self, Key, Validity};
 
 /// Maximum time to wait for an event on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 fn now() -> Timestamp {
     #[expect(

@@ -1,4 +1,4 @@
-//! Errors of the state folder.
+//! Errors of the state directory.
 
 use std::fmt;
 use std::io;
@@ -9,13 +9,13 @@ use rusqlite::ErrorCode;
 use super::PATIENCE;
 use super::schema::Unfit;
 
-/// Failure of an operation on the state folder. It formats as one line that names the file.
+/// Failure of an operation on the state directory. It formats as one line that names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The folder cannot be created.
     #[error("{}: cannot create the state directory: {error}; give another --state-dir, or check the permissions of its parent", folder.display())]
     Folder {
-        /// State folder.
+        /// State directory.
         folder: PathBuf,
         /// Error of the operating system.
         error: io::Error,
@@ -36,7 +36,7 @@ pub enum StoreError {
     },
     /// Another process holds the lock.
     #[error(
-        "{}: another certvigil monitor uses this state folder; stop that monitor, or give this one another --state-dir",
+        "{}: another certvigil monitor uses this state directory; stop that monitor, or give this one another --state-dir",
         .0.display()
     )]
     Locked(PathBuf),

@@ -1,15 +1,15 @@
-//! Lock of the state folder: only one monitor writes to it.
+//! Lock of the state directory: only one monitor writes to it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::Path;
 
 use super::StoreError;
 
-/// Name of the lock file in the state folder. The file is not deleted; the operating system
+/// Name of the lock file in the state directory. The file is not deleted; the operating system
 /// releases the lock when the process exits, even if it crashes.
 pub const LOCK_NAME: &str = "certvigil.lock";
 
-/// Lock of a state folder, released on drop.
+/// Lock of a state directory, released on drop.
 #[derive(Debug)]
 pub(super) struct FolderLock {
     file: File,
@@ -48,7 +48,7 @@ impl FolderLock {
                 return Err(StoreError::Locked(folder.to_owned()));
             }
             Err(TryLockError::Error(error)) => tracing::warn!(
-                "cannot lock the state folder {}: {error}; make sure that no other monitor uses it",
+                "cannot lock the state directory {}: {error}; make sure that no other monitor uses it",
                 folder.display()
             ),
         }

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use crate::fixture::check::Check;
 use crate::fixture::pki::{HOST, Leaf, Pki};
-use crate::fixture::process::{Process, free_port, run, wait_until};
+use crate::fixture::process::{Process, Slot, free_port, run, wait_until};
 
 /// Address at which the servers of this test listen.
 const HERE: &str = "127.0.0.1";
@@ -54,7 +54,7 @@ impl Bench {
         let check = Check::new(&self.pki).expect(&self.pki.full_chain(&self.leaf));
         let check = check.arg(format!("{protocol}://{HOST}:{port}"));
         // Some servers are slow on a busy machine.
-        let check = check.args(&["--timeout", "60s", "--resolve", &resolve]);
+        let check = check.args(&["--timeout", "120s", "--resolve", &resolve]);
         let row = check.row();
         row.assert_right(&[]);
         assert_eq!(row.text("/protocol"), protocol);
@@ -449,6 +449,7 @@ pub(crate) fn ejabberd(
 #[test]
 #[ignore = "needs ejabberd"]
 fn ejabberd_logs_no_error_after_a_probe() {
+    let _slot = Slot::take();
     let bench = Bench::new();
     let [s2s, c2s_tls, s2s_tls, _] = bench.more;
     let server = Process::start(&[HERE], |folder, port| {

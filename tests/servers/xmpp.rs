@@ -9,7 +9,7 @@ use crate::common::resolution::{knot, knot_with};
 use crate::fixture::check::{Check, rows};
 use crate::fixture::exporter::{Answer, Exporter};
 use crate::fixture::pki::{Leaf, Pki};
-use crate::fixture::process::{Process, free_port, wait_until};
+use crate::fixture::process::{Process, Slot, free_port, wait_until};
 use crate::starttls::ejabberd;
 
 /// The address of `v4only.example` in the zone.
@@ -93,7 +93,7 @@ impl Bench {
     fn check(&self, knot: &Process) -> Check {
         let dns = format!("127.0.0.1:{}", knot.port);
         let check = Check::new(&self.pki).expect(&self.pki.full_chain(&self.leaf));
-        check.args(&["--timeout", "30s", "--dns", &dns])
+        check.args(&["--timeout", "120s", "--dns", &dns])
     }
 }
 
@@ -112,6 +112,7 @@ fn hosts_of_an_xmpp_domain_are_found_by_srv_records() {
 #[test]
 #[ignore = "needs ejabberd and knot"]
 fn ejabberd_of_a_domain_is_found_by_srv_records() {
+    let _slot = Slot::take();
     let bench = Bench::with_ejabberd();
     let knot = knot_with(&bench.records());
     assert_found(&bench, &knot);

@@ -1,4 +1,4 @@
-//! The change history, which is read from the state folder if there is one.
+//! The change history, which is read from the state directory if there is one.
 
 use crate::model::{Protocol, Timestamp};
 use crate::observation::Outcome;
@@ -19,7 +19,7 @@ const SHORT: usize = 12;
 
 /// Stored history of a certificate or a host.
 pub(super) enum History {
-    /// There is no state folder.
+    /// There is no state directory.
     NotKept,
     /// Error of reading it.
     Unreadable(String),

@@ -47,7 +47,7 @@ struct Known {
 }
 
 impl KnownLeaves {
-    /// Returns the leaves that the state folder has.
+    /// Returns the leaves that the state directory has.
     pub(super) fn new(stored: BTreeMap<Place, Vec<KnownLeaf>>, now: Duration) -> Self {
         let places = stored.into_iter().map(|(place, leaves)| {
             let known = Known {

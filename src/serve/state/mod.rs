@@ -115,7 +115,7 @@ pub(super) struct Start {
     pub(super) remembered: Vec<(String, Vec<Remembered>)>,
     /// Known leaves of the hosts before the start.
     pub(super) known_leaves: BTreeMap<Place, Vec<KnownLeaf>>,
-    /// True if there is a state folder to record in.
+    /// True if there is a state directory to record in.
     pub(super) has_store: bool,
 }
 
@@ -191,7 +191,7 @@ pub(super) enum Effect {
     Reread { key: Arc<str>, entry: Arc<Entry> },
     /// Judge a probe that waits by the current plan.
     Resume(Ticket),
-    /// Write a note to the state folder.
+    /// Write a note to the state directory.
     Record(Note),
     /// Write a line to the log.
     Log(LogLine),

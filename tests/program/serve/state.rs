@@ -334,7 +334,7 @@ fn a_second_monitor_of_one_state_folder_is_refused() {
     assert_eq!(run.code, 3, "{run:?}");
     assert!(
         run.stderr
-            .contains("another certvigil monitor uses this state folder; stop that monitor"),
+            .contains("another certvigil monitor uses this state directory; stop that monitor"),
         "{run:?}"
     );
     assert_eq!(run.stderr.lines().count(), 1, "{run:?}");

@@ -54,7 +54,7 @@ impl Origin {
     fn advice(self) -> String {
         match self {
             Self::Variable(FOLDER_VARIABLE) => format!(
-                "correct {FOLDER_VARIABLE} or the folder (`openssl rehash DIR`), or unset the variable"
+                "correct {FOLDER_VARIABLE} or the directory (`openssl rehash DIR`), or unset the variable"
             ),
             Self::Variable(name) => format!("correct {name} or the file, or unset the variable"),
             Self::Default => format!(

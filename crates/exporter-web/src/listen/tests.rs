@@ -17,7 +17,7 @@ use super::*;
 const SHORT: Duration = Duration::from_millis(50);
 const LONG: Duration = Duration::from_secs(3600);
 /// Time after which a test that waits for data fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 const PATIENT: Limits = Limits {
     connections: 100,
