@@ -103,11 +103,14 @@ impl HostCertificates {
     /// # Errors
     /// If a key or a signature cannot be created.
     pub fn new(pki: &Pki, name: &str, now: Timestamp) -> Result<Self, rcgen::Error> {
-        // 90 days, as most authorities issue. The expiry is too far away for a finding.
-        let fresh = Validity::around(now, 10, 80);
-        let older = Validity::around(now, 60, 30);
-        let newer = Validity::around(now, 5, 85);
-        let over = Validity::around(now, 100, -10);
+        // 90 days, as most authorities issue. The expiry is too far away for a finding. One hour more,
+        // so that a clock that is read a little earlier or later has the same number of days.
+        const MARGIN_SECONDS: i64 = 3600;
+        let later = Timestamp(now.0 + MARGIN_SECONDS);
+        let fresh = Validity::around(later, 10, 80);
+        let older = Validity::around(later, 60, 30);
+        let newer = Validity::around(later, 5, 85);
+        let over = Validity::around(Timestamp(now.0 - MARGIN_SECONDS), 100, -10);
         let names = [name.to_owned()];
         let elsewhere = [format!("elsewhere.{name}")];
         let (key, old_key, other_key) = (Key::generate()?, Key::generate()?, Key::generate()?);
