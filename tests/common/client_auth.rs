@@ -14,6 +14,19 @@ use rustls::{
 };
 use std::sync::{Arc, Mutex};
 
+/// A server that requires a client certificate.
+pub(crate) fn config_requiring_client_certificate(
+    pki: &Pki,
+    leaf: &Leaf,
+    guard: Arc<Guard>,
+) -> ServerConfig {
+    ServerConfig::builder_with_provider(rustls::crypto::aws_lc_rs::default_provider().into())
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_client_cert_verifier(guard)
+        .with_cert_resolver(config(pki, leaf).cert_resolver.clone())
+}
+
 /// A verifier that accepts any client that has the key of its certificate, whatever the certificate
 /// is for.
 #[derive(Debug, Default)]
@@ -50,6 +63,15 @@ impl Guard {
             (!proved.is_empty()).then_some(proved)
         });
         assert_eq!(proved, [client.certificate.der().to_vec()]);
+    }
+
+    /// Waits until this client has proved possession of its key.
+    pub(crate) fn wait_until_saw(&self, client: &Leaf) {
+        wait_until("the server has seen the proof", || {
+            let proved = self.proved.lock().unwrap();
+            let is_of_client = |der: &Vec<u8>| der.as_slice() == client.certificate.der();
+            proved.iter().any(is_of_client).then_some(())
+        });
     }
 
     pub(crate) fn note(

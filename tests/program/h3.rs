@@ -1,6 +1,6 @@
 //! Probes over QUIC: against quinn servers, and against UDP services that imitate QUIC.
 
-use crate::common::client_auth::Guard;
+use crate::common::client_auth::{Guard, config_requiring_client_certificate};
 use crate::common::h3::check;
 use crate::fixture::check::{Check, Row};
 use crate::fixture::exporter::Exporter;
@@ -144,15 +144,6 @@ fn quic_handshake_with_a_wrong_key_fails() {
     assert_eq!(row.outcome(), "tls_signature", "{row:?}");
 }
 
-/// A server that requires a client certificate.
-fn config_requiring_client_certificate(pki: &Pki, leaf: &Leaf, guard: Arc<Guard>) -> ServerConfig {
-    ServerConfig::builder_with_provider(default_provider().into())
-        .with_protocol_versions(&[&rustls::version::TLS13])
-        .unwrap()
-        .with_client_cert_verifier(guard)
-        .with_cert_resolver(config(pki, leaf).cert_resolver.clone())
-}
-
 #[test]
 fn quic_server_requiring_a_client_certificate_is_judged_either_way() {
     let pki = Pki::new();
@@ -163,6 +154,23 @@ fn quic_server_requiring_a_client_certificate_is_judged_either_way() {
         &config_requiring_client_certificate(&pki, &leaf, guard.clone()),
     );
     guard.assert_accepts_clients(&pki, || check(&pki, &leaf, &["127.0.0.1"], server.port()));
+}
+
+#[test]
+fn quic_server_that_refuses_the_client_certificate_fails_the_handshake() {
+    let pki = Pki::new();
+    let (leaf, client) = (pki.leaf(&[HOST]), pki.leaf(&["client.example.com"]));
+    let guard = Arc::new(Guard::refusing());
+    let config = config_requiring_client_certificate(&pki, &leaf, guard);
+    let server = QuicServer::start("127.0.0.1", &config);
+    let check = || check(&pki, &leaf, &["127.0.0.1"], server.port());
+    let given = check().arg("--client-cert").arg(pki.full_chain(&client));
+    let row = given.arg("--client-key").arg(&client.key).row();
+    assert_eq!(row.codes(), ["handshake_failed"], "{row:?}");
+    let message = row.finding("handshake_failed")["message"].as_str();
+    assert!(message.unwrap().contains("`unknown_ca`"), "{row:?}");
+    // Without a certificate, it is no fault of the server's.
+    check().row().assert_right(&[]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use crate::observation::{ErrorKind, ProbeError, Served, TlsVersion};
 use super::bounds::MAX_HANDSHAKE_BYTES;
 use super::handshake::{FIRST_BYTES, readable};
 use super::session::{Crypto, Shown};
-use super::setup::{Configs, Hello, Prepared, Recorder};
+use super::setup::{ClientAuth, Configs, Hello, Prepared, Recorder};
 use super::tls_error::{explain, no_certificate, too_large};
 use super::{LINGER, Request, connect_error, reach_error};
 
@@ -44,8 +44,7 @@ pub(super) async fn take(
 ) -> Result<Served, ProbeError> {
     let start = Instant::now();
     let mut probe = QuicProbe::begin(configs, request).await?;
-    let result = probe.handshake(deadline).await;
-    timings.handshake = Some(start.elapsed());
+    let result = probe.handshake(deadline, timings).await;
     probe.leave(start.elapsed(), result.is_ok()).await;
     result
 }
@@ -75,6 +74,7 @@ enum QuicEnd {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Until {
     Connected,
+    Lost,
     Drained,
 }
 
@@ -121,10 +121,17 @@ impl QuicProbe {
 
     /// Performs the handshake. As over TCP, the server's certificates count once it has proved
     /// possession of its key, and the result has the failure of a handshake that is not completed.
-    async fn handshake(&mut self, deadline: Instant) -> Result<Served, ProbeError> {
+    async fn handshake(
+        &mut self,
+        deadline: Instant,
+        timings: &mut Timings,
+    ) -> Result<Served, ProbeError> {
         let start = Instant::now();
-        let end = match timeout_at(deadline, self.drive(Until::Connected)).await {
-            Ok(Ok(())) => None,
+        let end = timeout_at(deadline, self.drive(Until::Connected)).await;
+        let took = start.elapsed();
+        timings.handshake = Some(took);
+        let end = match end {
+            Ok(Ok(())) => self.refusal(took, deadline).await,
             Ok(Err(end)) => Some(end),
             Err(_) => Some(QuicEnd::Timeout),
         };
@@ -141,6 +148,21 @@ impl QuicProbe {
             }
             (_, Some(end)) => Err(self.explain(end, shown.error.as_ref(), start.elapsed())),
             (_, None) => Err(no_certificate()),
+        }
+    }
+
+    /// Waits for the close by a server that refuses the client certificate, which arrives one round
+    /// trip after the handshake (RFC 9001, section 4.4). A close by the application is no refusal of
+    /// the handshake.
+    async fn refusal(&mut self, took: Duration, deadline: Instant) -> Option<QuicEnd> {
+        if self.recorder.client_auth() != ClientAuth::Given {
+            return None;
+        }
+        let end = Instant::now() + LINGER.max(took.saturating_mul(2));
+        let end = timeout_at(end.min(deadline), self.drive(Until::Lost)).await;
+        match end.ok()?.err()? {
+            QuicEnd::Lost(ConnectionError::ApplicationClosed(_)) => None,
+            end => Some(end),
         }
     }
 
@@ -161,7 +183,7 @@ impl QuicProbe {
             self.flush().await?;
             while let Some(event) = self.connection.poll() {
                 match event {
-                    Event::ConnectionLost { reason } if until == Until::Connected => {
+                    Event::ConnectionLost { reason } if until != Until::Drained => {
                         return Err(QuicEnd::Lost(reason));
                     }
                     Event::Connected if until == Until::Connected => return Ok(()),
