@@ -62,7 +62,17 @@ struct Known {
 struct Kept {
     /// `None` if no usable response was received.
     document: Option<Arc<Document>>,
+    asked: Timestamp,
     ask_again: Timestamp,
+}
+
+impl Kept {
+    /// Returns true until the next request is due. After the clock was set back, it is due at once:
+    /// what was decided by the wrong time does not count.
+    fn is_current(&self, now: Timestamp) -> bool {
+        // Probes that run at the same time may be of slightly earlier times.
+        self.asked <= later(now, RETRY_AFTER) && now < self.ask_again
+    }
 }
 
 /// Document that an issuer has published.
@@ -286,7 +296,7 @@ impl Revocations {
             );
             return None;
         };
-        if let Some(kept) = kept.as_ref().filter(|kept| now < kept.ask_again) {
+        if let Some(kept) = kept.as_ref().filter(|kept| kept.is_current(now)) {
             let document = kept.document.as_ref()?;
             let answer = question.answer(document);
             if let Err(why) = &answer {
@@ -309,6 +319,7 @@ impl Revocations {
                         }
                         *kept = Some(Kept {
                             document: Some(document),
+                            asked: now,
                             // An expired response within the clock tolerance is not requested for
                             // each probe.
                             ask_again: answer.until.min(later(now, MAX_AGE)).max(retry),
@@ -331,6 +342,7 @@ impl Revocations {
         };
         *kept = Some(Kept {
             document,
+            asked: now,
             ask_again: retry,
         });
         answer
