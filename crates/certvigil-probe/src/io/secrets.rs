@@ -1,10 +1,13 @@
 //! Redaction of certvigil's own secrets in API responses. Some APIs repeat parts of a request, and
 //! their texts are shown in logs, on pages and in results.
 
+use std::cmp::Reverse;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
+use memchr::memmem;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -15,6 +18,9 @@ const HIDDEN: &str = "[secret]";
 /// Minimum length of a secret that is replaced, in bytes. Shorter ones also occur in ordinary
 /// words.
 const MIN_BYTES: usize = 6;
+/// Beginning and end of a PEM block.
+const PEM_BEGIN: &[u8] = b"-----BEGIN ";
+const PEM_END: &[u8] = b"-----END ";
 
 /// Secrets, each in every form in which a response may contain it. It is cheap to clone, and clones
 /// share their secrets.
@@ -25,10 +31,8 @@ impl Secrets {
     /// Adds a secret to be replaced.
     pub fn add(&self, secret: &SecretString) {
         let plain = secret.expose_secret();
-        let escaped = serde_json::Value::from(plain).to_string();
-        let escaped = escaped.trim_matches('"').to_owned();
         let encoded = utf8_percent_encode(plain, NON_ALPHANUMERIC).to_string();
-        self.add_forms([plain.to_owned(), escaped, encoded]);
+        self.add_forms([plain.to_owned(), encoded]);
     }
 
     /// Adds the password of credentials and the value of their header to be replaced.
@@ -50,47 +54,73 @@ impl Secrets {
                 all.push(form.into());
             }
         }
-        // A secret may be a part of another one, so the longest is replaced first.
-        all.sort_by_key(|form| std::cmp::Reverse(form.expose_secret().len()));
     }
 
-    /// Replaces the secrets in a body. PEM in the body is unchanged, because certificates are
-    /// public.
+    /// Replaces the secrets in a body, also where JSON escapes some of their characters. PEM in the
+    /// body is unchanged, because certificates are public.
     pub(super) fn hide_in_body(&self, body: Vec<u8>) -> Vec<u8> {
-        match std::str::from_utf8(&body)
-            .ok()
-            .and_then(|text| self.hidden(text))
-        {
-            Some(hidden) => hidden.into_bytes(),
-            None => body,
-        }
+        self.hidden(&body).unwrap_or(body)
     }
 
     /// Replaces the secrets in a text.
     pub(super) fn hide(&self, text: String) -> String {
-        self.hidden(&text).unwrap_or(text)
+        match self.hidden(text.as_bytes()) {
+            Some(hidden) => String::from_utf8_lossy(&hidden).into_owned(),
+            None => text,
+        }
     }
 
     /// Returns the text without secrets. `None` if it contains none.
-    fn hidden(&self, text: &str) -> Option<String> {
-        let forms = self.lock();
-        let forms = || forms.iter().map(|form| form.expose_secret());
-        if !forms().any(|form| text.contains(form)) {
+    fn hidden(&self, text: &[u8]) -> Option<Vec<u8>> {
+        let mut found = self.found(text);
+        if text.contains(&b'\\') {
+            let (plain, starts) = unescaped(text);
+            let start = |at: usize| starts.get(at).copied().unwrap_or(text.len());
+            let escaped = self.found(&plain).into_iter();
+            found.extend(escaped.map(|range| start(range.start)..start(range.end)));
+        }
+        if found.is_empty() {
             return None;
         }
-        let mut out = String::with_capacity(text.len());
-        let mut rest = text;
-        loop {
-            let (before, pem) = rest.split_at(rest.find("-----BEGIN ").unwrap_or(rest.len()));
-            let replaced = forms().fold(before.to_owned(), |text, form| text.replace(form, HIDDEN));
-            out.push_str(&replaced);
-            if pem.is_empty() {
-                return Some(out);
+        found.sort_by_key(|range| (range.start, Reverse(range.end)));
+        let mut out = Vec::with_capacity(text.len());
+        let mut end = 0;
+        for range in found {
+            if range.start >= end {
+                out.extend(text.get(end..range.start).unwrap_or_default());
+                out.extend(HIDDEN.as_bytes());
             }
-            let (pem, after) = pem.split_at(pem.find("-----END ").unwrap_or(0).max(1));
-            out.push_str(pem);
-            rest = after;
+            // A secret may be a part of another one, or overlap it.
+            end = end.max(range.end);
         }
+        out.extend(text.get(end..).unwrap_or_default());
+        Some(out)
+    }
+
+    /// Returns the places of the secrets in a text, except for those inside of PEM.
+    fn found(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let forms = self.lock();
+        let mut found = Vec::new();
+        for form in forms.iter().map(|form| form.expose_secret().as_bytes()) {
+            let starts = memmem::find_iter(text, form);
+            found.extend(starts.map(|start| start..start + form.len()));
+        }
+        if found.is_empty() {
+            return found;
+        }
+        let mut blocks = Vec::new();
+        let mut begin = memmem::find(text, PEM_BEGIN);
+        while let Some(start) = begin {
+            let rest = text.get(start..).unwrap_or_default();
+            let Some(length) = memmem::find(rest, PEM_END) else {
+                break;
+            };
+            blocks.push(start..start + length);
+            let rest = rest.get(length..).unwrap_or_default();
+            begin = memmem::find(rest, PEM_BEGIN).map(|at| start + length + at);
+        }
+        found.retain(|range| !blocks.iter().any(|block| block.contains(&range.start)));
+        found
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<SecretString>> {
@@ -98,9 +128,67 @@ impl Secrets {
     }
 }
 
+/// Returns a text with its JSON escapes replaced by what they mean (RFC 8259, section 7), and for
+/// each byte of it the position in the original text.
+fn unescaped(text: &[u8]) -> (Vec<u8>, Vec<usize>) {
+    let (mut plain, mut starts) = (Vec::new(), Vec::new());
+    let mut at = 0;
+    while let Some(&byte) = text.get(at) {
+        let rest = text.get(at..).unwrap_or_default();
+        let (length, character) = escape(rest).unwrap_or((1, None));
+        let mut buffer = [0; 4];
+        let meaning = match character {
+            Some(character) => character.encode_utf8(&mut buffer).as_bytes(),
+            None => &[byte],
+        };
+        plain.extend(meaning);
+        starts.extend(meaning.iter().map(|_| at));
+        at += length;
+    }
+    (plain, starts)
+}
+
+/// Returns the length and the meaning of the escape with which a text begins, if it does.
+fn escape(text: &[u8]) -> Option<(usize, Option<char>)> {
+    let character = match text.strip_prefix(b"\\")?.first()? {
+        b'b' => '\u{8}',
+        b'f' => '\u{c}',
+        b'n' => '\n',
+        b'r' => '\r',
+        b't' => '\t',
+        other @ (b'"' | b'\\' | b'/') => char::from(*other),
+        b'u' => {
+            let first = code_unit(text)?;
+            let second = text.get(UNIT_BYTES..).and_then(code_unit);
+            let mut both = char::decode_utf16([first].into_iter().chain(second));
+            let character = both.next()?.unwrap_or(char::REPLACEMENT_CHARACTER);
+            return Some((UNIT_BYTES * character.len_utf16(), Some(character)));
+        }
+        _ => return None,
+    };
+    Some((2, Some(character)))
+}
+
+/// Length of `\uXXXX`.
+const UNIT_BYTES: usize = 6;
+
+/// Returns the UTF-16 code unit of the `\uXXXX` with which a text begins, if it does.
+fn code_unit(text: &[u8]) -> Option<u16> {
+    let digits = text.get(..UNIT_BYTES)?.strip_prefix(b"\\u")?;
+    let digits = std::str::from_utf8(digits).ok()?;
+    let is_hex = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_hex.then(|| u16::from_str_radix(digits, 16).ok())?
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    fn secrets_of(secret: &str) -> Secrets {
+        secrets(&[secret])
+    }
 
     fn secrets(all: &[&str]) -> Secrets {
         let secrets = Secrets::default();
@@ -129,8 +217,54 @@ mod tests {
             assert_eq!(secrets.hide(text.into()), wanted);
             assert_eq!(secrets.hide_in_body(text.into()), wanted.as_bytes());
         }
-        let binary = b"\xff password".to_vec();
-        assert_eq!(secrets.hide_in_body(binary.clone()), binary);
+        let binary = b"\xff password \\".to_vec();
+        assert_eq!(secrets.hide_in_body(binary), b"\xff [secret] \\");
+    }
+
+    #[test]
+    fn a_secret_is_replaced_however_json_escapes_it() {
+        let secrets = secrets(&["p/w\u{f6}rt\u{1f511}\"\\", "C:\\new"]);
+        for (text, wanted) in [
+            (r#"{"m":"no p/wört🔑\"\\!"}"#, r#"{"m":"no [secret]!"}"#),
+            (r#"no p\/w\u00f6rt\ud83d\udd11\"\\!"#, "no [secret]!"),
+            (
+                r"\u0070\u002F\u0077\u00F6\u0072\u0074\uD83D\uDD11\u0022\u005c",
+                "[secret]",
+            ),
+            (r"a C:\\new and a C:\new", "a [secret] and a [secret]"),
+            (r"\ud83d \u00g0 \x and \", r"\ud83d \u00g0 \x and \"),
+        ] {
+            assert_eq!(secrets.hide(text.into()), wanted);
+        }
+    }
+
+    proptest! {
+        /// Whatever the way in which JSON writes a secret, the value that is read does not have it.
+        #[test]
+        fn no_escape_shows_a_secret(secret in ".{6,12}", around in any::<String>(), ways in prop::collection::vec(0_u8..3, 12)) {
+            let mut body = serde_json::to_string(&around).unwrap();
+            body.pop();
+            for (character, way) in secret.chars().zip(&ways) {
+                match (way, character) {
+                    (0, _) => {
+                        let mut units = [0; 2];
+                        for unit in character.encode_utf16(&mut units) {
+                            body += &format!("\\u{unit:04x}");
+                        }
+                    }
+                    (1, '/') => body += "\\/",
+                    _ => body += serde_json::to_string(&character).unwrap().trim_matches('"'),
+                }
+            }
+            body += "\"";
+            if !secret.contains('"') {
+                let read: String = serde_json::from_str(&body).unwrap();
+                prop_assert!(read.contains(&secret));
+            }
+            let hidden = secrets_of(&secret).hide_in_body(body.into_bytes());
+            let hidden: String = serde_json::from_slice(&hidden).unwrap_or_default();
+            prop_assert!(!hidden.contains(&secret));
+        }
     }
 
     #[test]
