@@ -181,7 +181,7 @@ fn record(question: &[u8], kind: u8, data: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn forged_circular_and_truncated_dns_responses_yield_no_address() {
+fn forged_circular_and_contradictory_dns_responses_yield_no_address() {
     let bench = Bench::new();
     let right = raw(|question| match question[question.len() - 3] {
         1 => record(question, 1, &[127, 0, 0, 2]),
@@ -194,12 +194,19 @@ fn forged_circular_and_truncated_dns_responses_yield_no_address() {
         answer[0] ^= 1;
         answer
     });
+    // A record of a name that does not exist: resolvers ignore it.
+    let nonexistent = raw(|question| {
+        let mut answer = record(question, 1, &[127, 0, 0, 2]);
+        answer[3] |= 3;
+        answer
+    });
     // An alias that points to itself.
     let circular = raw(|question| record(question, 5, &[0xc0, 12]));
     let cut_short =
         raw(|question| record(question, 1, &[127, 0, 0, 2])[..question.len() + 5].to_vec());
     for (what, server, kind) in [
         ("another id", forged, "dns_timeout"),
+        ("no such name", nonexistent, "dns_nxdomain"),
         ("a circle", circular, "dns_no_address"),
         ("cut short", cut_short, "dns_servfail"),
     ] {

@@ -10,13 +10,15 @@ use hickory_resolver::net::runtime::TokioRuntimeProvider;
 use hickory_resolver::net::udp::UdpClientStream;
 use hickory_resolver::net::xfer::{DnsRequestSender as _, FirstAnswer as _};
 use hickory_resolver::net::{DnsError, NetError};
-use hickory_resolver::proto::op::{DnsRequest, DnsRequestOptions, DnsResponse, Message, Query};
+use hickory_resolver::proto::op::{
+    DnsRequest, DnsRequestOptions, DnsResponse, Message, Query, ResponseCode,
+};
 use hickory_resolver::proto::rr::{DNSClass, Name, RData, Record, RecordType};
 use tokio::time::{Instant, timeout_at};
 
 use crate::observation::ProbeError;
 
-use super::dns_error::{explain, timed_out};
+use super::dns_error::{explain, nonexistent, timed_out};
 
 /// Maximum aliases of a name that are followed within a response.
 const MAX_ALIASES: usize = 8;
@@ -79,6 +81,10 @@ impl Direct {
         let answer = match response
             .and_then(|response| Ok::<_, NetError>(DnsError::from_response(response)?))
         {
+            // glibc and Go ignore the records of such a response.
+            Ok(response) if response.response_code == ResponseCode::NXDomain => {
+                Some(Err(nonexistent(text, alias.as_deref())))
+            }
             Ok(response) => records(response, name, kind).map(Ok),
             Err(error) => Some(explain(text, alias.as_deref(), kind, None, &error))
                 .filter(ProbeError::is_dns_answer)

@@ -17,6 +17,15 @@ pub(super) fn timed_out(name: &str, kind: RecordType) -> ProbeError {
     )
 }
 
+/// Returns the error of a name that does not exist; `alias` is the name for which it is an alias.
+pub(super) fn nonexistent(name: &str, alias: Option<&str>) -> ProbeError {
+    let message = match alias {
+        Some(target) => format!("{name} is an alias for {target}, and that name does not exist"),
+        None => format!("the name {name} does not exist"),
+    };
+    ProbeError::new(ErrorKind::DnsNxdomain, message)
+}
+
 /// Returns the meaning of an error. `alias` is the name for which `name` is an alias; `server` is
 /// the address of the name server, if it is known.
 pub(super) fn explain(
@@ -28,15 +37,7 @@ pub(super) fn explain(
 ) -> ProbeError {
     match error {
         NetError::Dns(DnsError::NoRecordsFound(none)) => match none.response_code {
-            ResponseCode::NXDomain => ProbeError::new(
-                ErrorKind::DnsNxdomain,
-                match alias {
-                    Some(target) => {
-                        format!("{name} is an alias for {target}, and that name does not exist")
-                    }
-                    None => format!("the name {name} does not exist"),
-                },
-            ),
+            ResponseCode::NXDomain => nonexistent(name, alias),
             ResponseCode::NoError => ProbeError::new(
                 ErrorKind::DnsNoAddress,
                 match alias {
