@@ -67,7 +67,7 @@ impl TargetStamps {
                         let stamp = Stamp::of(&path);
                         stamps.files.insert(path, stamp);
                     }
-                    Err(unlisted) => drop(stamps.unreadable.insert(unlisted.folder)),
+                    Err(blocked) => drop(stamps.unreadable.insert(blocked.path)),
                 }
             }
         }
@@ -199,6 +199,10 @@ fn read_text(path: &Path) -> Result<String, TargetFileError> {
     let failed = |reason| TargetFileError::new(path, reason);
     let io = |error: std::io::Error| failed(TargetFileReason::Io(error.into()));
     let metadata = std::fs::metadata(path).map_err(io)?;
+    if metadata.is_dir() {
+        // A folder is read here because it could not be listed.
+        std::fs::read_dir(path).map_err(io)?;
+    }
     if !metadata.is_file() {
         return Err(failed(TargetFileReason::Irregular));
     }

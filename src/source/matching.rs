@@ -50,10 +50,11 @@ pub(crate) fn matching(pattern: &Path) -> Result<Matching, PatternError> {
     })
 }
 
-/// Folder that cannot be read. It may have files that match.
+/// Path that cannot be followed: a folder that certvigil may not list or search, or a link without a
+/// target. Files that match may be below it.
 #[derive(Debug)]
-pub(crate) struct Unlisted {
-    pub(crate) folder: PathBuf,
+pub(crate) struct Blocked {
+    pub(crate) path: PathBuf,
     pub(crate) error: io::Error,
 }
 
@@ -79,7 +80,7 @@ pub(crate) struct Matching {
 }
 
 impl Iterator for Matching {
-    type Item = Result<PathBuf, Unlisted>;
+    type Item = Result<PathBuf, Blocked>;
 
     fn next(&mut self) -> Option<Self::Item> {
         loop {
@@ -91,20 +92,17 @@ impl Iterator for Matching {
                 return Some(Ok(path));
             };
             if let Part::Name(name) = part {
-                let path = path.join(name);
-                if path.symlink_metadata().is_ok() {
-                    self.open.push((path, at + 1));
+                let file = path.join(name);
+                match file.symlink_metadata() {
+                    Ok(_) => self.open.push((file, at + 1)),
+                    Err(error) if is_absence(&error) && !is_lost_link(&path) => {}
+                    Err(error) => return Some(Err(Blocked { path: file, error })),
                 }
                 continue;
             }
             let names = match names(&path) {
                 Ok(names) => names,
-                Err(error) => {
-                    return Some(Err(Unlisted {
-                        folder: path,
-                        error,
-                    }));
-                }
+                Err(error) => return Some(Err(Blocked { path, error })),
             };
             let next = names.iter().rev().filter_map(|name| match part {
                 Part::Names(pattern) => {
@@ -113,7 +111,7 @@ impl Iterator for Matching {
                 }
                 Part::Folders | Part::Name(_) => {
                     let below = path.join(name);
-                    below.is_dir().then_some((below, at))
+                    may_be_folder(&below).then_some((below, at))
                 }
             });
             self.open.extend(next);
@@ -132,19 +130,44 @@ impl Iterator for Matching {
     }
 }
 
-/// Returns the names in a folder, in order. What is no folder has none.
+/// Returns the names in a folder, in order. A file and a path that does not exist have none.
 fn names(folder: &Path) -> io::Result<Vec<OsString>> {
     let folder = match folder.as_os_str().is_empty() {
         true => Path::new("."),
         false => folder,
     };
-    if !folder.is_dir() {
-        return Ok(Vec::new());
+    match folder.metadata() {
+        Ok(metadata) if metadata.is_dir() => {}
+        Ok(_) => return Ok(Vec::new()),
+        Err(error) if is_absence(&error) && !is_lost_link(folder) => return Ok(Vec::new()),
+        Err(error) => return Err(error),
     }
     let names = std::fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.file_name()));
     let mut names = names.collect::<io::Result<Vec<OsString>>>()?;
     names.sort();
     Ok(names)
+}
+
+/// Returns true if an error means that there is nothing at a path.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Returns true for a link whose target does not exist. It may be meant to be a folder.
+fn is_lost_link(path: &Path) -> bool {
+    path.is_symlink() && !path.exists()
+}
+
+/// Returns false for a file, and for a link without a target: below a folder with many files, most of
+/// these links are meant to be files.
+fn may_be_folder(path: &Path) -> bool {
+    match path.metadata() {
+        Ok(metadata) => metadata.is_dir(),
+        Err(error) => !is_absence(&error),
+    }
 }
 
 #[cfg(test)]
@@ -244,6 +267,32 @@ mod tests {
             let theirs: BTreeSet<PathBuf> = glob::glob(&text).unwrap().flatten().collect();
             assert_eq!(own, theirs, "{pattern}");
         }
+    }
+
+    #[test]
+    fn path_that_cannot_be_followed_is_no_absence() {
+        use std::os::unix::fs::symlink;
+        let folder = folder(&[b"a/tls.crt", b"a/sub/x.crt", b"README"]);
+        let folder = folder.path();
+        symlink("nowhere", folder.join("b")).unwrap();
+        symlink("c", folder.join("c")).unwrap();
+        let blocked = |pattern: &str| -> Vec<PathBuf> {
+            let found = matching(&folder.join(pattern)).unwrap();
+            let blocked = found.filter_map(|found| Some(found.err()?.path));
+            let relative = |path: PathBuf| path.strip_prefix(folder).unwrap().to_owned();
+            blocked.map(relative).collect()
+        };
+        assert_eq!(blocked("*/*.crt"), [Path::new("b"), Path::new("c")]);
+        let files = [Path::new("b/tls.crt"), Path::new("c/tls.crt")];
+        assert_eq!(blocked("*/tls.crt"), files);
+        assert_eq!(blocked("b/*/tls.crt"), [Path::new("b")]);
+        // A lost link may be meant to be a file, so `**` passes over it.
+        assert_eq!(blocked("**/*.crt"), [Path::new("c")]);
+        assert_eq!(
+            blocked("*/missing"),
+            [Path::new("b/missing"), Path::new("c/missing")]
+        );
+        assert_eq!(blocked("a/*/*.crt"), [Path::new(""); 0]);
     }
 
     #[test]

@@ -54,7 +54,7 @@ struct Known {
 
 /// State of a file, compared without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(crate) struct Stamp {
     length: u64,
     modified: Option<SystemTime>,
     /// Detects a file that was replaced by rename.
@@ -63,7 +63,7 @@ pub(super) struct Stamp {
 
 impl Stamp {
     /// Returns `None` if there is no such file. Reading it then returns the error.
-    pub(super) fn of(file: &Path) -> Option<Self> {
+    pub(crate) fn of(file: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(file).ok()?;
         #[cfg(unix)]
         let inode = std::os::unix::fs::MetadataExt::ino(&metadata);

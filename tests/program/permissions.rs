@@ -130,6 +130,48 @@ fn documented_certbot_steps_make_certificates_readable() {
 }
 
 #[test]
+fn folder_that_cannot_be_listed_is_unknown_and_not_passed_over() {
+    let pki = Pki::new();
+    let leaf = pki.leaf(&[HOST]);
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    fs::set_permissions(folder, Permissions::from_mode(0o755)).unwrap();
+    for name in ["a", "b"] {
+        let certs = folder.join("tls").join(name).join("certs");
+        fs::create_dir_all(&certs).unwrap();
+        fs::copy(pki.full_chain(&leaf), certs.join("web.pem")).unwrap();
+    }
+    fs::copy(pki.path("root.pem"), folder.join("root.pem")).unwrap();
+    let closed = folder.join("tls/b/certs");
+    let is_root = run(Command::new("id").arg("-u")).trim() == "0";
+    let trust = "trust: {system: false, ca_files: [root.pem]}";
+    for entry in [
+        r#"trust: true, files: "tls/*/certs/*.pem""#,
+        r#"pem_dir: "tls/*/certs/*.pem""#,
+    ] {
+        let text = format!("{trust}\ncertificates: [{{{entry}}}]\n");
+        fs::write(folder.join("certvigil.yml"), text).unwrap();
+        // Another user may enter the folder with 0711, and may still not list it.
+        for mode in [0o700, 0o711] {
+            let mode = if is_root { mode } else { mode & 0o333 };
+            fs::set_permissions(&closed, Permissions::from_mode(mode)).unwrap();
+            let args = [
+                "check",
+                "--config",
+                "certvigil.yml",
+                "--resolve",
+                "*:443:127.0.0.99",
+            ];
+            let run = unprivileged(folder, &args);
+            assert_eq!(run.code, 3, "{entry} {mode:o}: {run:?}");
+            let all = format!("{}{}", run.stdout, run.stderr);
+            assert!(all.contains("tls/b/certs: it cannot be read"), "{run:?}");
+        }
+    }
+    fs::set_permissions(&closed, Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
 fn unreadable_file_error_names_the_file() {
     let pki = Pki::new();
     let leaf = pki.leaf(&[HOST]);

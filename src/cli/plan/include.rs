@@ -102,10 +102,10 @@ impl Files {
             match path {
                 Ok(path) if path.is_dir() && is_pattern => {}
                 Ok(path) => files.push(path),
-                Err(unlisted) => self.problems.push(format!(
+                Err(blocked) => self.problems.push(format!(
                     "{place}: cannot read `{}`: {}",
-                    unlisted.folder.display(),
-                    unlisted.error
+                    blocked.path.display(),
+                    blocked.error
                 )),
             }
         }

@@ -1,6 +1,5 @@
 //! Files that a glob pattern names.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::SourceError;
@@ -27,52 +26,20 @@ pub(crate) fn files_of(pattern: &str) -> Vec<PathBuf> {
     expand(pattern).unwrap_or_else(|_| itself())
 }
 
-/// Returns the files that a pattern names, in order. Links without a target and files in folders that certvigil may not
-/// read are among them, so that loading them reports why.
+/// Returns the files that a pattern names, in order. Links without a target and folders that certvigil may not read are
+/// among them, so that loading them reports why.
 pub(in crate::source) fn expand(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let paths = glob(pattern)?;
-    let mut files: Vec<PathBuf> = paths.into_iter().filter(|path| !path.is_dir()).collect();
-    files.extend(unreachable(pattern)?);
+    let found = matching(Path::new(pattern))
+        .map_err(|e| SourceError::Unusable(format!("`{pattern}` is no pattern: {e}")))?;
+    let files = found.filter_map(|found| match found {
+        Ok(path) => (!path.is_dir()).then_some(path),
+        Err(blocked) => Some(blocked.path),
+    });
+    let mut files: Vec<PathBuf> = files.collect();
     files.sort();
     files.dedup();
     if files.is_empty() {
         return Err(no_match(pattern));
     }
     Ok(files)
-}
-
-/// Returns the paths that a pattern names, and the folders on the way that cannot be listed.
-fn glob(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let paths = matching(Path::new(pattern))
-        .map_err(|e| SourceError::Unusable(format!("`{pattern}` is no pattern: {e}")))?;
-    Ok(paths
-        .map(|path| path.unwrap_or_else(|unlisted| unlisted.folder))
-        .collect())
-}
-
-/// Returns the files of a pattern such as `live/*/fullchain.pem` in folders that are links without a target, or that may
-/// not be searched: the match passes over these.
-fn unreachable(pattern: &str) -> Result<Vec<PathBuf>, SourceError> {
-    let Some((folders, rest)) = pattern
-        .rfind(['*', '?', ']'])
-        .and_then(|at| pattern.get(at..)?.find('/').map(|slash| at + slash))
-        .and_then(|slash| pattern.split_at_checked(slash))
-    else {
-        return Ok(Vec::new());
-    };
-    let is_unreachable = |folder: &Path, file: &Path| match std::fs::symlink_metadata(file) {
-        Ok(_) => false,
-        Err(error) => match error.kind() {
-            ErrorKind::NotFound => folder.is_symlink() && !folder.exists(),
-            ErrorKind::NotADirectory => false,
-            _ => true,
-        },
-    };
-    let rest = rest.trim_start_matches('/');
-    let folders = glob(folders)?.into_iter();
-    Ok(folders
-        .map(|folder| (folder.join(rest), folder))
-        .filter(|(file, folder)| is_unreachable(folder, file))
-        .map(|(file, _)| file)
-        .collect())
 }
