@@ -108,7 +108,7 @@ metrics! {
     CycleDuration "certvigil_cycle_duration_seconds" Gauge "Duration of the last whole cycle, in which every target was probed. It is about the longest `interval` by design, and shorter after a start.";
     Interval "certvigil_interval_seconds" Gauge "Interval between two probes of an endpoint whose entry has none of its own, in seconds: `defaults.interval`.";
     CycleLag "certvigil_cycle_lag_seconds" Gauge "Delay of the local probe that is most overdue. If it grows, certvigil does not keep up: raise --concurrency or the interval.";
-    ConfigLastReloadSuccessful "certvigil_config_last_reload_successful" Gauge "1 if the last reload of the configuration succeeded, 0 if it failed and the previous configuration is in force.";
+    ConfigLastReloadSuccessful "certvigil_config_last_reload_successful" Gauge "1 if the last reload of the configuration, and the last reading of a changed file that it names, succeeded; 0 if the previous content is in force.";
     ConfigLastReloadSuccess "certvigil_config_last_reload_success_timestamp_seconds" Gauge "Time of the last successful reload of the configuration, in Unix seconds.";
     BuildInfo "certvigil_build_info" Gauge "1, with the version in its label.";
     ProcessCpu "process_cpu_seconds_total" Counter "User and system CPU time of the process, in seconds.";

@@ -412,7 +412,7 @@ fn monitor(out: &mut Exposition, snapshot: &Snapshot, elapsed: Duration) {
     let lag = snapshot.lag(elapsed);
     out.value(Metric::CycleLag, lag.as_secs_f64());
     let reload = &snapshot.reload;
-    let succeeded = u8::from(reload.error.is_none());
+    let succeeded = u8::from(reload.error.is_none() && reload.file_error.is_none());
     out.value(Metric::ConfigLastReloadSuccessful, succeeded);
     out.value(Metric::ConfigLastReloadSuccess, reload.succeeded.0);
     let version = labels([("version", env!("CARGO_PKG_VERSION"))]);

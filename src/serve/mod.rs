@@ -17,6 +17,7 @@ mod limiter;
 mod lost;
 mod metrics;
 mod monitor;
+mod named_files;
 mod page;
 mod plan;
 mod probe;
@@ -33,7 +34,7 @@ mod test_api;
 #[cfg(test)]
 mod tests;
 mod transition_log;
-mod watch_targets;
+mod watch_files;
 mod webhook;
 
 use std::path::PathBuf;
@@ -128,7 +129,7 @@ impl Server {
         let front = tokio::spawn(web::serve(web, listeners, pages, until()));
         // Reloads run one after the other, and the shutdown does not wait for them.
         let mut hangups = JoinSet::new();
-        hangups.spawn(watch_targets::watch_targets(current, commands.clone()));
+        hangups.spawn(watch_files::watch_files(current, commands.clone()));
         hangups.spawn(async move {
             while reloads.recv().await.is_some() {
                 // The monitor logs the result.

@@ -45,8 +45,8 @@ pub(super) enum Command {
     Reload(Asker),
     /// A certificate of this common name was issued.
     Issued(String),
-    /// The files of targets have changed.
-    TargetsChanged,
+    /// Files that the configuration names have changed.
+    FilesChanged,
 }
 
 /// Function that runs a probe as of a time, and reports each result. Tests replace the scan path.
@@ -83,10 +83,10 @@ pub(super) struct Monitor {
     rereads: JoinSet<ReadFiles>,
     commands: mpsc::Receiver<Command>,
     reloads: Reloads,
-    /// True if files of targets have changed and must be read again.
-    has_new_targets: bool,
-    /// True if the running reload reads only the files of targets.
-    is_reading_targets: bool,
+    /// True if files that the configuration names have changed and must be read again.
+    has_new_files: bool,
+    /// True if the running reload reads only these files.
+    is_reading_files: bool,
     history: Option<HistoryWriter>,
     /// The published snapshot is older than the state.
     is_unpublished: bool,
@@ -149,8 +149,8 @@ impl Monitor {
             rereads: JoinSet::new(),
             commands,
             reloads: Reloads::default(),
-            has_new_targets: false,
-            is_reading_targets: false,
+            has_new_files: false,
+            is_reading_files: false,
             history,
             is_unpublished: true,
         };
@@ -266,7 +266,7 @@ impl Monitor {
         match command {
             Command::Issued(cn) => self.on(Event::Issued(cn)),
             Command::Reload(asker) => self.reloads.ask(asker),
-            Command::TargetsChanged => self.has_new_targets = true,
+            Command::FilesChanged => self.has_new_files = true,
         }
     }
 
@@ -395,25 +395,25 @@ impl Monitor {
     fn start_reload(&mut self) {
         let elapsed = self.now().elapsed;
         if let Some(error) = self.reloads.give_up(elapsed) {
-            match self.is_reading_targets {
-                true => tracing::warn!("files of targets not read yet: {error}"),
+            match self.is_reading_files {
+                true => tracing::warn!("files of the configuration not read yet: {error}"),
                 false => self.note_reload(&Err(error)),
             }
         }
         let (setup, before) = (self.setup.clone(), self.runtime.clone());
         let requests = self.current.requests.clone();
         if !self.reloads.is_wanted() {
-            if self.has_new_targets && self.reloads.is_idle() {
-                self.has_new_targets = false;
-                self.is_reading_targets = true;
+            if self.has_new_files && self.reloads.is_idle() {
+                self.has_new_files = false;
+                self.is_reading_files = true;
                 self.reloads.begin(elapsed, move || {
-                    Ok(before.with_present_targets(&setup, &requests)?)
+                    Ok(before.with_present_files(&setup, &requests)?)
                 });
             }
             return;
         }
-        // A reload reads the files of targets too.
-        self.has_new_targets = false;
+        // A reload reads these files too.
+        self.has_new_files = false;
         self.reloads.begin(elapsed, move || {
             let runtime = Runtime::new(&setup, Some(before.as_ref()), &requests)?;
             let web = setup.web.reload();
@@ -434,8 +434,8 @@ impl Monitor {
             self.runtime = Arc::new(runtime);
             self.on(Event::Reload(settings));
         });
-        match std::mem::take(&mut self.is_reading_targets) {
-            true => self.note_targets(&result),
+        match std::mem::take(&mut self.is_reading_files) {
+            true => self.note_files(&result),
             false => self.note_reload(&result),
         }
         // The snapshot is published first, so that responses after the reply are of the new
@@ -444,16 +444,17 @@ impl Monitor {
         self.reloads.finish(&result);
     }
 
-    fn note_targets(&mut self, result: &Result<(), ReloadError>) {
+    fn note_files(&mut self, result: &Result<(), ReloadError>) {
         match result {
             Ok(()) => {
                 let targets = self.runtime.target_files.entries().count();
-                tracing::info!("files of targets read targets={targets}");
+                tracing::info!("files of the configuration read: targets={targets}");
             }
-            Err(error) => tracing::warn!(
-                "targets not updated, the configuration in force cannot be prepared again: {error}"
+            Err(error) => tracing::error!(
+                "changed files not used, their earlier content stays in force: {error}"
             ),
         }
+        self.reload.file_error = result.as_ref().err().map(ToString::to_string);
         self.is_unpublished = true;
     }
 
@@ -467,6 +468,7 @@ impl Monitor {
         self.reload.error = result.as_ref().err().map(ToString::to_string);
         if result.is_ok() {
             self.reload.succeeded = self.current.now();
+            self.reload.file_error = None;
         }
         self.is_unpublished = true;
     }

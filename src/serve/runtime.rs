@@ -23,6 +23,7 @@ use certvigil_probe::io::read_secret;
 use super::error::ConfigError;
 use super::expectations::Times;
 use super::judging_settings::JudgingSettings;
+use super::named_files::{FileStamps, named_files};
 use super::probe_module::ProbeModule;
 use super::routes::Routes;
 
@@ -67,6 +68,10 @@ pub(super) struct Runtime {
     pub(super) webhook_secret: Option<SecretString>,
     /// Files of targets. Their entries are the last ones of the inventory.
     pub(super) target_files: Arc<TargetFiles>,
+    /// Files with roots, client certificates and secrets.
+    pub(super) named_files: Arc<[PathBuf]>,
+    /// States of all these files before they were read.
+    pub(super) file_stamps: FileStamps,
 }
 
 /// One remote vantage.
@@ -90,12 +95,12 @@ impl Runtime {
         Self::of(inventory, entries, setup, before, requests)
     }
 
-    /// Returns this configuration with the present files of targets. It reads nothing else that
-    /// could differ from the configuration in force.
+    /// Returns this configuration with the present content of the files that it names: files of
+    /// targets, roots, client certificates and secrets. The configuration itself is not read.
     ///
     /// # Errors
     /// Returns an error if a file that the configuration names has become invalid.
-    pub(super) fn with_present_targets(
+    pub(super) fn with_present_files(
         &self,
         setup: &Setup,
         requests: &Requests,
@@ -124,6 +129,9 @@ impl Runtime {
         let of_files = target_files.entries().cloned();
         entries.extend(of_files.map(Arc::new));
         entries.shrink_to_fit();
+        // A file that changes while it is read is read again.
+        let named_files: Arc<[PathBuf]> = named_files(&inventory, &entries).into();
+        let file_stamps = FileStamps::new(target_files.stamps().clone(), &named_files);
         let prober = match before {
             Some(before) => before.scanner.prober.clone(),
             None => Arc::new(Prober::new().map_err(ConfigError::resource)?),
@@ -201,6 +209,8 @@ impl Runtime {
             modules,
             webhook_secret,
             target_files: Arc::new(target_files),
+            named_files,
+            file_stamps,
             judging: Arc::new(judging),
             entries,
             inventory,

@@ -64,6 +64,8 @@ pub(super) struct Cycle {
 pub(super) struct Reload {
     /// Reason why the configuration was rejected, if it was.
     pub(super) error: Option<String>,
+    /// Reason why a changed file that the configuration names cannot be used, if there is one.
+    pub(super) file_error: Option<String>,
     /// Time of the last successful reload, or of the start.
     pub(super) succeeded: Timestamp,
 }
@@ -90,6 +92,7 @@ impl Snapshot {
             results: ResultMap::default(),
             cycle: Cycle::default(),
             reload: Reload {
+                file_error: None,
                 error: None,
                 succeeded: now,
             },

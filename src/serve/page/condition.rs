@@ -65,6 +65,16 @@ pub(super) fn notices(html: &mut Html, view: &View, sources: &[Source]) {
             faults::message(html, error);
         });
     }
+    if let Some(error) = &view.monitor.reload.file_error {
+        html.element("div", &[("class", "notice warning")], |html| {
+            html.element("p", &[], |html| {
+                badge(html, Severity::Warning);
+                html.line("strong", &[], " A changed file of the configuration cannot be used");
+                html.text("; its earlier content is in force. Correct the file: it is read again when it changes.");
+            });
+            faults::message(html, error);
+        });
+    }
     if is_late(&view.monitor) {
         html.element("div", &[("class", "notice warning")], |html| {
             html.element("p", &[], |html| {

@@ -195,6 +195,7 @@ impl State {
                 is_ready: true,
                 reload: Reload {
                     error: None,
+                    file_error: None,
                     succeeded: NOW,
                 },
                 cycle: None,

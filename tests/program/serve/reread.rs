@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::*;
 use crate::canned::{self, Canned};
+use crate::common::client_auth::{Guard, config_requiring_client_certificate};
 use crate::fixture::exporter::Answer;
 use crate::support::Refusing;
 
@@ -28,6 +29,65 @@ fn exporter(pki: &Pki, leaf: &Leaf, port: u16, settings: &str) -> Exporter {
     Exporter::start(&config, &[], |folder| {
         write_chain(pki, leaf, &folder.join("web.pem"));
     })
+}
+
+/// Copies a file over another one at once, as tools that renew files do.
+fn replace(from: &Path, file: &Path) {
+    let new = file.with_extension("new");
+    std::fs::copy(from, &new).unwrap();
+    std::fs::rename(new, file).unwrap();
+}
+
+#[test]
+fn changed_roots_and_client_certificates_are_used_without_a_reload() {
+    let (pki, other) = (Pki::new(), Pki::new());
+    let leaf = pki.leaf(&[HOST]);
+    let (first, second) = (pki.leaf(&["first.example"]), pki.leaf(&["second.example"]));
+    let guard = Arc::new(Guard::default());
+    let server = Server::tls(
+        "127.0.0.1",
+        config_requiring_client_certificate(&pki, &leaf, guard.clone()).into(),
+    );
+    let entry = format!(
+        "name: web, trust: true, hostnames: {HOST}, addresses: 127.0.0.1, port: {}, ca_files: [ca.pem], \
+         client_cert: client.pem, client_key: client.key",
+        server.port()
+    );
+    let text = inventory(&other, SHORT_INTERVAL, "", &[entry]);
+    let exporter = Exporter::start(&text, &[], |folder| {
+        replace(&pki.path("root.pem"), &folder.join("ca.pem"));
+        replace(&pki.full_chain(&first), &folder.join("client.pem"));
+        replace(&first.key, &folder.join("client.key"));
+    });
+    exporter.wait_until_ready();
+    let trusted = |metrics: &Answer| metrics.sample("certvigil_endpoint_trusted", &[]);
+    let is_accepted = |metrics: &Answer| {
+        metrics.sample("certvigil_config_last_reload_successful", &[]) == Some(1.0)
+    };
+    assert_eq!(trusted(&exporter.get("/metrics")), Some(1.0));
+
+    // The root is removed from the file.
+    replace(&other.path("root.pem"), &exporter.path("ca.pem"));
+    exporter.wait_for_metrics("the root is no longer trusted", |m| trusted(m) == Some(0.0));
+    // A file that cannot be used is reported, and the roots before it stay in force.
+    std::fs::write(exporter.path("ca.pem"), "nothing").unwrap();
+    exporter.wait_for_metrics("the broken file is reported", |m| !is_accepted(m));
+    assert_eq!(trusted(&exporter.get("/metrics")), Some(0.0));
+    assert!(
+        exporter
+            .get("/")
+            .text()
+            .contains("A changed file of the configuration cannot be used")
+    );
+    replace(&pki.path("root.pem"), &exporter.path("ca.pem"));
+    exporter.wait_for_metrics("the root is trusted again", |m| {
+        trusted(m) == Some(1.0) && is_accepted(m)
+    });
+
+    // The client certificate is renewed.
+    replace(&second.key, &exporter.path("client.key"));
+    replace(&pki.full_chain(&second), &exporter.path("client.pem"));
+    guard.wait_until_saw(&second);
 }
 
 fn served(metrics: &Answer, leaf: &Leaf) -> bool {

@@ -16,6 +16,6 @@ pub use file::{
     read_secret_within, read_short_text, read_up_to, warn_if_readable_by_others,
 };
 pub use http::{Answer, Clock, Http, Requests, read};
-pub use roots::{RootStoreError, api_roots, system_roots};
+pub use roots::{RootStoreError, api_roots, system_root_files, system_roots};
 pub use secrets::Secrets;
 pub use threads::{on_own_thread, on_reader};

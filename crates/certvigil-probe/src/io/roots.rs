@@ -96,30 +96,63 @@ pub fn api_roots(own: &[CertificateDer<'static>]) -> Result<RootCertStore, RootS
 /// If the store exists, or a variable names it, and it cannot be read, is damaged or has no root.
 /// Clients refuse every connection then.
 pub fn system_roots() -> Result<Vec<CertificateDer<'static>>, RootStoreError> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    match Store::of_variables(variable(FILE_VARIABLE), variable(FOLDER_VARIABLE)) {
+    match Store::of_environment() {
         Some(store) => store.read(),
-        None => default_roots(),
+        None => Ok(native_roots()),
     }
 }
 
-#[cfg(all(unix, not(target_os = "macos")))]
-fn default_roots() -> Result<Vec<CertificateDer<'static>>, RootStoreError> {
-    let found = openssl_probe::probe();
-    Store::of_system(found.cert_file, found.cert_dir).read()
+/// Returns the files and folders from which [`system_roots`] reads, whether they exist or not. Their
+/// metadata show that the roots have changed. Returns none for a system with a database of its own.
+pub fn system_root_files() -> Vec<PathBuf> {
+    let Some(store) = Store::of_environment() else {
+        return Vec::new();
+    };
+    let file = store.file.into_iter().map(|(file, _)| file);
+    let in_folders = store.folders.into_iter().flat_map(|(folder, _)| {
+        let links = hash_links(&folder).unwrap_or_default().into_iter();
+        let links: Vec<PathBuf> = links.map(|link| folder.join(link)).collect();
+        std::iter::once(folder).chain(links)
+    });
+    file.chain(in_folders).collect()
 }
 
 /// Returns the roots of the system's own database. Logs those that cannot be read.
 #[cfg(not(all(unix, not(target_os = "macos"))))]
-fn default_roots() -> Result<Vec<CertificateDer<'static>>, RootStoreError> {
+fn native_roots() -> Vec<CertificateDer<'static>> {
     let found = rustls_native_certs::load_native_certs();
     for error in &found.errors {
         tracing::debug!("the system's roots: {error}");
     }
-    Ok(found.certs)
+    found.certs
+}
+
+/// A system with such a database is not this one.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn native_roots() -> Vec<CertificateDer<'static>> {
+    Vec::new()
 }
 
 impl Store {
+    /// Returns the store of this process: that of the environment variables, or that of the system.
+    /// Returns `None` if the system's is no file.
+    fn of_environment() -> Option<Self> {
+        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self::of_variables(variable(FILE_VARIABLE), variable(FOLDER_VARIABLE))
+            .or_else(Self::of_default)
+    }
+
+    #[cfg(all(unix, not(target_os = "macos")))]
+    fn of_default() -> Option<Self> {
+        let found = openssl_probe::probe();
+        Some(Self::of_system(found.cert_file, found.cert_dir))
+    }
+
+    #[cfg(not(all(unix, not(target_os = "macos"))))]
+    fn of_default() -> Option<Self> {
+        None
+    }
+
     /// Returns the store that the variables name. Returns `None` if they name none.
     fn of_variables(file: Option<OsString>, folders: Option<OsString>) -> Option<Self> {
         let folders = folders.iter().flat_map(std::env::split_paths);

@@ -32,6 +32,7 @@ fn with_text_everywhere(text: &str, leaf: &Certificate) -> View {
     });
     let mut view = state.view();
     view.monitor.reload.error = Some(text.to_owned());
+    view.monitor.reload.file_error = Some(text.to_owned());
     view
 }
 

@@ -1,4 +1,4 @@
-//! Detection of changed files of targets.
+//! Detection of changed files that the configuration names.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use certvigil_probe::io::on_own_thread;
 
-use crate::source::TargetStamps;
-
 use super::monitor::Command;
+use super::named_files::FileStamps;
 use super::snapshot::Current;
 
 /// Interval at which the files are compared with their last reading.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// Sends a command when the files of targets have changed since they were read, and have stayed the
-/// same for one interval, so that a file that is being written is not read. It ends with the monitor.
-pub(super) async fn watch_targets(current: Arc<Current>, commands: mpsc::Sender<Command>) {
+/// Sends a command when files of targets, roots, client certificates or secrets have changed since
+/// they were read, and have stayed the same for one interval, so that a file that is being written is
+/// not read. It ends with the monitor.
+pub(super) async fn watch_files(current: Arc<Current>, commands: mpsc::Sender<Command>) {
     let mut ticks = interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut changes = Changes::default();
@@ -26,14 +26,17 @@ pub(super) async fn watch_targets(current: Arc<Current>, commands: mpsc::Sender<
         ticks.tick().await;
         let snapshot = current.snapshot();
         let runtime = &snapshot.runtime;
-        if runtime.inventory.file_sd.is_empty() {
+        let (patterns, named) = (
+            runtime.inventory.file_sd.clone(),
+            runtime.named_files.clone(),
+        );
+        if patterns.is_empty() && named.is_empty() {
             continue;
         }
-        let patterns = runtime.inventory.file_sd.clone();
         // A file system that hangs keeps only this task.
-        let present = on_own_thread(move || TargetStamps::of(&patterns)).await;
-        if changes.are_to_read(present, runtime.target_files.stamps())
-            && commands.send(Command::TargetsChanged).await.is_err()
+        let present = on_own_thread(move || FileStamps::of(&patterns, &named)).await;
+        if changes.are_to_read(present, &runtime.file_stamps)
+            && commands.send(Command::FilesChanged).await.is_err()
         {
             return;
         }
@@ -44,22 +47,28 @@ pub(super) async fn watch_targets(current: Arc<Current>, commands: mpsc::Sender<
 #[derive(Debug, Default)]
 struct Changes {
     /// Stamps of the last comparison; `None` before the first.
-    last: Option<TargetStamps>,
+    last: Option<FileStamps>,
     /// Stamps for which a command was sent; `None` if the files are those that were read.
-    reported: Option<TargetStamps>,
+    reported: Option<FileStamps>,
 }
 
 impl Changes {
     /// Returns true if the present files differ from those that were read, have stayed the same for
-    /// one interval, and were not reported yet. No file may be present.
-    fn are_to_read(&mut self, present: TargetStamps, read: &TargetStamps) -> bool {
+    /// one interval, and were not reported yet. No file may be present. Files that could not be used,
+    /// and were then put back, are read again too.
+    fn are_to_read(&mut self, present: FileStamps, read: &FileStamps) -> bool {
         let is_settled = self.last.as_ref() == Some(&present);
-        let is_new = present != *read && self.reported.as_ref() != Some(&present);
-        let are_to_read = is_settled && is_new;
-        if present == *read {
+        let is_read = present == *read;
+        if is_read && self.reported.as_ref() == Some(&present) {
             self.reported = None;
-        } else if are_to_read {
-            self.reported = Some(present.clone());
+        }
+        let is_new = match &self.reported {
+            Some(reported) => *reported != present,
+            None => !is_read,
+        };
+        let are_to_read = is_settled && is_new;
+        if are_to_read {
+            self.reported = (!is_read).then(|| present.clone());
         }
         self.last = Some(present);
         are_to_read
@@ -79,7 +88,7 @@ mod tests {
             pattern: place.path().join("*.json"),
             line: 1,
         }];
-        let stamps = || TargetStamps::of(&patterns);
+        let stamps = || FileStamps::of(&patterns, &[]);
         std::fs::write(&file, "[]").unwrap();
         let (mut read, mut changes) = (stamps(), Changes::default());
         assert!(!changes.are_to_read(stamps(), &read));
@@ -104,11 +113,31 @@ mod tests {
             pattern: file.clone(),
             line: 1,
         }];
-        let (read, mut changes) = (TargetStamps::of(&patterns), Changes::default());
+        let stamps = || FileStamps::of(&patterns, &[]);
+        let (read, mut changes) = (stamps(), Changes::default());
         for length in 1..4 {
             std::fs::write(&file, " ".repeat(length)).unwrap();
-            assert!(!changes.are_to_read(TargetStamps::of(&patterns), &read));
+            assert!(!changes.are_to_read(stamps(), &read));
         }
-        assert!(changes.are_to_read(TargetStamps::of(&patterns), &read));
+        assert!(changes.are_to_read(stamps(), &read));
+    }
+
+    #[test]
+    fn file_that_is_put_back_is_read_again() {
+        let place = tempfile::tempdir().unwrap();
+        let (file, aside) = (place.path().join("ca.pem"), place.path().join("aside"));
+        std::fs::write(&file, "roots").unwrap();
+        let stamps = || FileStamps::of(&[], std::slice::from_ref(&file));
+        let (read, mut changes) = (stamps(), Changes::default());
+        let mut seen = |times: usize| -> Vec<bool> {
+            (0..times)
+                .map(|_| changes.are_to_read(stamps(), &read))
+                .collect()
+        };
+        assert_eq!(seen(2), [false, false]);
+        std::fs::rename(&file, &aside).unwrap();
+        assert_eq!(seen(3), [false, true, false]);
+        std::fs::rename(&aside, &file).unwrap();
+        assert_eq!(seen(4), [false, true, false, false]);
     }
 }
