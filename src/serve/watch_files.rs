@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
-use certvigil_probe::io::on_own_thread;
+use certvigil_probe::io::on_reader;
 
 use super::monitor::Command;
 use super::named_files::FileStamps;
@@ -33,8 +33,8 @@ pub(super) async fn watch_files(current: Arc<Current>, commands: mpsc::Sender<Co
         if patterns.is_empty() && named.is_empty() {
             continue;
         }
-        // A file system that hangs keeps only this task.
-        let present = on_own_thread(move || FileStamps::of(&patterns, &named)).await;
+        // A file system that hangs keeps only this task, and one of the readers.
+        let present = on_reader(move || FileStamps::of(&patterns, &named)).await;
         if changes.are_to_read(present, &runtime.file_stamps)
             && commands.send(Command::FilesChanged).await.is_err()
         {
