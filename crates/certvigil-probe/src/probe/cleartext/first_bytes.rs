@@ -5,7 +5,7 @@ use rustls::{ClientConnection, ProtocolVersion};
 use crate::observation::{Alert, ErrorKind, Parameters, ProbeError};
 
 use super::cursor::Cursor;
-use super::hello::{HEADER, TLS_1_2};
+use super::hello::{HANDSHAKE, HEADER, TLS_1_2};
 
 /// Splits received bytes at the ends of records. Tolerates bytes that are no records.
 #[derive(Debug, Default)]
@@ -29,7 +29,8 @@ pub(in crate::probe) enum Notable {
     Empty,
     /// Record whose header has another version than SSL 3.0 or TLS.
     OtherProtocol,
-    /// Encrypted record whose header does not have the version of TLS 1.2 (RFC 8446, section 5.2).
+    /// Record whose header does not have the version of TLS 1.2. After a ServerHello of TLS 1.2 or 1.3
+    /// it must (RFC 5246, section 6.2.1; RFC 8446, sections 5.1 and 5.2).
     OtherVersion,
 }
 
@@ -67,9 +68,12 @@ impl Records {
             }
             [ALERT, _, _, 0, 2, level, description] => Some(Notable::Alert([level, description])),
             [APPLICATION_DATA, _, _, 0, NO_CONTENT, ..] => Some(Notable::Empty),
-            [APPLICATION_DATA, major, minor, ..] if [major, minor] != TLS_1_2 => {
-                Some(Notable::OtherVersion)
-            }
+            [
+                CHANGE_CIPHER_SPEC | HANDSHAKE | APPLICATION_DATA,
+                major,
+                minor,
+                ..,
+            ] if [major, minor] != TLS_1_2 => Some(Notable::OtherVersion),
             _ => None,
         };
         *self = Self::default();
@@ -112,8 +116,8 @@ pub(in crate::probe) enum FatalWarning {
     NotEncrypted,
     /// A record without content in the encrypted part of a handshake of TLS 1.3.
     Empty,
-    /// A record whose header has a version that it must not have. OpenSSL, GnuTLS and Chromium refuse
-    /// it, and Go an encrypted one.
+    /// A record whose header has a version that it must not have. OpenSSL and GnuTLS refuse it, and Go
+    /// or Chromium.
     Version,
 }
 
@@ -156,7 +160,7 @@ impl Warnings {
         let fatal = match record {
             Notable::Alert(alert) => return self.add(&alert, hello),
             Notable::Empty => is_tls13.then_some(FatalWarning::Empty),
-            Notable::OtherVersion => is_tls13.then_some(FatalWarning::Version),
+            Notable::OtherVersion => hello.map(|_| FatalWarning::Version),
             Notable::OtherProtocol => Some(FatalWarning::Version),
         };
         self.fatal = self.fatal.or(fatal);

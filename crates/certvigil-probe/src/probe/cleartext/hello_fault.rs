@@ -140,7 +140,7 @@ pub(in crate::probe) fn secure_renegotiation(flight: &[u8]) -> Option<bool> {
 }
 
 /// Returns the first fault of the hellos in the first bytes of a server's flight, which responds to a
-/// ClientHello with this session ID.
+/// ClientHello with this session ID that offers TLS 1.3.
 pub(in crate::probe) fn hello_fault(flight: &[u8], session: &[u8]) -> Option<HelloFault> {
     let messages = messages(flight);
     let mut messages = Cursor(&messages);
@@ -231,7 +231,10 @@ impl<'a> Hello<'a> {
     fn fault(&self, session: &[u8]) -> Option<HelloFault> {
         let mut extensions = self.extensions.iter();
         if !self.is_tls13() {
-            return extensions.find_map(|(kind, content)| HelloFault::of_extension(*kind, content));
+            let fault =
+                extensions.find_map(|(kind, content)| HelloFault::of_extension(*kind, content));
+            // rustls looks only for the mark of servers that select TLS 1.2.
+            return fault.or_else(|| HelloFault::of_random(self.random));
         }
         if self.version != TLS_1_2 {
             return Some(HelloFault::LegacyVersion(self.version));

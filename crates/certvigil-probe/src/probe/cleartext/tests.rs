@@ -763,6 +763,8 @@ fn alerts_and_empty_records_are_found_anywhere_in_a_flight() {
     for size in [1, 2, 5, 6, 7, 8, flight.len()] {
         let expected = [
             Notable::Alert([1, 112]),
+            Notable::OtherVersion,
+            Notable::OtherVersion,
             Notable::Alert([1, 0]),
             Notable::Empty,
             Notable::OtherVersion,
@@ -821,7 +823,8 @@ fn warnings_are_fatal_by_their_place_or_end_some_clients() {
         (Notable::Empty, v12, None),
         (Notable::Empty, None, None),
         (Notable::OtherVersion, v13, Some(Version)),
-        (Notable::OtherVersion, v12, None),
+        (Notable::OtherVersion, v12, Some(Version)),
+        (Notable::OtherVersion, None, None),
         (Notable::OtherProtocol, v13, Some(Version)),
         (Notable::OtherProtocol, v12, Some(Version)),
         (Notable::OtherProtocol, None, Some(Version)),
