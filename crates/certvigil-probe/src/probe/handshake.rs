@@ -69,6 +69,8 @@ pub(super) struct Failure {
     pub(super) may_be_size: bool,
     /// True if the server sent nothing until the deadline.
     pub(super) is_silent: bool,
+    /// True if the server asked for a key share of ML-KEM, which current clients send at once.
+    pub(super) asked_for_ml_kem: bool,
 }
 
 impl From<ProbeError> for Failure {
@@ -78,6 +80,7 @@ impl From<ProbeError> for Failure {
             shares_nothing: false,
             may_be_size: false,
             is_silent: false,
+            asked_for_ml_kem: false,
         }
     }
 }
@@ -175,6 +178,7 @@ impl Connection {
                 shares_nothing: self.shares_nothing(&end),
                 may_be_size: self.may_be_size(&end),
                 is_silent: self.received == 0 && matches!(end, HandshakeEnd::Timeout),
+                asked_for_ml_kem: cleartext::asks_for_ml_kem(&self.first_bytes),
                 error: self.explain(end, elapsed),
             }),
             (None, None) => Err(no_certificate().into()),
@@ -291,6 +295,10 @@ impl Connection {
                 | InvalidMessage::MessageTooShort
                 | InvalidMessage::IllegalEmptyList(_)
                 | InvalidMessage::IllegalEmptyValue,
+            ))
+            // Most clients ignore the request.
+            | HandshakeEnd::Tls(Error::PeerMisbehaved(
+                PeerMisbehaved::TooManyRenegotiationRequests,
             ))
             | HandshakeEnd::Timeout
             | HandshakeEnd::TooLarge => {}

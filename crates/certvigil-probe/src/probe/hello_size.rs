@@ -180,7 +180,16 @@ mod tests {
                         (HelloSize::Small, 512..SEGMENT),
                         (HelloSize::Large, 1_700..2 * SEGMENT),
                     ] {
-                        let length = length(&configs, &name, key_type, Hello { schemes, size });
+                        let length = length(
+                            &configs,
+                            &name,
+                            key_type,
+                            Hello {
+                                schemes,
+                                size,
+                                ..Hello::FIRST
+                            },
+                        );
                         assert!(
                             expected.contains(&length),
                             "{name} {key_type:?} {size:?}: {length}"

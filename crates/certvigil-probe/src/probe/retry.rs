@@ -1,5 +1,5 @@
 //! Further connections to a server whose first handshake failed, each within the deadline of the
-//! probe: with a smaller ClientHello, and with offers that rustls lacks.
+//! probe: with a smaller ClientHello, with a key share of ML-KEM, and with offers that rustls lacks.
 
 use std::time::Duration;
 
@@ -27,6 +27,13 @@ impl Prober {
         if failure.may_be_size
             && let Some(served) = self
                 .probe_with_small_hello(request, deadline, timings)
+                .await
+        {
+            return Ok(served);
+        }
+        if failure.asked_for_ml_kem
+            && let Some(served) = self
+                .probe_with(Hello::ML_KEM, request, deadline, timings)
                 .await
         {
             return Ok(served);

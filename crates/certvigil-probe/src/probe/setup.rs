@@ -10,7 +10,7 @@ use rustls::client::{
     Tls13ClientSessionValue,
 };
 use rustls::crypto::aws_lc_rs::{self, kx_group};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms};
+use rustls::crypto::{CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::sign::CertifiedKey;
 use rustls::{
@@ -56,6 +56,8 @@ struct ByKeyType {
 pub(super) struct Hello {
     pub(super) schemes: Schemes,
     pub(super) size: HelloSize,
+    /// True if it has a key share of X25519MLKEM768, as those of current clients.
+    pub(super) has_ml_kem_share: bool,
 }
 
 impl Hello {
@@ -63,16 +65,24 @@ impl Hello {
     pub(super) const FIRST: Self = Self {
         schemes: Schemes::Checked,
         size: HelloSize::Large,
+        has_ml_kem_share: false,
     };
     /// The same for a server that may be unable to read a large one, and over QUIC.
     pub(super) const SMALL: Self = Self {
         schemes: Schemes::Checked,
         size: HelloSize::Small,
+        has_ml_kem_share: false,
     };
     /// ClientHello with signature algorithms that cannot be verified here.
     pub(super) const ANY_KEY: Self = Self {
         schemes: Schemes::All,
         size: HelloSize::Large,
+        has_ml_kem_share: false,
+    };
+    /// ClientHello for a server that asked for a key share of ML-KEM, and then failed.
+    pub(super) const ML_KEM: Self = Self {
+        has_ml_kem_share: true,
+        ..Self::FIRST
     };
 }
 
@@ -85,7 +95,7 @@ impl Configs {
     pub(super) fn new(certificates: Arc<Interner>) -> Result<Self, SetupError> {
         let algorithms = aws_lc_rs::default_provider().signature_verification_algorithms;
         let of_size = |size| {
-            let base = |key_type| base(key_type, size, algorithms, &certificates);
+            let base = |key_type| base(key_type, groups(size), algorithms, &certificates);
             Ok(ByKeyType {
                 any: base(KeyType::Any)?,
                 rsa: base(KeyType::Rsa)?,
@@ -125,6 +135,14 @@ impl Configs {
             HelloSize::Small => &self.small,
         };
         let mut config = match request.key_type {
+            // Few servers need it, so it is not kept.
+            key_type if hello.has_ml_kem_share => {
+                let mut groups = groups(hello.size);
+                groups.retain(|group| group.name() != kx_group::X25519MLKEM768.name());
+                groups.insert(0, kx_group::X25519MLKEM768);
+                base(key_type, groups, self.algorithms, &self.certificates)
+                    .map_err(|error| ProbeError::new(ErrorKind::Internal, error.to_string()))?
+            }
             KeyType::Any => configs.any.clone(),
             KeyType::Rsa => configs.rsa.clone(),
             KeyType::Ecdsa => configs.ecdsa.clone(),
@@ -192,20 +210,11 @@ fn server_name(name: &str) -> Result<ServerName<'static>, ProbeError> {
         .map_err(|_| ProbeError::new(ErrorKind::Internal, format!("{name} cannot be sent as SNI")))
 }
 
-/// Returns the configuration of a handshake that requests a kind of key. The signature algorithms
-/// select it, and for TLS 1.2 the cipher suites do too.
-fn base(
-    key_type: KeyType,
-    size: HelloSize,
-    algorithms: WebPkiSupportedAlgorithms,
-    certificates: &Arc<Interner>,
-) -> Result<ClientConfig, SetupError> {
-    let recorder = Recorder::new(algorithms, certificates.clone(), key_type);
-    let mut provider: CryptoProvider = aws_lc_rs::default_provider();
-    // The ClientHello contains a key share of the first group. A share of ML-KEM would take a tenth
-    // of the CPU time and half of the memory of a probe, for a secret that protects nothing here. A
-    // server that requires ML-KEM requests its share (RFC 8446, section 4.1.4).
-    provider.kx_groups = vec![
+/// Returns the groups of a ClientHello, which contains a key share of the first one. A share of ML-KEM
+/// would take a tenth of the CPU time and half of the memory of a probe, for a secret that protects
+/// nothing here. A server that requires ML-KEM requests its share (RFC 8446, section 4.1.4).
+fn groups(size: HelloSize) -> Vec<&'static dyn SupportedKxGroup> {
+    vec![
         size.x25519(),
         kx_group::SECP256R1,
         kx_group::SECP384R1,
@@ -215,7 +224,20 @@ fn base(
         kx_group::MLKEM768,
         kx_group::MLKEM1024,
         hello_size::GREASE,
-    ];
+    ]
+}
+
+/// Returns the configuration of a handshake that requests a kind of key. The signature algorithms
+/// select it, and for TLS 1.2 the cipher suites do too.
+fn base(
+    key_type: KeyType,
+    groups: Vec<&'static dyn SupportedKxGroup>,
+    algorithms: WebPkiSupportedAlgorithms,
+    certificates: &Arc<Interner>,
+) -> Result<ClientConfig, SetupError> {
+    let recorder = Recorder::new(algorithms, certificates.clone(), key_type);
+    let mut provider: CryptoProvider = aws_lc_rs::default_provider();
+    provider.kx_groups = groups;
     provider.cipher_suites.retain(|suite| match suite {
         SupportedCipherSuite::Tls13(_) => true,
         SupportedCipherSuite::Tls12(suite) => {

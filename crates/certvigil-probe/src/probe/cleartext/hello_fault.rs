@@ -153,6 +153,19 @@ pub(in crate::probe) fn hello_fault(flight: &[u8], session: &[u8]) -> Option<Hel
     }
 }
 
+/// Returns true if the first bytes of a server's flight have a HelloRetryRequest for a key share of
+/// ML-KEM, alone or with an elliptic curve.
+pub(in crate::probe) fn asks_for_ml_kem(flight: &[u8]) -> bool {
+    /// MLKEM768 and MLKEM1024, and X25519MLKEM768 and SecP256r1MLKEM768 (IANA's registry).
+    const GROUPS: [[u8; 2]; 4] = [[0x02, 0x01], [0x02, 0x02], [0x11, 0xec], [0x11, 0xeb]];
+    let messages = messages(flight);
+    let hello = Hello::next(&mut Cursor(&messages)).filter(Hello::is_retry);
+    let is_ml_kem = |(kind, content): &(u16, &[u8])| {
+        *kind == KEY_SHARE && GROUPS.iter().any(|group| group == content)
+    };
+    hello.is_some_and(|hello| hello.extensions.iter().any(is_ml_kem))
+}
+
 /// Length of the version and the random of a hello, in bytes.
 const VERSION_AND_RANDOM: usize = 34;
 

@@ -47,7 +47,9 @@ use completion::{Completion, Sent};
 use end::{End, anonymous, explain};
 pub(super) use first_bytes::{FatalWarning, Records, Warnings, hello_version};
 pub(super) use hello::SCHEMES_OF_TLS13;
-pub(super) use hello_fault::{HelloFault, hello_fault, secure_renegotiation, session_id};
+pub(super) use hello_fault::{
+    HelloFault, asks_for_ml_kem, hello_fault, secure_renegotiation, session_id,
+};
 use proof::Wrong;
 use reader::{Fault, Reader, ServerHello, Version};
 pub(super) use suites::Offer;
