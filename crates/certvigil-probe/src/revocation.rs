@@ -408,3 +408,25 @@ impl Revocations {
 fn later(now: Timestamp, seconds: i64) -> Timestamp {
     Timestamp(now.0.saturating_add(seconds))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clock_that_was_set_back_makes_a_request_due() {
+        let asked = Timestamp(1_795_000_000);
+        let kept = Kept {
+            document: None,
+            asked,
+            ask_again: later(asked, MAX_AGE),
+        };
+        let is_current = |seconds: i64| kept.is_current(later(asked, seconds));
+        assert!(is_current(0) && is_current(MAX_AGE - 1));
+        // A concurrent probe of a slightly earlier time.
+        assert!(is_current(-RETRY_AFTER));
+        assert!(!is_current(MAX_AGE));
+        assert!(!is_current(-RETRY_AFTER - 1));
+        assert!(!is_current(-10 * 24 * 60 * 60));
+    }
+}

@@ -292,6 +292,17 @@ fn hello_with(version: u16, random: &[u8], session: &[u8], extensions: &[u8]) ->
     message(2, &body)
 }
 
+/// Returns the random of a HelloRetryRequest (RFC 8446, section 4.1.3).
+fn random_of_retry() -> Vec<u8> {
+    let random = [
+        0xCF21_AD74_E59A_6111_u64,
+        0xBE1D_8C02_1E65_B891,
+        0xC2A2_1116_7ABB_8C5E,
+        0x079E_09E2_C8A8_339C,
+    ];
+    random.into_iter().flat_map(u64::to_be_bytes).collect()
+}
+
 /// Faults of TLS 1.2 (RFC 5746, section 3.4; RFC 8446, section 4.2). OpenSSL and GnuTLS refuse each.
 const FAULTS_OF_TLS12: [(&[u8], Option<HelloFault>); 11] = [
     (&[0xff, 1, 0, 1, 0], None),
@@ -324,13 +335,7 @@ fn faults_of_hellos_are_found_in_the_first_bytes() {
     const TLS13: [u8; 6] = [0, 43, 0, 2, 3, 4];
     const SHARE: [u8; 8] = [0, 51, 0, 4, 0, 23, 0, 0];
     const COOKIE: [u8; 7] = [0, 44, 0, 3, 0, 1, b'x'];
-    let retry = [
-        0xCF21_AD74_E59A_6111_u64,
-        0xBE1D_8C02_1E65_B891,
-        0xC2A2_1116_7ABB_8C5E,
-        0x079E_09E2_C8A8_339C,
-    ];
-    let retry: Vec<u8> = retry.into_iter().flat_map(u64::to_be_bytes).collect();
+    let retry = random_of_retry();
     let random = &[9; 32][..];
     let good = [&TLS13[..], &SHARE].concat();
     let and = |more: &[u8]| [&good[..], more].concat();
@@ -435,6 +440,23 @@ fn faults_of_hellos_are_found_in_the_first_bytes() {
         assert_eq!(hello_fault(&flight, &ID), expected, "{extensions:?}");
     }
     assert_eq!(hello_fault(b"HTTP/1.1 400 Bad Request\r\n", &ID), None);
+}
+
+#[test]
+fn request_for_a_share_of_ml_kem_is_found() {
+    let retry = random_of_retry();
+    for (random, group, expected) in [
+        (&retry[..], 0x11ec_u16, true),
+        (&retry[..], 0x0201, true),
+        (&retry[..], 0x0017, false),
+        // A ServerHello.
+        (&[9; 32][..], 0x11ec, false),
+    ] {
+        let share = [&[0, 51, 0, 2][..], &group.to_be_bytes()].concat();
+        let flight = record(22, &hello_with(0x0303, random, &[], &share));
+        assert_eq!(asks_for_ml_kem(&flight), expected, "{group:#x}");
+        assert!(!asks_for_ml_kem(&flight[..20]));
+    }
 }
 
 #[test]
