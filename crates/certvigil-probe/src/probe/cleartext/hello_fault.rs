@@ -246,7 +246,7 @@ impl<'a> Hello<'a> {
         if !self.is_tls13() {
             let fault =
                 extensions.find_map(|(kind, content)| HelloFault::of_extension(*kind, content));
-            // rustls looks only for the mark of servers that select TLS 1.2.
+            // rustls checks only the mark of servers that select TLS 1.2.
             return fault.or_else(|| HelloFault::of_random(self.random));
         }
         if self.version != TLS_1_2 {
