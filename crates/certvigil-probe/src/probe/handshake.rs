@@ -16,8 +16,8 @@ use std::time::Duration;
 use rustls::client::EchStatus;
 use rustls::pki_types::CertificateDer;
 use rustls::{
-    AlertDescription, ClientConnection, Error, InvalidMessage, NamedGroup, PeerIncompatible,
-    PeerMisbehaved, ProtocolVersion,
+    AlertDescription, ClientConnection, Error, NamedGroup, PeerIncompatible, PeerMisbehaved,
+    ProtocolVersion,
 };
 use tokio::io::ReadBuf;
 use tokio::time::{Instant, timeout_at};
@@ -287,21 +287,8 @@ impl Connection {
             HandshakeEnd::Tls(Error::AlertReceived(alert)) => self.record_refusal(alert),
             HandshakeEnd::Closed => self.record_close(false),
             HandshakeEnd::Io(_) => self.record_close(true),
-            // Only some clients read a session ticket that they do not use.
-            HandshakeEnd::Tls(Error::InvalidMessage(
-                InvalidMessage::MissingData(_)
-                | InvalidMessage::TrailingData(_)
-                | InvalidMessage::EmptyTicketValue
-                | InvalidMessage::MessageTooShort
-                | InvalidMessage::IllegalEmptyList(_)
-                | InvalidMessage::IllegalEmptyValue,
-            ))
-            // Most clients ignore the request.
-            | HandshakeEnd::Tls(Error::PeerMisbehaved(
-                PeerMisbehaved::TooManyRenegotiationRequests,
-            ))
-            | HandshakeEnd::Timeout
-            | HandshakeEnd::TooLarge => {}
+            HandshakeEnd::Tls(error) if closing::is_tolerated(&error) => {}
+            HandshakeEnd::Timeout | HandshakeEnd::TooLarge => {}
             // Clients that have read it together with the Finished report the same.
             HandshakeEnd::Tls(_) => return Some(Box::new(self.explain(end, after))),
         }

@@ -4,7 +4,7 @@
 use std::io;
 use std::time::Duration;
 
-use rustls::{AlertDescription, Error, ProtocolVersion};
+use rustls::{AlertDescription, Error, InvalidMessage, PeerMisbehaved, ProtocolVersion};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -31,6 +31,23 @@ enum Until {
     Data,
     /// The server closed the connection.
     Closed,
+}
+
+/// Returns true for an error of rustls after the completed handshake that most clients do not report:
+/// a malformed session ticket, which they do not read, and requests for a renegotiation, which they
+/// ignore.
+pub(super) fn is_tolerated(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::InvalidMessage(
+            InvalidMessage::MissingData(_)
+                | InvalidMessage::TrailingData(_)
+                | InvalidMessage::EmptyTicketValue
+                | InvalidMessage::MessageTooShort
+                | InvalidMessage::IllegalEmptyList(_)
+                | InvalidMessage::IllegalEmptyValue
+        ) | Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests)
+    )
 }
 
 impl Connection {
