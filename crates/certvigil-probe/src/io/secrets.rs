@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use memchr::memmem;
+use memchr::{memchr, memmem};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -73,11 +73,8 @@ impl Secrets {
     /// Returns the text without secrets. `None` if it contains none.
     fn hidden(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut found = self.found(text);
-        if text.contains(&b'\\') {
-            let (plain, starts) = unescaped(text);
-            let start = |at: usize| starts.get(at).copied().unwrap_or(text.len());
-            let escaped = self.found(&plain).into_iter();
-            found.extend(escaped.map(|range| start(range.start)..start(range.end)));
+        if text.contains(&b'\\') && !self.lock().is_empty() {
+            found.extend(self.found_escaped(text));
         }
         if found.is_empty() {
             return None;
@@ -95,6 +92,25 @@ impl Secrets {
         }
         out.extend(text.get(end..).unwrap_or_default());
         Some(out)
+    }
+
+    /// Returns the places of the secrets in a text that JSON may have escaped.
+    fn found_escaped(&self, text: &[u8]) -> Vec<Range<usize>> {
+        let mut plain = Vec::with_capacity(text.len());
+        unescape(text, |_, meaning, _| plain.extend(meaning));
+        let mut found = self.found(&plain);
+        if !found.is_empty() {
+            // The list is larger than the text, and rarely needed.
+            let mut starts = Vec::with_capacity(plain.len());
+            unescape(text, |at, meaning, is_escape| {
+                starts.extend((0..meaning.len()).map(|i| if is_escape { at } else { at + i }));
+            });
+            let start = |at: usize| starts.get(at).copied().unwrap_or(text.len());
+            for range in &mut found {
+                *range = start(range.start)..start(range.end);
+            }
+        }
+        found
     }
 
     /// Returns the places of the secrets in a text, except for those inside of PEM.
@@ -128,28 +144,26 @@ impl Secrets {
     }
 }
 
-/// Returns a text with its JSON escapes replaced by what they mean (RFC 8259, section 7), and for
-/// each byte of it the position in the original text.
-fn unescaped(text: &[u8]) -> (Vec<u8>, Vec<usize>) {
-    let (mut plain, mut starts) = (Vec::new(), Vec::new());
+/// Calls `put` for each JSON escape of a text (RFC 8259, section 7), and for the bytes between them,
+/// with the position, the meaning, and true for an escape.
+fn unescape(text: &[u8], mut put: impl FnMut(usize, &[u8], bool)) {
     let mut at = 0;
-    while let Some(&byte) = text.get(at) {
-        let rest = text.get(at..).unwrap_or_default();
-        let (length, character) = escape(rest).unwrap_or((1, None));
-        let mut buffer = [0; 4];
-        let meaning = match character {
-            Some(character) => character.encode_utf8(&mut buffer).as_bytes(),
-            None => &[byte],
-        };
-        plain.extend(meaning);
-        starts.extend(meaning.iter().map(|_| at));
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if let Some((length, character)) = escape(rest) {
+            put(at, character.encode_utf8(&mut [0; 4]).as_bytes(), true);
+            at += length;
+            continue;
+        }
+        // A backslash that begins no escape means itself.
+        let others = rest.get(1..).unwrap_or_default();
+        let length = memchr(b'\\', others).map_or(rest.len(), |next| 1 + next);
+        put(at, rest.get(..length).unwrap_or(rest), false);
         at += length;
     }
-    (plain, starts)
 }
 
 /// Returns the length and the meaning of the escape with which a text begins, if it does.
-fn escape(text: &[u8]) -> Option<(usize, Option<char>)> {
+fn escape(text: &[u8]) -> Option<(usize, char)> {
     let character = match text.strip_prefix(b"\\")?.first()? {
         b'b' => '\u{8}',
         b'f' => '\u{c}',
@@ -162,11 +176,11 @@ fn escape(text: &[u8]) -> Option<(usize, Option<char>)> {
             let second = text.get(UNIT_BYTES..).and_then(code_unit);
             let mut both = char::decode_utf16([first].into_iter().chain(second));
             let character = both.next()?.unwrap_or(char::REPLACEMENT_CHARACTER);
-            return Some((UNIT_BYTES * character.len_utf16(), Some(character)));
+            return Some((UNIT_BYTES * character.len_utf16(), character));
         }
         _ => return None,
     };
-    Some((2, Some(character)))
+    Some((2, character))
 }
 
 /// Length of `\uXXXX`.
