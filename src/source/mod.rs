@@ -48,7 +48,9 @@ pub use file_sd::{KnownFile, TargetFiles, TargetStamps};
 pub(crate) use loaded::pinned;
 pub use loaded::{Failed, Loaded, source_name};
 pub(crate) use matching::{has_wildcard, matching};
-pub(crate) use pem::{Stamp, files_of};
+#[cfg(feature = "serve")]
+pub(crate) use pem::Stamp;
+pub(crate) use pem::files_of;
 pub(crate) use sslmate::Client;
 #[cfg(any(test, fuzzing))]
 pub(crate) use test_rows::TestResponse;
