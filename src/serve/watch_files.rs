@@ -54,8 +54,8 @@ struct Changes {
 
 impl Changes {
     /// Returns true if the present files differ from those that were read, have stayed the same for
-    /// one interval, and were not reported yet. No file may be present. Files that could not be used,
-    /// and were then put back, are read again too.
+    /// one interval, and were not reported yet; the removal of the last file is a change too. Files that
+    /// were put back, after others in their place could not be used, are read again.
     fn are_to_read(&mut self, present: FileStamps, read: &FileStamps) -> bool {
         let is_settled = self.last.as_ref() == Some(&present);
         let is_read = present == *read;

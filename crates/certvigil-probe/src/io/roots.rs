@@ -127,15 +127,15 @@ fn native_roots() -> Vec<CertificateDer<'static>> {
     found.certs
 }
 
-/// A system with such a database is not this one.
+/// Returns no roots: those of this system are files.
 #[cfg(all(unix, not(target_os = "macos")))]
 fn native_roots() -> Vec<CertificateDer<'static>> {
     Vec::new()
 }
 
 impl Store {
-    /// Returns the store of this process: that of the environment variables, or that of the system.
-    /// Returns `None` if the system's is no file.
+    /// Returns the store of the environment variables, or else that of the system. Returns `None` for a
+    /// system with a database of its own.
     fn of_environment() -> Option<Self> {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
         Self::of_variables(variable(FILE_VARIABLE), variable(FOLDER_VARIABLE))

@@ -183,10 +183,10 @@ fn escape(text: &[u8]) -> Option<(usize, char)> {
     Some((2, character))
 }
 
-/// Length of `\uXXXX`.
+/// Length of `\u` and its four digits, in bytes.
 const UNIT_BYTES: usize = 6;
 
-/// Returns the UTF-16 code unit of the `\uXXXX` with which a text begins, if it does.
+/// Returns the UTF-16 code unit of the `\u` escape with which a text begins, if it does.
 fn code_unit(text: &[u8]) -> Option<u16> {
     let digits = text.get(..UNIT_BYTES)?.strip_prefix(b"\\u")?;
     let digits = std::str::from_utf8(digits).ok()?;
